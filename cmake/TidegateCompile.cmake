@@ -1,0 +1,41 @@
+# Compiler settings shared by every target of this project.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo" FORCE)
+endif()
+
+find_program(TIDEGATE_CCACHE ccache)
+if(TIDEGATE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TIDEGATE_CCACHE})
+endif()
+
+set(TIDEGATE_SANITIZE "" CACHE STRING "address,undefined or thread")
+if(TIDEGATE_SANITIZE)
+  add_compile_options(-fsanitize=${TIDEGATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${TIDEGATE_SANITIZE})
+endif()
+
+add_library(tidegate_warnings INTERFACE)
+target_compile_options(tidegate_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+                       $<$<BOOL:${TIDEGATE_WERROR}>:-Werror>)
+
+# tidegate_library(<name> SOURCES ... [PUBLIC ...] [PRIVATE ...]): one installable component, tidegate::<name>.
+function(tidegate_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(name STREQUAL "tidegate")
+    set(target tidegate)
+  else()
+    set(target tidegate_${name})
+  endif()
+  add_library(${target} ${ARG_SOURCES})
+  add_library(tidegate::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON
+                        UNITY_BUILD_MODE BATCH UNITY_BUILD_BATCH_SIZE 5)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:tidegate_warnings>)
+endfunction()

@@ -1,0 +1,105 @@
+/// The packed form of values and rows (docs/formats.md): a kind octet, then a varint, 8 octets, or length and text.
+/// Two packed values of one kind are equal octet for octet exactly when the values are `==`.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidegate/core/value.h"
+
+namespace tidegate::detail {
+
+inline std::uint64_t zigzag(std::int64_t v) {
+  return (static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63);
+}
+inline std::int64_t unzigzag(std::uint64_t v) {
+  return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+}
+
+/// LEB128; at most 10 octets.
+inline void putVarint(std::uint64_t v, std::string& out) {
+  while (v >= 0x80) {
+    out.push_back(static_cast<char>(v | 0x80));
+    v >>= 7;
+  }
+  out.push_back(static_cast<char>(v));
+}
+
+/// Little-endian, 8 octets.
+inline void putFixed64(std::uint64_t v, std::string& out) {
+  char octets[8];
+  std::memcpy(octets, &v, 8);
+  out.append(octets, 8);
+}
+
+inline void putText(std::string_view text, std::string& out) {
+  putVarint(text.size(), out);
+  out.append(text);
+}
+
+void packValue(const Value& v, std::string& out);
+
+/// Reads what the functions above wrote. Every read checks its bounds.
+/// @throws Error{storeCorrupt} past the end or on an unknown kind.
+class PackedReader {
+ public:
+  explicit PackedReader(std::string_view octets) : at_(octets.data()), end_(octets.data() + octets.size()) {}
+
+  bool done() const noexcept { return at_ == end_; }
+  std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  const char* at() const noexcept { return at_; }
+
+  std::uint8_t octet() {
+    need(1);
+    return static_cast<std::uint8_t>(*at_++);
+  }
+  std::uint64_t varint() {
+    std::uint64_t v = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const std::uint8_t o = octet();
+      v |= static_cast<std::uint64_t>(o & 0x7F) << shift;
+      if (o < 0x80) return v;
+    }
+    corrupt("a varint of over 10 octets");
+  }
+  std::uint64_t fixed64() {
+    need(8);
+    std::uint64_t v = 0;
+    std::memcpy(&v, at_, 8);
+    at_ += 8;
+    return v;
+  }
+  std::string_view raw(std::size_t n) {
+    need(n);
+    std::string_view v(at_, n);
+    at_ += n;
+    return v;
+  }
+  std::string_view text() { return raw(varint()); }
+  /// Reuses `out`'s string capacity where the kind is the same.
+  void value(Value& out);
+  Value value() {
+    Value v;
+    value(v);
+    return v;
+  }
+  /// The octets of the next value, skipped over.
+  std::string_view packedValue();
+
+ private:
+  void need(std::size_t n) const {
+    if (n > left()) corrupt("truncated");
+  }
+  [[noreturn]] static void corrupt(const char* what);
+
+  const char* at_;
+  const char* end_;
+};
+
+/// `sameValue` on packed values: equal octets at once, else by value.
+bool samePacked(std::string_view a, std::string_view b);
+
+}  // namespace tidegate::detail

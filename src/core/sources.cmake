@@ -1,0 +1,2 @@
+set(core_sources
+)

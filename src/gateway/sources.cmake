@@ -1,0 +1,2 @@
+set(gateway_sources
+)

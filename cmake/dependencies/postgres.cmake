@@ -1,0 +1,10 @@
+# What tidegate::postgres links: PkgConfig::PQXX (libpqxx ships no CMake configuration), PostgreSQL::PostgreSQL.
+tidegate_find(PkgConfig)
+if(NOT TARGET PkgConfig::PQXX)
+  pkg_check_modules(PQXX QUIET IMPORTED_TARGET libpqxx>=6.4)
+  if(NOT TARGET PkgConfig::PQXX)
+    tidegate_dependency_missing("libpqxx 6.4 was not found (Debian: libpqxx-dev)")
+    return()
+  endif()
+endif()
+tidegate_find(PostgreSQL 13)

@@ -1,2 +1,24 @@
 set(core_sources
+  clock.cpp
+  compare.cpp
+  conflict.cpp
+  delta.cpp
+  digest.cpp
+  error.cpp
+  hlc.cpp
+  iso.cpp
+  json_canonical.cpp
+  json_parser.cpp
+  json_read.cpp
+  json_tree.cpp
+  json_write.cpp
+  number.cpp
+  packed.cpp
+  query.cpp
+  redact.cpp
+  row.cpp
+  state_store.cpp
+  utf8.cpp
+  value.cpp
+  wrappable_query.cpp
 )

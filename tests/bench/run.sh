@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Builds the benchmarks in Release and runs them: tests/bench/run.sh [--list] [NAME…]
+# Prints one JSON line a figure: ratio = ours against the named limit, measured in the same run. Exit code 1 if a bar
+# does not hold. Benchmarks that need Postgres or MariaDB get private servers.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+case "${1:-}" in
+  -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+esac
+build=$top/build-bench
+cmake -S "$top" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTIDEGATE_BENCH=ON -DTIDEGATE_EXAMPLES=OFF >"$top/.bench-configure.log" 2>&1 ||
+  { cat "$top/.bench-configure.log" >&2; exit 2; }
+rm -f "$top/.bench-configure.log"
+cmake --build "$build" --target tidegate_bench >&2
+needs_servers=1
+if [ $# -gt 0 ]; then
+  needs_servers=0
+  for name in "$@"; do case "$name" in *postgres* | *mysql*) needs_servers=1 ;; esac; done
+fi
+if [ "$needs_servers" = 1 ]; then
+  exec "$top/tests/servers/with_servers.sh" "$build/tests/bench/tidegate_bench" "$@"
+fi
+exec "$build/tests/bench/tidegate_bench" "$@"

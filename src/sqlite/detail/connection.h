@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tidegate/core/error.h"
 #include "tidegate/sqlite/query_fn.h"
 
 namespace tidegate::sqlite::detail {

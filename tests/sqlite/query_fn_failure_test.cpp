@@ -167,11 +167,11 @@ TEST_F(SqliteQueryFailure, AReadOnlySourceIsNeverWritten) {
 TEST_F(SqliteQueryFailure, AReplacedFileIsOpenedAnew) {
   PlainDb(path).exec("CREATE TABLE t(v); INSERT INTO t VALUES ('old')");
   const QueryFn query = queryFn({.path = path});
-  EXPECT_EQ(drain(query, {.sql = "SELECT v FROM t"}), "old");
+  EXPECT_EQ(drain(query, {.sql = "SELECT v FROM t"}), "\"old\"");
   PlainDb(dir / "new.db").exec("CREATE TABLE t(v); INSERT INTO t VALUES ('new')");
   ResultSet running = query({.sql = "SELECT v FROM t"});
   std::filesystem::rename(dir / "new.db", path);
-  EXPECT_EQ(drain(query, {.sql = "SELECT v FROM t"}), "new");
+  EXPECT_EQ(drain(query, {.sql = "SELECT v FROM t"}), "\"new\"");
   std::vector<Value> row;
   ASSERT_TRUE(running.next(row));  // a result that was under way reads on from the file it began with
   EXPECT_TRUE(row.at(0) == Value("old"));

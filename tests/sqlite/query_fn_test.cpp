@@ -132,7 +132,7 @@ TEST_F(SqliteQueryFn, AColumnMayHoldAnotherTypeThanBefore) {
 }
 
 TEST_F(SqliteQueryFn, ReusedValuesNeverShowTheRowBefore) {
-  db.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+  db.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v); BEGIN");
   std::mt19937_64 random(7);
   std::vector<Value> expected;
   for (int i = 0; i < 500; ++i) {
@@ -145,6 +145,7 @@ TEST_F(SqliteQueryFn, ReusedValuesNeverShowTheRowBefore) {
     db.exec("INSERT INTO t VALUES (" + std::to_string(i) + "," + literal + ")");
     expected.push_back(value);
   }
+  db.exec("COMMIT");
   ResultSet result = queryFn({.path = path})({.sql = "SELECT v FROM t ORDER BY id"});
   std::vector<Value> row;
   for (const Value& value : expected) {

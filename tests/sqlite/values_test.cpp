@@ -173,7 +173,7 @@ TEST(SqliteTypes, EveryKindBoundIsReadBackAsItsPlainForm) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
     const std::vector<Value> bound = {randomValue(random), randomValue(random), randomValue(random)};
-    const std::vector<Value> read = firstRow(query, "SELECT ?, ?, ?", bound);
+    const std::vector<Value> read = firstRow(query, "SELECT ? AS a, ? AS b, ? AS c", bound);
     for (std::size_t i = 0; i < bound.size(); ++i) {
       ASSERT_TRUE(read.at(i) == plainForm(bound[i])) << describe(bound[i]) << " came back as " << describe(read[i]);
     }

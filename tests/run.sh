@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test of the project. See --help.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+stages=(packages format release tests simulation asan tsan clang fuzz)
+quick_stages=(packages format release tests)
+usage() {
+  cat <<'TEXT'
+Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
+  packages    install the Debian packages that are missing
+  format      clang-format finds nothing to change
+  release     g++ release build of everything, warnings are errors
+  tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
+  simulation  300 seeds of the simulator
+  asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  tsan        the same under ThreadSanitizer
+  clang       clang++ build of everything, warnings are errors
+  fuzz        each fuzz target for 60 seconds
+Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
+  --quick       only the first four
+  --only STAGE  only this one; may be repeated
+  --jobs N      parallel jobs (default: one for each processor)
+  --verbose     show what each stage prints; otherwise it goes to build/logs/STAGE.log
+TEXT
+}
+
+jobs=$(nproc)
+only=()
+verbose=
+while (($#)); do
+  case $1 in
+    --help | -h) usage; exit 0 ;;
+    --quick) only=("${quick_stages[@]}") ;;
+    --only)
+      [[ " ${stages[*]} " == *" ${2:-} "* ]] || { echo "tests/run.sh: --only takes one of: ${stages[*]}" >&2; exit 2; }
+      only+=("$2")
+      shift ;;
+    --jobs)
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: --jobs takes a number" >&2; exit 2; }
+      jobs=$2
+      shift ;;
+    --verbose) verbose=1 ;;
+    *) echo "tests/run.sh: unknown option '$1'" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+((${#only[@]})) || only=("${stages[@]}")
+
+# Labels of tests that a sanitizer build leaves out: they need servers, other builds, or most of an hour.
+outer='^(servers|simulation|bench|examples|install|docs|layers)$'
+
+build() { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"; }
+
+run_packages() { cmake/install_packages.sh build test fuzz lint; }
+run_format() {
+  git ls-files -z -- '*.h' '*.cpp' | xargs -0 -r clang-format --dry-run -Werror
+}
+run_release() { build release; }
+run_tests() {
+  build release && tests/servers/with_servers.sh ctest --preset release -j "$jobs"
+}
+run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
+run_asan() {
+  build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    ctest --preset asan -j "$jobs" -LE "$outer"
+}
+run_tsan() { build tsan && TSAN_OPTIONS=halt_on_error=1 ctest --preset tsan -j "$jobs" -LE "$outer"; }
+run_clang() { build clang; }
+run_fuzz() { tests/fuzz/run.sh --seconds 60; }
+
+passed=0
+failed=0
+mkdir -p build/logs
+# Adds what ctest said ("98% tests passed, 2 tests failed out of 100"), or one for a stage that is no set of tests.
+count() { # LOG RC
+  local total bad
+  read -r bad total < <(awk '/tests passed, [0-9]+ tests failed out of/ {
+    match($0, /passed, [0-9]+/); bad = substr($0, RSTART + 8, RLENGTH - 8); total = $NF } END { print bad + 0, total + 0 }' "$1")
+  if ((total == 0)); then
+    total=1
+    bad=$(($2 != 0))
+  elif (($2 != 0 && bad == 0)); then
+    bad=1 total=$((total + 1))
+  fi
+  passed=$((passed + total - bad))
+  failed=$((failed + bad))
+}
+
+for stage in "${only[@]}"; do
+  log=build/logs/$stage.log
+  printf '%-11s' "$stage"
+  start=$SECONDS
+  if [[ -n $verbose ]]; then
+    echo
+    "run_$stage" </dev/null 2>&1 | tee "$log"
+    rc=${PIPESTATUS[0]}
+  else
+    "run_$stage" </dev/null >"$log" 2>&1
+    rc=$?
+  fi
+  count "$log" "$rc"
+  if ((rc == 0)); then
+    printf 'ok      %4d s\n' $((SECONDS - start))
+  else
+    printf 'FAILED  %4d s\n' $((SECONDS - start))
+    [[ -n $verbose ]] || tail -n 80 "$log"
+    printf 'Run this stage again: tests/run.sh --only %s --verbose\n' "$stage"
+    break
+  fi
+done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))

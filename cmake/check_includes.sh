@@ -97,9 +97,11 @@ self_test() {
   return $failed
 }
 
+usage() { echo "Usage: cmake/check_includes.sh [--root DIR | --self-test]"; }
 case ${1:-} in
   '') check "$root" ;;
   --root) check "$2" ;;
   --self-test) self_test ;;
-  *) echo "Usage: cmake/check_includes.sh [--root DIR | --self-test]" >&2; exit 2 ;;
+  --help | -h) usage ;;
+  *) usage >&2; exit 2 ;;
 esac

@@ -16,7 +16,7 @@ struct Comparison {
 /// One table: two queries that must return the same rows. The first column is the key.
 struct TableCheck {
   std::string name;
-  std::string sourceSql;   ///< the client's view, written as plain SQL by hand: it owes nothing to the sync rules' code
+  std::string sourceSql;  ///< the client's view, written as plain SQL by hand: it owes nothing to the sync rules' code
   std::string replicaSql;
 };
 

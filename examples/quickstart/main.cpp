@@ -92,9 +92,11 @@ void follow(Replica& replica, Gateway& gateway, const Progress& progress, const 
     pulled += replica.catchUp(gateway);
     if (SteadyClock::now() >= nextLine) {
       nextLine += 1s;
-      fmt::print("{:4.0f} s | shop: {:6} rows changed | poller: {:3} polls, {:7} rows read, {:6} changes | client: {:6} deltas\n",
-                 std::chrono::duration<double>(SteadyClock::now() - start).count(), workload.changes(),
-                 progress.polls.load(), progress.rowsRead.load(), progress.applied.load(), pulled);
+      fmt::print(
+          "{:4.0f} s | shop: {:6} rows changed | poller: {:3} polls, {:7} rows read, {:6} changes | client: {:6} "
+          "deltas\n",
+          std::chrono::duration<double>(SteadyClock::now() - start).count(), workload.changes(), progress.polls.load(),
+          progress.rowsRead.load(), progress.applied.load(), pulled);
       std::fflush(stdout);
     }
     if (more) std::this_thread::sleep_for(50ms);

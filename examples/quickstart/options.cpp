@@ -17,9 +17,15 @@ std::optional<Options> parseOptions(int argc, char** argv, int& exitCode) {
                                   "Makes the tables quickstart_users and quickstart_audit_log anew.");
   app.add_option("--mysql", options.mysqlUrl, "The same on MySQL or MariaDB: mysql://user:password@host:port/database.")
       ->excludes(postgres);
-  app.add_option("--dir", options.directory, "Where shop.db and replica.db are made anew", true)->take_last();
-  app.add_option("--rows", options.rows, "Rows in each table at the start", true)->check(CLI::Range(10, 10'000'000));
-  app.add_option("--seconds", seconds, "How long the shop keeps changing", true)->check(CLI::Range(1, 3'600));
+  app.add_option("--dir", options.directory, "Where shop.db and replica.db are made anew")
+      ->capture_default_str()
+      ->take_last();
+  app.add_option("--rows", options.rows, "Rows in each table at the start")
+      ->capture_default_str()
+      ->check(CLI::Range(10, 10'000'000));
+  app.add_option("--seconds", seconds, "How long the shop keeps changing")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3'600));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

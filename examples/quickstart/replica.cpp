@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "sql.h"
+#include "tidegate/core/error.h"
 
 namespace quickstart {
 
@@ -98,8 +99,9 @@ void Replica::apply(const RowDelta& delta) {
     changes += (changes.empty() ? "" : ", ") + name + " = excluded." + name;
     params.push_back(cell.value);
   }
-  execute(db_, "INSERT INTO " + table + " (" + names + ") VALUES (" + marks + ") ON CONFLICT (id) DO " +
-                   (changes.empty() ? "NOTHING" : "UPDATE SET " + changes),
+  execute(db_,
+          "INSERT INTO " + table + " (" + names + ") VALUES (" + marks + ") ON CONFLICT (id) DO " +
+              (changes.empty() ? "NOTHING" : "UPDATE SET " + changes),
           std::move(params));
 }
 

@@ -21,18 +21,24 @@ constexpr std::size_t kRowsPerStatement = 500;
 /// How a dialect writes "now", to the millisecond at least, in UTC.
 std::string nowIn(Dialect dialect) {
   switch (dialect) {
-    case Dialect::postgres: return "clock_timestamp()";
-    case Dialect::mysql: return "utc_timestamp(6)";
-    case Dialect::sqlite: break;
+    case Dialect::postgres:
+      return "clock_timestamp()";
+    case Dialect::mysql:
+      return "utc_timestamp(6)";
+    case Dialect::sqlite:
+      break;
   }
   return "strftime('%Y-%m-%d %H:%M:%f', 'now')";
 }
 
 std::string timeTypeIn(Dialect dialect) {
   switch (dialect) {
-    case Dialect::postgres: return "TIMESTAMPTZ";
-    case Dialect::mysql: return "DATETIME(6)";
-    case Dialect::sqlite: break;
+    case Dialect::postgres:
+      return "TIMESTAMPTZ";
+    case Dialect::mysql:
+      return "DATETIME(6)";
+    case Dialect::sqlite:
+      break;
   }
   return "TEXT";
 }
@@ -52,7 +58,8 @@ void Shop::create(std::size_t rows, const std::atomic<bool>& stop) {
   execute(db_, "DROP TABLE IF EXISTS " + auditLog_);
   execute(db_, "CREATE TABLE " + users_ +
                    " (id BIGINT PRIMARY KEY, name VARCHAR(100), region VARCHAR(10), points BIGINT,"
-                   " deleted SMALLINT, updated_at " + timeTypeIn(db_.dialect()) + ")");
+                   " deleted SMALLINT, updated_at " +
+                   timeTypeIn(db_.dialect()) + ")");
   execute(db_, "CREATE INDEX " + users_ + "_by_time ON " + users_ + " (updated_at, id)");
   execute(db_, "CREATE TABLE " + auditLog_ +
                    " (id BIGINT PRIMARY KEY, user_id BIGINT, region VARCHAR(10), action VARCHAR(100),"

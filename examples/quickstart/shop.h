@@ -28,7 +28,9 @@ class Shop {
  private:
   void insertUsers(std::size_t count);
   void insertAuditEntries(std::size_t count);
-  std::int64_t anyOf(std::int64_t count) { return 1 + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(count)); }
+  std::int64_t anyOf(std::int64_t count) {
+    return 1 + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(count));
+  }
 
   const tidegate::QueryFn db_;
   const std::string users_, auditLog_;

@@ -15,10 +15,11 @@ function hoist(line) { # includes go to the top of the file, once; the line stay
   if (!(line in seen)) { seen[line] = 1; includes = includes line "\n" }
   return ""
 }
-function wrap(name,   file, line, text, found, status) {
+function wrap(name,   file, line, text, found, status, number) {
   file = fixtures "/" name ".txt"
   while ((status = (getline line < file)) > 0) {
-    if (line ~ /@BLOCK@/) { found = 1; text = text "#line " (start + 1) " \"" FILENAME "\"\n" block }
+    ++number
+    if (line ~ /@BLOCK@/) { found = 1; text = text "#line " (start + 1) " \"" FILENAME "\"\n" block "#line " (number + 1) " \"" file "\"\n" }
     else text = text hoist(line) "\n"
   }
   close(file)

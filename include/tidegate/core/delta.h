@@ -51,21 +51,21 @@ struct ColumnValue {
 /// A change of one row. An erase has no columns.
 struct RowDelta {
   DeltaOp op = DeltaOp::update;
-  std::string table;
-  std::string rowId;
-  std::string clientId;
-  std::vector<ColumnValue> columns;
-  Hlc hlc;
-  DeltaId deltaId;
+  std::string table{};
+  std::string rowId{};
+  std::string clientId{};
+  std::vector<ColumnValue> columns{};
+  Hlc hlc{};
+  DeltaId deltaId{};
   bool operator==(const RowDelta&) const = default;
 };
 
 /// Whose change it is and when. `schema`, where given, limits the columns considered to those it lists.
 struct DeltaContext {
-  std::string_view table;
-  std::string_view rowId;
-  std::string_view clientId;
-  Hlc hlc;
+  std::string_view table{};
+  std::string_view rowId{};
+  std::string_view clientId{};
+  Hlc hlc{};
   const TableSchema* schema = nullptr;
   bool computeId = true;  ///< false leaves `deltaId` null (trusted senders on a hot path)
 };

@@ -53,12 +53,12 @@ struct GatewayRetention {
 };
 
 struct GatewayOptions {
-  SyncRules rules;                        ///< default: everybody sees everything
-  std::vector<TableSchema> schemas;       ///< tables listed here refuse unknown columns and kinds; others take any
-  GatewayLimits limits;
-  GatewayRetention retention;
+  SyncRules rules{};                      ///< default: everybody sees everything
+  std::vector<TableSchema> schemas{};     ///< tables listed here refuse unknown columns and kinds; others take any
+  GatewayLimits limits{};
+  GatewayRetention retention{};
   std::chrono::milliseconds maxDrift{5000};
-  std::shared_ptr<GatewayStore> store;    ///< null: memory only
+  std::shared_ptr<GatewayStore> store{};  ///< null: memory only
   const Clock* clock = nullptr;           ///< null: the system's; must outlive the gateway
 };
 
@@ -128,13 +128,13 @@ class Subscription {
 };
 
 struct SubscribeOptions {
-  std::string clientId;
-  Hlc sinceHlc;                          ///< 0: only what comes from now on
+  std::string clientId{};
+  Hlc sinceHlc{};                        ///< 0: only what comes from now on
   std::size_t maxBatch = 1'000;
   std::size_t maxQueuedEntries = 100'000;  ///< log entries a subscriber may lie behind before it must resync
   /// Called after a commit that the subscription has not read yet, on the committing thread, outside every lock;
   /// must not block. For hosts with an event loop of their own. May be empty.
-  std::function<void()> onReady;
+  std::function<void()> onReady{};
 };
 
 class Gateway {

@@ -13,9 +13,9 @@ namespace tidegate {
 
 /// Deltas of one sender.
 struct SyncPush {
-  std::string clientId;
-  std::vector<RowDelta> deltas;
-  Hlc lastSeenHlc;  ///< the sender's last `serverHlc`; informational
+  std::string clientId{};
+  std::vector<RowDelta> deltas{};
+  Hlc lastSeenHlc{};  ///< the sender's last `serverHlc`; informational
 };
 
 /// How far the host trusts a push. The default is a stranger's.
@@ -74,8 +74,8 @@ struct PushResult {
 
 /// A request for the log after `sinceHlc`.
 struct SyncPull {
-  std::string clientId;
-  Hlc sinceHlc;                  ///< the `serverHlc` of the last page or snapshot; 0 from the beginning
+  std::string clientId{};
+  Hlc sinceHlc{};                ///< the `serverHlc` of the last page or snapshot; 0 from the beginning
   std::size_t maxDeltas = 100;   ///< 1..10,000; a row's erase + insert pair may exceed it by one
 };
 

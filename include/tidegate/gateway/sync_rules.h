@@ -34,17 +34,17 @@ enum class RuleOp { eq, neq, in, gt, gte, lt, lte };
 
 /// One condition on one column.
 struct RuleFilter {
-  std::string column;
+  std::string column{};
   RuleOp op = RuleOp::eq;
-  std::vector<Value> literals;  ///< one, or several for eq/neq/in; unused where `claim` is set
-  std::string claim;            ///< "sub" for "jwt:sub"; empty for a literal
+  std::vector<Value> literals{};  ///< one, or several for eq/neq/in; unused where `claim` is set
+  std::string claim{};            ///< "sub" for "jwt:sub"; empty for a literal
 };
 
 /// A named set of rows: all filters must hold.
 struct RuleBucket {
-  std::string name;
-  std::vector<std::string> tables;  ///< empty: every table
-  std::vector<RuleFilter> filters;  ///< empty: every row of those tables
+  std::string name{};
+  std::vector<std::string> tables{};  ///< empty: every table
+  std::vector<RuleFilter> filters{};  ///< empty: every row of those tables
 };
 
 /// Rules compiled for one client's claims.

@@ -25,7 +25,7 @@ enum class NullCursors {
 
 /// Reads what is newer than the last cursor. Cannot see hard deletes.
 struct CursorStrategy {
-  std::string cursorColumn;                       ///< must grow with each change of a row; index it with the row id
+  std::string cursorColumn{};                     ///< must grow with each change of a row; index it with the row id
   /// For time cursors: how far before the newest cursor each poll reads again, for transactions that commit late.
   std::chrono::milliseconds lookback{5000};
   /// For integer and other non-time cursors: how many of the newest rows each poll reads again.
@@ -50,17 +50,17 @@ struct DiffStrategy {
 
 /// One table of a source.
 struct IngestTableConfig {
-  std::string table;                                ///< its name in the gateway
-  std::string query;                                ///< a SELECT that returns the row id columns and the data
+  std::string table{};                              ///< its name in the gateway
+  std::string query{};                              ///< a SELECT that returns the row id columns and the data
   std::vector<std::string> rowIdColumns{"id"};      ///< several make a composite id (see `rowIdOf`)
   std::variant<CursorStrategy, DiffStrategy> strategy = DiffStrategy{};
 };
 
 /// A database to poll.
 struct IngestSourceConfig {
-  std::string name;                                 ///< the clientId is "ingest:<name>"
-  QueryFn query;
-  std::vector<IngestTableConfig> tables;
+  std::string name{};                               ///< the clientId is "ingest:<name>"
+  QueryFn query{};
+  std::vector<IngestTableConfig> tables{};
   std::chrono::milliseconds interval{10'000};       ///< from the end of one poll to the start of the next
   std::chrono::milliseconds maxBackoff{300'000};    ///< after failures the interval doubles up to this, with jitter
   std::chrono::milliseconds queryTimeout{60'000};   ///< per statement; 0: the driver's own

@@ -66,14 +66,14 @@ class PollObserver {
 using PushFunction = std::function<PushResult(const SyncPush& push, PushContext context)>;
 
 struct SourcePollerOptions {
-  std::shared_ptr<StateStore> state;          ///< null: memory (a restart re-reads everything; the gateway stays silent)
-  std::shared_ptr<SnapshotStore> snapshots;   ///< null: memory
-  std::shared_ptr<PollObserver> observer;     ///< null: warnings and errors go to spdlog's default logger
+  std::shared_ptr<StateStore> state{};        ///< null: memory (a restart re-reads everything; the gateway stays silent)
+  std::shared_ptr<SnapshotStore> snapshots{}; ///< null: memory
+  std::shared_ptr<PollObserver> observer{};   ///< null: warnings and errors go to spdlog's default logger
   const Clock* clock = nullptr;               ///< null: the system's
   Scheduler* scheduler = nullptr;             ///< null: the system's
   std::uint64_t jitterSeed = 0;               ///< 0: seeded from std::random_device
   std::chrono::milliseconds stopDeadline{5'000};
-  PushFunction push;                          ///< empty: gateway.handlePush
+  PushFunction push{};                        ///< empty: gateway.handlePush
 };
 
 /// Polls one source into one gateway.

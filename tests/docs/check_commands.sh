@@ -50,7 +50,7 @@ while IFS=$'\t' read -r where line; do
   command=${words[0]:-}
   case $command in
     */quickstart | quickstart | examples/quickstart/run.sh)
-      [[ -z $quickstart ]] || check_options "$where" "$quickstart" "${words[@]:1}" ;;
+      [[ ! -x $quickstart ]] || check_options "$where" "$quickstart" "${words[@]:1}" ;;
     cmake/* | tests/* | examples/* | .ci/* | ./*)
       if [[ ! -x $command ]]; then fail "$where: there is no $command"; continue; fi
       [[ $command == .ci/* ]] || check_options "$where" "$command" "${words[@]:1}" ;;

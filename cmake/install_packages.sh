@@ -16,9 +16,9 @@ TEXT
 }
 
 declare -A groups=(
-  [build]="g++ cmake ninja-build pkg-config libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev
+  [build]="g++ cmake ninja-build pkg-config libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libcli11-dev
            libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev"
-  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl postgresql mariadb-server"
+  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps postgresql mariadb-server"
   [fuzz]="clang libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"
 )

@@ -24,11 +24,12 @@ for part in core "$component"; do
 done
 
 # Looking for another component's library is an error, not only linking it.
-declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]='PostgreSQL PkgConfig' [mysql]='')
+declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]='')
 forbidden=()
-for package in SQLite3 SQLiteCpp PostgreSQL PkgConfig GTest nlohmann_json; do
+for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json; do
   [[ " ${finds[$component]} " == *" $package "* ]] || forbidden+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
+[[ $component == postgres ]] || export PKG_CONFIG_LIBDIR=$scratch/nothing  # where pkg-config would find libpqxx
 
 cmake -S "$here/consumer" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$scratch/prefix" \
   -DCOMPONENT="$component" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" "${forbidden[@]}" >"$scratch/log" 2>&1 ||

@@ -1,0 +1,10 @@
+#include "tidegate/sqlite/query_fn.h"
+
+using namespace tidegate;
+
+int main() {
+  QueryFn query = sqlite::queryFn({.path = ":memory:"});
+  ResultSet result = query({.sql = "SELECT ? + 1", .params = {Value(41)}});
+  std::vector<Value> row;
+  return result.next(row) && row.at(0) == Value(42) ? 0 : 1;
+}

@@ -173,6 +173,13 @@ Value JsonRef::value() const {
     if (text == "-0") return -0.0;
     if (readWhole(text, integer)) return integer;
     if (readWhole(text, large)) return large;
+    // JavaScript (and appendNumber) write doubles below 1e21 as whole digits; read as Decimal, which is written as a
+    // string, such a number would no longer have its sender's delta id.
+    if (const auto number = readDouble(text)) {
+      std::string shortest;
+      appendNumber(*number, shortest);
+      if (shortest == text) return *number;
+    }
     return Decimal{std::string(text)};
   }
   const auto number = readDouble(text);

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace tidegate::test {
 
@@ -41,7 +43,7 @@ class Random {
   bool chance(unsigned percent) { return below(100) < percent; }
   template <class Container>
   const auto& pick(const Container& from) {
-    return from[index(from.size())];
+    return from[index(std::size(from))];
   }
   template <class Container>
   void shuffle(Container& what) {

@@ -1,0 +1,167 @@
+#include "postgres/detail/session.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <pqxx/nontransaction>
+#include <pqxx/transaction_base>
+#include <system_error>
+
+#include "postgres/detail/errors.h"
+
+namespace tidegate::postgres::detail {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using OwnedConnection = std::unique_ptr<PGconn, void (*)(PGconn*)>;
+
+/// How often a wait for the server looks at the stop token while connecting.
+constexpr std::chrono::milliseconds kStopCheck{50};
+
+Error cancelledWhileConnecting(const std::string& where) {
+  return Error(ErrorCode::queryCancelled, Retry::later, fmt::format("stopped while connecting to {}", where));
+}
+
+OwnedConnection startConnection(const Keywords& keywords) {
+  std::vector<const char*> names, values;
+  for (const auto& [name, value] : keywords) {
+    names.push_back(name.c_str());
+    values.push_back(value.c_str());
+  }
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  OwnedConnection connection(PQconnectStartParams(names.data(), values.data(), 0), PQfinish);
+  if (!connection) throw std::bad_alloc();
+  PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // prints the SQLSTATE of a refused login
+  return connection;
+}
+
+/// Connects without blocking for longer than `kStopCheck`, name resolution aside.
+OwnedConnection connectTo(const Keywords& keywords, std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  const std::string where = whereOf(keywords);
+  const auto deadline = Steady::now() + timeout;
+  OwnedConnection connection = startConnection(keywords);
+  auto state = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+    if (stop.stop_requested()) throw cancelledWhileConnecting(where);
+    if (Steady::now() >= deadline) {
+      throw Error(ErrorCode::connectionFailed, Retry::later,
+                  fmt::format("cannot connect to {}: no answer within {} ms (connectTimeout)", where, timeout.count()));
+    }
+    const short wanted = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    pollfd watched{PQsocket(connection.get()), wanted, 0};
+    if (poll(&watched, 1, static_cast<int>(kStopCheck.count())) == 0) continue;
+    state = PQconnectPoll(connection.get());
+  }
+  if (state != PGRES_POLLING_OK) throw fromConnectFailure(PQerrorMessage(connection.get()), where);
+  return connection;
+}
+
+void ignoreNotice(void*, const PGresult*) {}
+
+}  // namespace
+
+PqxxSession::PqxxSession(PGconn* made) : pqxx::connection_base(policy_), policy_(made) { init(); }
+
+pqxx::connectionpolicy::handle PqxxSession::Adopted::do_startconnect(handle held) {
+  if (held != nullptr) return held;
+  if (taken) throw pqxx::broken_connection("the connection was lost");
+  taken = true;
+  return raw;
+}
+
+SocketHandle::SocketHandle(int socket) : fd_(dup(socket)) {
+  if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "dup of the connection's socket");
+}
+SocketHandle::~SocketHandle() { close(fd_); }
+void SocketHandle::shutDown() const noexcept { ::shutdown(fd_, SHUT_RDWR); }
+
+Session::Session(ConnectOptions options) : options_(std::move(options)), keywords_(keywordsOf(options_)) {}
+
+void Session::prepare(std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  if (stop.stop_requested()) throw cancelledWhileConnecting(whereOf(keywords_));
+  if (connection_ && !idleAndAlive()) drop();
+  if (!connection_) connect(stop);
+  if (timeout.count() == 0) timeout = options_.statementTimeout;
+  if (timeout == timeoutSet_) return;
+  const StopGuard guard(stop, socket_);
+  setting("statement_timeout", std::to_string(timeout.count()));
+  timeoutSet_ = timeout;
+}
+
+void Session::connect(const std::stop_token& stop) {
+  OwnedConnection made = connectTo(keywords_, options_.connectTimeout, stop);
+  PQsetErrorVerbosity(made.get(), PQERRORS_TERSE);  // no DETAIL: it quotes rows
+  auto socket = std::make_shared<SocketHandle>(PQsocket(made.get()));
+  const StopGuard guard(stop, socket);
+  connection_ = std::make_unique<PqxxSession>(made.release());
+  socket_ = std::move(socket);
+  PQsetNoticeReceiver(connection_->raw(), ignoreNotice, nullptr);
+  try {
+    configure();
+  } catch (...) {
+    drop();
+    throw;
+  }
+}
+
+void Session::configure() {
+  const char* encoding = PQparameterStatus(connection_->raw(), "server_encoding");
+  trustedEncoding_ = encoding == nullptr || std::string_view(encoding) != "SQL_ASCII";
+  if (!trustedEncoding_) setting("client_encoding", "SQL_ASCII");  // else the server refuses to send what is not UTF-8
+  for (const auto& [name, value] : {std::pair{"TimeZone", "UTC"},
+                                    {"DateStyle", "ISO"},
+                                    {"IntervalStyle", "iso_8601"},
+                                    {"bytea_output", "hex"},
+                                    {"extra_float_digits", "3"}}) {
+    setting(name, value);
+  }
+  serverNoticesHangup_ = false;
+  if (PQserverVersion(connection_->raw()) >= 140'000) {
+    try {  // refused where the server's system cannot tell
+      setting("client_connection_check_interval", "1000");
+      serverNoticesHangup_ = true;
+    } catch (const pqxx::sql_error&) {
+    }
+  }
+  for (const auto& [name, value] : options_.settings) setting(name, value);
+  if (options_.readOnly) setting("default_transaction_read_only", "on");
+  timeoutSet_ = std::chrono::milliseconds{-1};
+}
+
+void Session::setting(const std::string& name, const std::string& value) {
+  pqxx::nontransaction work(*connection_);
+  work.exec_params("SELECT set_config($1, $2, false)", name, value);
+}
+
+/// Whether the idle connection can be used: a server that has gone leaves an end of file to read.
+bool Session::idleAndAlive() {
+  PGconn* raw = connection_->raw();
+  if (PQstatus(raw) != CONNECTION_OK) return false;
+  pollfd watched{PQsocket(raw), POLLIN, 0};
+  if (poll(&watched, 1, 0) == 0) return true;
+  return PQconsumeInput(raw) == 1 && PQstatus(raw) == CONNECTION_OK && PQtransactionStatus(raw) == PQTRANS_IDLE;
+}
+
+void Session::drop() noexcept {
+  if (!connection_) return;
+  PGconn* raw = connection_->raw();
+  if (!serverNoticesHangup_ && PQtransactionStatus(raw) == PQTRANS_ACTIVE) {
+    const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel(PQgetCancel(raw), PQfreeCancel);
+    char reason[256];
+    if (cancel) PQcancel(cancel.get(), reason, sizeof reason);  // an old server may then run on, unread
+  }
+  connection_.reset();
+  socket_.reset();
+}
+
+void Session::dropIfBroken() noexcept {
+  if (connection_ &&
+      (PQstatus(connection_->raw()) != CONNECTION_OK || PQtransactionStatus(connection_->raw()) != PQTRANS_IDLE)) {
+    drop();
+  }
+}
+
+}  // namespace tidegate::postgres::detail

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# server_control.sh postgres|mysql start|stop|kill9|freeze|thaw: the private servers of with_servers.sh, whose folder
+# stands in TIDEGATE_SERVERS_DIR. Tests break servers with it; each action returns when it has taken effect.
+set -euo pipefail
+dir=${TIDEGATE_SERVERS_DIR:?run this under tests/servers/with_servers.sh}
+server=$1
+action=$2
+# shellcheck source=/dev/null
+. "$dir/settings"
+
+# Servers refuse to run as root.
+as_owner() {
+  if [ "$(id -u)" != 0 ]; then
+    "$@"
+  else
+    setpriv --reuid="$server_user" --regid="$server_user" --init-groups -- "$@"
+  fi
+}
+
+# until_true <seconds> <what> <command...>
+until_true() {
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$deadline" ] || { echo "$server: $what took too long; its log:" >&2; tail -n 20 "$log" >&2; return 1; }
+    sleep 0.05
+  done
+}
+
+ended() {
+  local pid
+  for pid in "$@"; do
+    # A killed child of a test that has not been waited for is as good as ended.
+    [ ! -d "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null || return 1
+  done
+}
+
+case $server in
+  postgres)
+    server_user=postgres log=$dir/postgres.log pidfile=$dir/postgres/postmaster.pid
+    start() { (cd / && as_owner "$postgres_bin/pg_ctl" -s -w -t 60 -D "$dir/postgres" -l "$log" start >/dev/null) || { tail -n 20 "$log" >&2; return 1; }; }
+    answers() { "$postgres_bin/pg_isready" -q -h "$dir/run" -p "$postgres_port"; }
+    ;;
+  mysql)
+    server_user=mysql log=$dir/mysql.log pidfile=$dir/run/mysql.pid
+    start() {
+      (cd / && as_owner setsid mariadbd --defaults-file="$dir/mysql.cnf" </dev/null >>"$log" 2>&1 &)
+      until_true 60 start answers
+    }
+    answers() { mariadb-admin --no-defaults --socket="$dir/run/mysql.sock" --user=tidegate --password="$password" ping; }
+    ;;
+  *) echo "unknown server $server" >&2; exit 2 ;;
+esac
+
+pids() {
+  local pid
+  pid=$(head -n 1 "$pidfile" 2>/dev/null) || return 0
+  echo "$pid" "$(pgrep -P "$pid" | tr '\n' ' ')"
+}
+
+# Meant to be split into words.
+# shellcheck disable=SC2046,SC2206
+case $action in
+  start) start; [ "$server" = mysql ] || until_true 60 start answers ;;
+  kill9)
+    all=($(pids))
+    kill -KILL "${all[@]}" 2>/dev/null || [ ${#all[@]} -gt 0 ]
+    until_true 30 kill ended "${all[@]}"
+    # Where nobody reaps the dead, their pids would seem to hold these locks.
+    rm -f "$pidfile"
+    [ "$server" != postgres ] || rm -f "$dir"/run/.s.PGSQL.*
+    ;;
+  stop)
+    all=($(pids))
+    [ ${#all[@]} -gt 0 ] || exit 0
+    if [ "$server" = postgres ]; then kill -INT "${all[0]}"; else kill -TERM "${all[0]}"; fi 2>/dev/null || exit 0
+    until_true 60 stop ended "${all[@]}"
+    ;;
+  freeze) kill -STOP $(pids) ;;
+  thaw) kill -CONT $(pids) ;;
+  *) echo "unknown action $action" >&2; exit 2 ;;
+esac

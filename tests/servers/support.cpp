@@ -1,0 +1,51 @@
+#include "servers/support.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+namespace tidegate::servers {
+
+std::string environment(const char* name) {
+  if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
+  throw std::runtime_error(std::string(name) +
+                           " is not set: run this test as `tests/servers/with_servers.sh <command>`");
+}
+
+Rows readAll(const QueryFn& query, const Query& what) {
+  ResultSet result = query(what);
+  Rows rows;
+  std::vector<Value> row;
+  while (result.next(row)) rows.push_back(row);
+  return rows;
+}
+
+void execute(const QueryFn& query, const std::vector<std::string>& statements) {
+  for (const std::string& sql : statements) readAll(query, sql);
+}
+
+Error errorOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return e;
+  }
+  throw std::runtime_error("expected a tidegate::Error, but nothing was thrown");
+}
+
+bool eventually(const std::function<bool()>& condition, std::chrono::seconds deadline) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+  return true;
+}
+
+void control(std::string_view server, std::string_view action) {
+  const std::string command =
+      environment(server == "postgres" ? "TIDEGATE_POSTGRES_CTL" : "TIDEGATE_MYSQL_CTL") + " " + std::string(action);
+  if (std::system(command.c_str()) != 0) throw std::runtime_error(command + " failed");
+}
+
+}  // namespace tidegate::servers

@@ -1,0 +1,36 @@
+/// What the tests against real servers share. The servers come from tests/servers/with_servers.sh.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidegate/core/error.h"
+#include "tidegate/core/query.h"
+
+namespace tidegate::servers {
+
+/// A variable that with_servers.sh sets. @throws std::runtime_error that names the script.
+std::string environment(const char* name);
+
+using Rows = std::vector<std::vector<Value>>;
+
+/// All rows of a query.
+Rows readAll(const QueryFn& query, const Query& what);
+inline Rows readAll(const QueryFn& query, const std::string& sql) { return readAll(query, Query{sql}); }
+/// Runs statements that return nothing, one after the other.
+void execute(const QueryFn& query, const std::vector<std::string>& statements);
+
+/// The Error that `action` throws. @throws std::runtime_error if it throws none.
+Error errorOf(const std::function<void()>& action);
+
+/// Calls `condition` until it holds; false after a deadline that only a broken system reaches.
+bool eventually(const std::function<bool()>& condition, std::chrono::seconds deadline = std::chrono::seconds{30});
+
+/// Runs server_control.sh for "postgres" or "mysql": start, stop, kill9, freeze, thaw.
+/// @throws std::runtime_error if it fails.
+void control(std::string_view server, std::string_view action);
+
+}  // namespace tidegate::servers

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# with_servers.sh <command> [argument...]: runs the command beside a private Postgres and a private MariaDB.
+#
+# Both live in a new folder under /tmp, listen on loopback ports found at the start and on unix sockets, and are stopped
+# and removed when the command ends, fails or is interrupted. The command sees
+#   TIDEGATE_POSTGRES_URL, TIDEGATE_MYSQL_URL    an account that may do everything, over the unix socket
+#   TIDEGATE_POSTGRES_PORT, TIDEGATE_MYSQL_PORT  the same servers on 127.0.0.1 and localhost, with TLS
+#   TIDEGATE_POSTGRES_CTL, TIDEGATE_MYSQL_CTL    run these with start, stop, kill9, freeze or thaw
+#   TIDEGATE_TLS_DIR                             ca.pem (signed the servers' certificate for "localhost"), other-ca.pem
+# Runs as root (the servers run as the users postgres and mysql) or as any user.
+set -euo pipefail
+[ $# -gt 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+missing() { echo "with_servers.sh: $1 was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
+postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+[ -x "${postgres_bin:-}/initdb" ] || missing "Postgres (Debian: postgresql)"
+PATH=$PATH:/usr/sbin
+for tool in mariadbd mariadb-install-db mariadb openssl; do
+  command -v "$tool" >/dev/null || missing "$tool (Debian: mariadb-server, openssl)"
+done
+
+export TIDEGATE_SERVERS_DIR
+TIDEGATE_SERVERS_DIR=$(mktemp -d /tmp/tidegate-servers.XXXXXX)
+dir=$TIDEGATE_SERVERS_DIR
+password=tidegate-secret
+command_pid=
+finish() {
+  local code=$?
+  trap '' INT TERM HUP
+  [ -z "$command_pid" ] || kill -TERM "$command_pid" 2>/dev/null || :
+  if [ -f "$dir/settings" ]; then
+    for server in postgres mysql; do "$here/server_control.sh" $server kill9 2>/dev/null || :; done
+  fi
+  rm -rf "$dir"
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+postgres_user=$(id -un) mysql_user=$(id -un)
+if [ "$(id -u)" = 0 ]; then postgres_user=postgres mysql_user=mysql; fi
+as() {
+  local user=$1
+  shift
+  if [ "$user" = "$(id -un)" ]; then "$@"; else setpriv --reuid="$user" --regid="$user" --init-groups -- "$@"; fi
+}
+
+# Below the ephemeral range, so that no outgoing connection takes the port between now and the start.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo "$port"; return; fi
+  done
+}
+
+# certificate <name> <issuer> <subject> <extensions>: an issuer of "" signs itself.
+certificate() {
+  local tls=$dir/tls sign=()
+  [ -z "$2" ] || sign=(-CA "$tls/$2.pem" -CAkey "$tls/$2.key")
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$3" -addext "$4" \
+    -keyout "$tls/$1.key" -out "$tls/$1.pem" "${sign[@]}" 2>/dev/null
+}
+
+make_certificates() {
+  mkdir "$dir/tls"
+  certificate ca "" "Tidegate test CA" "keyUsage=critical,keyCertSign"
+  certificate other-ca "" "Another CA" "keyUsage=critical,keyCertSign"
+  # -CA of `openssl req` is new in 3.0, which is what we need anyway.
+  certificate server ca localhost "subjectAltName=DNS:localhost"
+  for user in postgres mysql; do
+    cp "$dir/tls/server.key" "$dir/tls/$user.key"
+    chmod 600 "$dir/tls/$user.key"
+  done
+  [ "$(id -u)" != 0 ] || { chown postgres "$dir/tls/postgres.key"; chown mysql "$dir/tls/mysql.key"; }
+}
+
+make_postgres() {
+  mkdir -m 700 "$dir/postgres"
+  touch "$dir/postgres.log"
+  [ "$(id -u)" != 0 ] || chown postgres "$dir/postgres" "$dir/postgres.log"
+  echo "$password" >"$dir/password"
+  chmod 644 "$dir/password"
+  (cd / && as "$postgres_user" "$postgres_bin/initdb" -D "$dir/postgres" --username=tidegate --pwfile="$dir/password" \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync >"$dir/postgres.log" 2>&1) || { cat "$dir/postgres.log" >&2; exit 1; }
+  cat >>"$dir/postgres/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+port = $postgres_port
+unix_socket_directories = '$dir/run'
+# Nothing here has to outlive the machine; killed servers still find what they wrote.
+fsync = off
+max_prepared_transactions = 10
+wal_level = logical
+max_connections = 60
+shared_buffers = 128MB
+ssl = on
+ssl_cert_file = '$dir/tls/server.pem'
+ssl_key_file = '$dir/tls/postgres.key'
+CONF
+}
+
+make_mysql() {
+  mkdir -m 700 "$dir/mysql"
+  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql"
+  cat >"$dir/mysql.cnf" <<CONF
+[mariadbd]
+datadir=$dir/mysql
+socket=$dir/run/mysql.sock
+port=$mysql_port
+bind-address=127.0.0.1
+pid-file=$dir/run/mysql.pid
+log-error=$dir/mysql.log
+innodb-flush-log-at-trx-commit=2
+innodb-buffer-pool-size=128M
+max-allowed-packet=64M
+skip-name-resolve
+ssl-ca=$dir/tls/ca.pem
+ssl-cert=$dir/tls/server.pem
+ssl-key=$dir/tls/mysql.key
+CONF
+  chmod 644 "$dir/mysql.cnf"
+  touch "$dir/mysql.log"
+  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql.log"
+  cat >"$dir/init.sql" <<SQL
+CREATE DATABASE tidegate CHARACTER SET utf8mb4;
+CREATE USER tidegate@'%' IDENTIFIED BY '$password';
+GRANT ALL ON *.* TO tidegate@'%' WITH GRANT OPTION;
+CREATE USER tidegate@localhost IDENTIFIED BY '$password';
+GRANT ALL ON *.* TO tidegate@localhost WITH GRANT OPTION;
+SQL
+  (cd / && as "$mysql_user" mariadb-install-db --no-defaults --datadir="$dir/mysql" --skip-test-db --skip-name-resolve \
+    --auth-root-authentication-method=normal >"$dir/mysql-install.log" 2>&1) ||
+    { cat "$dir/mysql-install.log" >&2; exit 1; }
+}
+
+chmod 755 "$dir"
+mkdir -m 777 "$dir/run"
+postgres_port=$(free_port)
+mysql_port=$(free_port)
+{ declare -p postgres_bin postgres_port mysql_port password; } >"$dir/settings"
+chmod 644 "$dir/settings"
+make_certificates
+make_postgres
+make_mysql
+# The servers outlive this script's terminal signals: only `finish` ends them.
+"$here/server_control.sh" postgres start
+"$here/server_control.sh" mysql start
+mariadb --no-defaults --socket="$dir/run/mysql.sock" --user=root <"$dir/init.sql"
+PGPASSWORD=$password "$postgres_bin/psql" -qX -h "$dir/run" -p "$postgres_port" -U tidegate -d postgres -c 'CREATE DATABASE tidegate'
+
+run=${dir//\//%2F}%2Frun
+export TIDEGATE_POSTGRES_PORT=$postgres_port TIDEGATE_MYSQL_PORT=$mysql_port TIDEGATE_TLS_DIR=$dir/tls
+export TIDEGATE_POSTGRES_URL="postgresql://tidegate:$password@$run:$postgres_port/tidegate"
+export TIDEGATE_MYSQL_URL="mysql://tidegate:$password@localhost:$mysql_port/tidegate?socket=$run%2Fmysql.sock"
+export TIDEGATE_POSTGRES_CTL="$here/server_control.sh postgres" TIDEGATE_MYSQL_CTL="$here/server_control.sh mysql"
+
+"$@" <&0 &
+command_pid=$!
+code=0
+wait "$command_pid" || code=$?
+command_pid=
+exit "$code"

@@ -9,66 +9,29 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <thread>
 
 #include "check.h"
 #include "options.h"
+#include "progress.h"
 #include "replica.h"
 #include "shop.h"
 #include "source_database.h"
 #include "tidegate/source/source_poller.h"
+#include "view.h"
 #include "workload.h"
 
 using namespace std::chrono_literals;
 using namespace quickstart;
 using namespace tidegate;
-using SteadyClock = std::chrono::steady_clock;
 
 namespace {
 
+constexpr int kInterrupted = 130;  // what a shell reports for a program ended by Ctrl-C
+
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
-
-// The client sees the users of its region that are not deleted, and the graver half of its region's audit log.
-constexpr const char* kRules = R"({"version": 1, "buckets": [
-  {"name": "users of my region", "tables": ["users"], "filters": [
-    {"column": "region", "op": "eq", "value": "jwt:region"},
-    {"column": "deleted", "op": "eq", "value": 0}]},
-  {"name": "what matters in my region", "tables": ["audit_log"], "filters": [
-    {"column": "region", "op": "eq", "value": "jwt:region"},
-    {"column": "severity", "op": "gte", "value": 2}]}]})";
-
-// The same view in SQL.
-std::vector<TableCheck> checksOf(const Shop& shop) {
-  return {{"users",
-           "SELECT id, name, region, points, deleted, updated_at FROM " + shop.users() +
-               " WHERE region = 'eu' AND deleted = 0",
-           "SELECT id, name, region, points, deleted, updated_at FROM users"},
-          {"audit_log",
-           "SELECT id, user_id, region, action, severity FROM " + shop.auditLog() +
-               " WHERE region = 'eu' AND severity >= 2",
-           "SELECT id, user_id, region, action, severity FROM audit_log"}};
-}
-
-/// Adds up what the poller reports.
-class Progress final : public PollObserver {
- public:
-  void onPoll(const std::string&, const PollReport& report) override {
-    for (const TableReport& table : report.tables) {
-      rowsRead += table.rowsRead;
-      applied += table.applied;
-      if (table.error) fmt::print("  {}: {}\n", table.table, table.error->what());
-    }
-    if (report.ok()) ++polls;
-  }
-  void onWarning(const std::string&, const std::string& message) override { fmt::print("  warning: {}\n", message); }
-
-  std::atomic<std::uint64_t> polls = 0;  ///< polls without an error
-  std::atomic<std::uint64_t> rowsRead = 0;
-  std::atomic<std::uint64_t> applied = 0;
-};
 
 IngestSourceConfig ingestOf(const Shop& shop, QueryFn reader) {
   return {.name = "shop",
@@ -82,25 +45,29 @@ IngestSourceConfig ingestOf(const Shop& shop, QueryFn reader) {
           .interval = 250ms};
 }
 
-/// Lets the client follow while `goOn()`, with a line of progress every second.
-template <class Condition>
-void follow(Replica& replica, Gateway& gateway, const Progress& progress, const Workload& workload, Condition goOn) {
-  static std::size_t pulled = 0;
-  static SteadyClock::time_point start = SteadyClock::now(), nextLine = start;
-  for (bool more = true; more;) {
-    more = goOn() && !interrupted;
-    pulled += replica.catchUp(gateway);
-    if (SteadyClock::now() >= nextLine) {
-      nextLine += 1s;
-      fmt::print(
-          "{:4.0f} s | shop: {:6} rows changed | poller: {:3} polls, {:7} rows read, {:6} changes | client: {:6} "
-          "deltas\n",
-          std::chrono::duration<double>(SteadyClock::now() - start).count(), workload.changes(), progress.polls.load(),
-          progress.rowsRead.load(), progress.applied.load(), pulled);
-      std::fflush(stdout);
-    }
-    if (more) std::this_thread::sleep_for(50ms);
+/// Lets the client follow for `duration`, or until `done`, or until Ctrl-C.
+template <class Client, class Condition>
+void follow(Client pull, std::chrono::seconds duration, Condition done) {
+  const auto end = std::chrono::steady_clock::now() + duration;
+  do {
+    pull();
+    std::this_thread::sleep_for(50ms);
+  } while (!done() && !interrupted && std::chrono::steady_clock::now() < end);
+}
+
+/// @return the exit code.
+int check(const Options& options, const Shop& shop, const QueryFn& source) {
+  fmt::print("Checking the replica against the source\n");
+  const QueryFn replica = openReplica(options);
+  Comparison total;
+  for (const TableCheck& table : checksOf(shop)) {
+    const Comparison one = compare(source, replica, table);
+    fmt::print("  {}: {} rows compared, {} differences\n", table.name, one.rows, one.differences);
+    total.rows += one.rows;
+    total.differences += one.differences;
   }
+  fmt::print("rows compared: {}, differences: {}\n", total.rows, total.differences);
+  return total.rows > 0 && total.differences == 0 ? 0 : 1;
 }
 
 /// @return the exit code.
@@ -109,41 +76,33 @@ int run(const Options& options) {
   Shop shop(database.writer, database.tablePrefix);
   fmt::print("Filling {} with {} users and {} audit entries\n", database.description, options.rows, options.rows);
   shop.create(options.rows, interrupted);
-  if (interrupted) return 130;
+  if (interrupted) return kInterrupted;
 
   Gateway gateway({.rules = SyncRules::parse(kRules)});
   const auto progress = std::make_shared<Progress>();
   SourcePoller poller(ingestOf(shop, database.reader), gateway, {.observer = progress});
-  Replica replica(makeReplica(options), "laptop", {{"region", {"eu"}}});
+  Replica replica(makeReplica(options), "laptop", claims());
 
-  Workload workload(shop);
   poller.start();
-  const auto end = SteadyClock::now() + options.duration;
-  follow(replica, gateway, *progress, workload, [&] { return SteadyClock::now() < end; });
+  Workload workload(shop);
+  std::size_t pulled = 0;
+  const auto pull = [&] {
+    pulled += replica.catchUp(gateway);
+    progress->print(workload.changes(), pulled);
+  };
+  follow(pull, options.duration, [] { return false; });
   workload.stop();
 
-  // The poll that may be running began before the last change; the one after it sees everything.
-  const std::uint64_t settled = progress->polls + 2;
-  const auto deadline = SteadyClock::now() + 30s;
-  follow(replica, gateway, *progress, workload,
-         [&] { return progress->polls < settled && SteadyClock::now() < deadline; });
+  // The poll that is running may have begun before the last change; the one after it sees everything.
+  const std::uint64_t settled = progress->polls() + 2;
+  follow(pull, 30s, [&] { return progress->polls() >= settled; });
   poller.stop();
   if (interrupted) {
-    fmt::print("Stopped. {} rows were changed; the replica holds what the client had pulled.\n", workload.changes());
-    return 130;
+    fmt::print("Stopped. {} rows were changed, {} deltas pulled.\n", workload.changes(), pulled);
+    return kInterrupted;
   }
   replica.catchUp(gateway);
-
-  fmt::print("Checking the replica against the source\n");
-  Comparison total;
-  for (const TableCheck& check : checksOf(shop)) {
-    const Comparison one = compare(database.reader, openReplica(options), check);
-    fmt::print("  {}: {} rows compared, {} differences\n", check.name, one.rows, one.differences);
-    total.rows += one.rows;
-    total.differences += one.differences;
-  }
-  fmt::print("rows compared: {}, differences: {}\n", total.rows, total.differences);
-  return total.rows > 0 && total.differences == 0 ? 0 : 1;
+  return check(options, shop, database.reader);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ function wrap(name,   file, line, text, found, status, number) {
 function finish(   text) {
   if (fixture != "") text = wrap(fixture)
   else if (block ~ /int main\(/) text = "#line " (start + 1) " \"" FILENAME "\"\n" block
-  else fail("neither a program nor marked with a fixture")
+  else fail("this block is no program: put <!-- fixture: NAME --> before it, NAME from tests/docs/fixtures")
   bodies = bodies "namespace block_" (++count) " {\n" text "}  // namespace\n"
 }
 !inside && /^[ \t]*```cpp/ { inside = 1; start = FNR; block = ""; fixture = pending; pending = ""; next }

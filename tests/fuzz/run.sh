@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the fuzz targets with clang and runs each on a copy of its corpus.
+#   tests/fuzz/run.sh [--seconds N] [target...]     default: 60 seconds, every target
+# Exits 1 at the first input that breaks a target, and says how to run it again.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+seconds=60
+targets=()
+while (($#)); do
+  case $1 in
+    --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
+    -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    fuzz_delta_json | fuzz_rules_json | fuzz_value) targets+=("$1"); shift ;;
+    *) echo "unknown: $1 (targets: fuzz_delta_json fuzz_rules_json fuzz_value)" >&2; exit 2 ;;
+  esac
+done
+((${#targets[@]})) || targets=(fuzz_delta_json fuzz_rules_json fuzz_value)
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "--seconds needs a whole number from 1" >&2; exit 2; }
+
+clang=${CXX:-$(command -v clang++ || command -v clang++-14 || true)}
+[[ -n $clang ]] || { echo "clang++ is missing: apt-get install clang-14 libclang-rt-14-dev" >&2; exit 2; }
+build=$root/build/fuzz
+cd "$root"
+log=$(mktemp)
+scratch=$(mktemp -d)
+trap 'rm -rf "$log" "$scratch"' EXIT
+cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+cmake --build "$build" -j2 --target "${targets[@]}" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+
+total=0
+for target in "${targets[@]}"; do
+  binary=$build/tests/fuzz/$target
+  mkdir -p "$scratch/$target" "$build/crashes"
+  cp -r "tests/fuzz/corpus/$target/." "$scratch/$target/"
+  if ! "$binary" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+      -artifact_prefix="$build/crashes/$target-" "$scratch/$target" >"$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
+    echo "$target: broken by ${input:-an input it did not write}" >&2
+    echo "reproduce: $binary $input" >&2
+    echo "keep it:   cp $input tests/fuzz/corpus/$target/" >&2
+    exit 1
+  fi
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  total=$((total + runs))
+  echo "$target: $runs executions in $seconds s, $(find "$scratch/$target" -type f | wc -l) inputs in the working corpus"
+done
+echo "fuzz: ${#targets[@]} targets, $total executions, nothing broken"

@@ -7,8 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "tidegate/core/error.h"
-#include "tidegate/core/json.h"
+#include "core/detail/json_tree.h"
 
 namespace tidegate::detail {
 namespace {
@@ -155,11 +154,10 @@ void RuleLiterals::readOctets(const std::string& literal) {
     bytes_.values.push_back(std::move(*octets));
   else
     bytes_.complete = false;
-  try {
-    documents_.values.push_back(Json{canonicalJson(literal)});
-  } catch (const Error&) {
+  if (JsonTree::tryParse(literal))
+    documents_.values.push_back(Json{literal});
+  else
     documents_.complete = false;
-  }
 }
 
 void RuleLiterals::sortAll() {

@@ -64,6 +64,17 @@ TEST(Messages, APushIsReadFromLakeSyncsOwnJson) {
   EXPECT_EQ(pushFromJson(R"({"clientId":"c","deltas":[]})").lastSeenHlc.raw, 0u) << "may be missing: it only informs";
 }
 
+TEST(Messages, NumbersOfEverySizeSurviveTheWire) {
+  for (const Value& v :
+       std::vector<Value>{1e20, -1e20, 18446744073709552000.0, 1e21, 5e-324, -0.0, UINT64_MAX, INT64_MIN}) {
+    SyncPush push{"c", {sampleDelta()}, {}};
+    push.deltas[0].columns = {{"n", v}};
+    const Value again = pushFromJson(toJson(push)).deltas[0].columns[0].value;
+    EXPECT_TRUE(sameValue(again, v) || v == Value(-0.0)) << describe(v);
+    EXPECT_EQ(toJson(again), toJson(v));
+  }
+}
+
 TEST(Messages, OneMalformedDeltaIsNamedAndNothingElseHappens) {  // the reference process died of it
   const std::string good = toJson(sampleDelta());
   const auto pushWith = [&](const std::string& delta) {

@@ -188,6 +188,7 @@ TEST(SyncRules, EveryOtherTypeIsComparedAsItself) {
   EXPECT_TRUE(holds("eq", R"("3f2504e0-4f89-11d3-9a0c-0305e82c3301")", id));
   EXPECT_FALSE(holds("neq", R"("3f2504e0-4f89-11d3-9a0c-0305e82c3301")", id));
   EXPECT_TRUE(holds("eq", R"("AAH/")", Bytes{std::string("\0\1\xff", 3)}));
+  EXPECT_TRUE(holds("eq", R"("[0.12345678901234567890]")", Json{"[0.12345678901234567890]"}));
   EXPECT_TRUE(holds("eq", R"("{\"b\":1,\"a\":[1.0]}")", Json{R"({"a": [1], "b": 1})"}));
 }
 

@@ -61,7 +61,11 @@ class PackedReader {
     for (unsigned shift = 0; shift < 64; shift += 7) {
       const std::uint8_t o = octet();
       v |= static_cast<std::uint64_t>(o & 0x7F) << shift;
-      if (o < 0x80) return v;
+      if (o >= 0x80) continue;
+      // One spelling per number, so that equal values are equal octets.
+      if (shift > 0 && (o == 0 || (shift == 63 && o > 1)))
+        corrupt("a varint not in its shortest form, or over 64 bits");
+      return v;
     }
     corrupt("a varint of over 10 octets");
   }

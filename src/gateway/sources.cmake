@@ -1,8 +1,31 @@
 set(gateway_sources
   client_view.cpp
+  detail/buffer_state.cpp
+  detail/client_registry.cpp
+  detail/dedupe_window.cpp
+  detail/log_chunks.cpp
+  detail/log_judge.cpp
+  detail/log_record.cpp
+  detail/name_table.cpp
+  detail/row_block.cpp
+  detail/row_codec.cpp
+  detail/row_merge.cpp
+  detail/seeded_hash.cpp
+  detail/slot_table.cpp
+  detail/staging.cpp
+  detail/tie_break.cpp
+  gateway.cpp
+  gateway_commit.cpp
+  gateway_core.cpp
+  gateway_pull.cpp
   messages.cpp
+  push_validation.cpp
   rule_literals.cpp
   rules_check.cpp
+  schema_check.cpp
+  snapshot.cpp
+  store.cpp
+  subscription.cpp
   sync_rules.cpp
   sync_rules_parse.cpp
 )

@@ -1,0 +1,120 @@
+/// Everything a gateway knows, without locks, clocks or stores: names, rows, log, dedupe window, tombstones.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/detail/dedupe_window.h"
+#include "gateway/detail/log_chunks.h"
+#include "gateway/detail/log_record.h"
+#include "gateway/detail/name_table.h"
+#include "gateway/detail/slot_table.h"
+#include "tidegate/core/row.h"
+#include "tidegate/gateway/sync_rules.h"
+
+namespace tidegate::detail {
+
+/// A tombstone that waits to be forgotten.
+struct Tombstone {
+  std::uint64_t at = 0;         ///< the head when it was written: who has pulled this far knows of it
+  std::uint64_t stampedAt = 0;  ///< when, by the gateway's clock
+  std::uint64_t sequence = 0;   ///< of the block: another one means the row has changed since
+  std::uint32_t slot = 0;
+};
+
+/// A table's purge: entries up to `at` are not shown any more.
+struct PurgedTable {
+  NameId table = 0;
+  std::uint64_t at = 0;               ///< serverHlc
+  std::uint64_t lastRowsSegment = 0;  ///< rows in segments up to this one are gone
+};
+
+/// Older blocks that open snapshots still see.
+class RetainedBlocks {
+ public:
+  RetainedBlocks() = default;
+  RetainedBlocks(const RetainedBlocks&) = delete;
+  RetainedBlocks& operator=(const RetainedBlocks&) = delete;
+  ~RetainedBlocks();
+  /// Registers a reader of everything published up to `sequence`.
+  void open(std::uint64_t sequence) { readers_.insert(sequence); }
+  void close(std::uint64_t sequence) noexcept;
+  bool hasReaders() const noexcept { return !readers_.empty(); }
+  bool wanted(const RowBlock& block) const noexcept {
+    return !readers_.empty() && *readers_.rbegin() >= block.sequence;
+  }
+  void keep(std::uint32_t slot, RowBlock* block);
+  /// The newest kept block of the slot that a reader of `sequence` may see; nullptr if there is none.
+  const RowBlock* find(std::uint32_t slot, std::uint64_t sequence) const noexcept;
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::multiset<std::uint64_t> readers_;
+  std::unordered_map<std::uint32_t, std::vector<RowBlock*>> blocks_;  ///< oldest first
+  std::size_t bytes_ = 0;
+};
+
+/// @thread One writer, or readers: the owner's lock.
+struct BufferState {
+  BufferState(std::size_t maxNames, std::size_t dedupeIds, std::uint64_t seed_)
+      : seed(seed_), names(maxNames, seed_), dedupe(dedupeIds, seed_) {}
+
+  const std::uint64_t seed;
+  NameTable names;
+  SlotTable slots;
+  LogChunks log;
+  DedupeWindow dedupe;
+  RetainedBlocks retained;
+  std::deque<Tombstone> tombstones;
+
+  std::uint64_t sequence = 0;   ///< of the last publication
+  std::uint64_t head = 0;       ///< the greatest serverHlc readers may pull from
+  std::uint64_t trimmedTo = 0;  ///< serverHlc of the last entry that retention dropped
+  std::size_t visibleRows = 0;
+  std::size_t tombstoneRows = 0;
+  std::size_t blockBytes = 0;  ///< committed, pending and retained blocks
+
+  SyncRules rules;
+  std::uint64_t rulesGeneration = 0;
+  std::uint64_t rulesEpoch = 0;  ///< entries up to this serverHlc were judged by other rules
+  std::vector<PurgedTable> purged;
+  std::uint64_t resyncBefore = 0;  ///< a table was purged at this serverHlc
+  std::uint64_t tombstonesPurgedTo = 0;
+  std::uint64_t purgedStamp = 0;  ///< the greatest hlc of a purged erase
+
+  std::uint64_t tableHash(std::string_view table) const noexcept { return seededHash(table, seed); }
+  std::uint32_t findRow(std::string_view table, std::string_view rowId) const;
+  /// The visible row, or nullopt.
+  std::optional<Row> row(std::string_view table, std::string_view rowId) const;
+  /// Whether the entry is of a table purged after it was written.
+  bool isPurged(NameId table, std::uint64_t serverHlc) const noexcept;
+  /// The rule columns of a table, as numbers; empty where no rule names any.
+  const std::vector<NameId>& ruleColumns(NameId table);
+  void setRules(SyncRules newRules);
+
+  /// Shows a slot's pending block to readers from `sequence` on.
+  void publishSlot(std::uint32_t slot, std::uint64_t stampedAt);
+  /// Takes back a slot's pending block.
+  void undoSlot(std::uint32_t slot) noexcept;
+  /// Removes a row altogether.
+  void dropSlot(std::uint32_t slot) noexcept;
+  /// Rows of a table, tombstones included, go; @return visible ones.
+  std::size_t dropTable(NameId table);
+
+  std::size_t rowBytes() const noexcept;
+  std::size_t bytes() const noexcept;
+
+ private:
+  void retire(std::uint32_t slot, RowBlock* block);
+  std::unordered_map<NameId, std::vector<NameId>> ruleColumns_;
+};
+
+/// A visible row from its registers, its columns in the order they were first written.
+Row toRow(const RowImage& image, const NameTable& names);
+
+}  // namespace tidegate::detail

@@ -1,0 +1,141 @@
+#include "gateway/detail/client_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/detail/packed.h"
+
+namespace tidegate::detail {
+namespace {
+constexpr std::int64_t kSaveNewsEveryMs = 1'000;
+constexpr std::int64_t kSaveEveryMs = 10'000;
+}  // namespace
+
+KnownClient& ClientRegistry::entry(std::string_view clientId, std::int64_t nowMs, bool& known) {
+  const auto found = clients_.find(std::string(clientId));
+  known = found != clients_.end() && !expired(found->second, nowMs);
+  if (found != clients_.end()) {
+    if (!known) found->second = {};
+    return found->second;
+  }
+  if (clients_.size() >= settings_.maxClients) {
+    clients_.erase(std::min_element(clients_.begin(), clients_.end(), [](const auto& a, const auto& b) {
+      return a.second.lastSeenMs < b.second.lastSeenMs;
+    }));
+  }
+  changed_ = true;
+  return clients_[std::string(clientId)];
+}
+
+std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
+  const std::lock_guard lock(mutex_);
+  bool known = false;
+  KnownClient& client = entry(pull.clientId, pull.nowMs, known);
+  const bool upToPurge = known && client.pulledTo >= pull.tombstonesPurgedTo;
+  client.lastSeenMs = pull.nowMs;
+  moved_ = true;
+  const bool otherView = known && client.view != pull.view;
+  if (!known || otherView) {
+    client.view = pull.view;
+    client.resyncBefore = 0;
+    changed_ = true;
+  }
+  if (otherView && pull.since > 0) {
+    client.resyncBefore = pull.head;
+    return "the client's view changed: its rules or claims are not those it pulled with before";
+  }
+  if (pull.since > 0 && pull.since < client.resyncBefore) {
+    return "the client's view changed and it has not taken a snapshot since";
+  }
+  if (pull.since > 0 && pull.since < pull.tombstonesPurgedTo && !upToPurge) {
+    return "erases that the client has not seen are forgotten: it was away for longer than tombstoneRetention";
+  }
+  client.pulledTo = pull.since;
+  return std::nullopt;
+}
+
+void ClientRegistry::noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view,
+                                  std::int64_t nowMs) {
+  const std::lock_guard lock(mutex_);
+  bool known = false;
+  KnownClient& client = entry(clientId, nowMs, known);
+  if (known && client.view != view) client.resyncBefore = head;
+  changed_ = changed_ || client.view != view;
+  client.view = view;
+  client.pulledTo = head;
+  client.lastSeenMs = nowMs;
+  moved_ = true;
+}
+
+bool ClientRegistry::forget(std::string_view clientId) {
+  const std::lock_guard lock(mutex_);
+  const bool known = clients_.erase(std::string(clientId)) > 0;
+  changed_ = changed_ || known;
+  return known;
+}
+
+std::optional<std::uint64_t> ClientRegistry::leastPulledTo(std::int64_t nowMs) {
+  const std::lock_guard lock(mutex_);
+  std::optional<std::uint64_t> least;
+  for (auto at = clients_.begin(); at != clients_.end();) {
+    if (expired(at->second, nowMs)) {
+      at = clients_.erase(at);
+      changed_ = true;
+      continue;
+    }
+    least = std::min(least.value_or(UINT64_MAX), at->second.pulledTo);
+    ++at;
+  }
+  return least;
+}
+
+std::size_t ClientRegistry::count(std::int64_t nowMs) const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::count_if(clients_.begin(), clients_.end(),
+                                                [&](const auto& entry) { return !expired(entry.second, nowMs); }));
+}
+
+std::size_t ClientRegistry::bytes() const {
+  const std::lock_guard lock(mutex_);
+  constexpr std::size_t kNode = 224;  // node, bucket, and the texts of id and fingerprint on the heap
+  return clients_.size() * kNode;
+}
+
+std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t silence = nowMs - savedMs_;
+  if (!(changed_ && silence >= kSaveNewsEveryMs) && !(moved_ && silence >= kSaveEveryMs)) return std::nullopt;
+  std::string out;
+  putVarint(clients_.size(), out);
+  for (const auto& [id, client] : clients_) {
+    putText(id, out);
+    putFixed64(client.pulledTo, out);
+    putFixed64(static_cast<std::uint64_t>(client.lastSeenMs), out);
+    putText(client.view, out);
+    putFixed64(client.resyncBefore, out);
+  }
+  changed_ = moved_ = false;
+  savedMs_ = nowMs;
+  return out;
+}
+
+void ClientRegistry::decode(std::string_view octets) {
+  const std::lock_guard lock(mutex_);
+  PackedReader in(octets);
+  for (std::uint64_t left = in.varint(); left > 0; --left) {
+    std::string id(in.text());
+    KnownClient client;
+    client.pulledTo = in.fixed64();
+    client.lastSeenMs = static_cast<std::int64_t>(in.fixed64());
+    client.view = in.text();
+    client.resyncBefore = in.fixed64();
+    clients_.insert_or_assign(std::move(id), std::move(client));
+  }
+}
+
+void ClientRegistry::markUnsaved() {
+  const std::lock_guard lock(mutex_);
+  changed_ = true;
+}
+
+}  // namespace tidegate::detail

@@ -1,0 +1,71 @@
+/// Which clients pull, how far they are and what they see (decision 2).
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace tidegate::detail {
+
+/// One client as the gateway knows it.
+struct KnownClient {
+  std::uint64_t pulledTo = 0;      ///< serverHlc it last asked from: what it holds
+  std::int64_t lastSeenMs = 0;     ///< wall clock
+  std::string view;                ///< fingerprint
+  std::uint64_t resyncBefore = 0;  ///< its view changed at this serverHlc
+  bool operator==(const KnownClient&) const = default;
+};
+
+/// @thread Any.
+class ClientRegistry {
+ public:
+  struct Settings {
+    std::size_t maxClients = 0;
+    std::int64_t retentionMs = 0;
+  };
+  explicit ClientRegistry(Settings settings) : settings_(settings) {}
+
+  struct Pull {
+    std::string_view clientId;
+    std::uint64_t since = 0;
+    std::string_view view;
+    std::uint64_t head = 0;
+    std::uint64_t tombstonesPurgedTo = 0;
+    std::int64_t nowMs = 0;
+  };
+  /// Notes a pull. @return why the client must resync, or nullopt.
+  std::optional<std::string> notePull(const Pull& pull);
+  /// Notes a snapshot taken at `head`.
+  void noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view, std::int64_t nowMs);
+  bool forget(std::string_view clientId);
+  /// Forgets clients silent for longer than the retention. @return the least pulledTo of the others; nullopt if none.
+  std::optional<std::uint64_t> leastPulledTo(std::int64_t nowMs);
+  std::size_t count(std::int64_t nowMs) const;
+  std::size_t bytes() const;
+
+  /// The entries as octets, if any changed enough since the last call to be worth writing: new clients, other views, or
+  /// a while gone by.
+  std::optional<std::string> encodeIfDue(std::int64_t nowMs);
+  /// Puts back what `encodeIfDue` gave.
+  void decode(std::string_view octets);
+  /// The write of the last `encodeIfDue` failed.
+  void markUnsaved();
+
+ private:
+  bool expired(const KnownClient& client, std::int64_t nowMs) const {
+    return client.lastSeenMs < nowMs - settings_.retentionMs;
+  }
+  KnownClient& entry(std::string_view clientId, std::int64_t nowMs, bool& known);
+
+  const Settings settings_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, KnownClient> clients_;  ///< guarded by mutex_
+  bool changed_ = false;                                  ///< a client came, went or has another view
+  bool moved_ = false;                                    ///< some pulledTo or lastSeen moved
+  std::int64_t savedMs_ = 0;
+};
+
+}  // namespace tidegate::detail

@@ -1,0 +1,135 @@
+/// The gateway's shared heart: state under one lock, the commit queue, and those who follow the log. Subscriptions and
+/// snapshots own a share of it, so they may outlive the gateway.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gateway/detail/buffer_state.h"
+#include "gateway/detail/client_registry.h"
+#include "gateway/detail/prepared_push.h"
+#include "gateway/detail/staging.h"
+#include "gateway/detail/view_cache.h"
+#include "tidegate/gateway/gateway.h"
+
+namespace tidegate::detail {
+
+class SegmentLog;
+
+/// One push on its way through a group commit.
+struct CommitTicket {
+  PreparedPush* push = nullptr;
+  PushResult* result = nullptr;
+  std::exception_ptr error;
+  bool done = false;
+};
+
+/// Someone who wants to know of commits.
+class CommitListener {
+ public:
+  virtual ~CommitListener() = default;
+  virtual void onCommit() noexcept = 0;
+  virtual void onGatewayClosed() noexcept = 0;
+};
+
+struct GatewayCounters {
+  std::atomic<std::uint64_t> pushes{0}, pushesRejected{0}, pushesBackPressured{0};
+  std::atomic<std::uint64_t> deltasApplied{0}, deltasDuplicate{0}, deltasNoEffect{0};
+  std::atomic<std::uint64_t> pulls{0}, resyncs{0}, entriesScanned{0};
+  std::atomic<std::uint64_t> storeCommits{0}, storeFailures{0};
+};
+
+/// How far a reading of the log came.
+struct LogReading {
+  std::uint64_t position = 0;
+  bool more = false;
+  std::optional<std::string> resync;
+};
+
+class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
+ public:
+  explicit GatewayCore(GatewayOptions options);
+  ~GatewayCore();
+  void open();   ///< loads the store and sets the rules
+  void close();  ///< the gateway ended: wakes whoever waits
+
+  PushResult push(const SyncPush& push, PushContext context);
+
+  /// The view of these claims under the rules now, and the rules' generation.
+  CompiledView viewOf(const Claims& claims);
+  /// Why a reader at `since` cannot go on; nullopt if it can.
+  std::optional<std::string> resyncReason(std::uint64_t since, const ClientView& view) const;
+  /// Appends what the view sees after `position`, up to `maxDeltas` (and the second half of a pair).
+  LogReading read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas, std::vector<RowDelta>& out);
+
+  void setRules(SyncRules rules);
+  std::size_t purgeTable(std::string_view table);
+  std::size_t enforceRetention();
+  GatewayStats stats() const;
+
+  void addListener(std::shared_ptr<CommitListener> listener);
+  void removeListener(const CommitListener* listener) noexcept;
+
+  std::int64_t nowMs() const;
+  std::uint64_t head() const;
+
+  const GatewayOptions options;
+  const Clock& wall;
+  HlcClock clock;
+  ClientRegistry clients;
+  GatewayCounters counters;
+
+  mutable std::shared_mutex mutex;  ///< guards `state`; readers hold it for short slices only
+  BufferState state;
+
+ private:
+  void enqueue(CommitTicket& ticket);
+  void lead();
+  void commitGroup(std::span<CommitTicket* const> group);
+  void stageOne(CommitTicket& ticket);
+  bool underPressure(CommitTicket& ticket) const;
+  void makeDurable();
+  void publishAndTrim(std::size_t budget);
+  std::size_t trimLog(std::size_t budget);
+  bool logIsOver() const;
+  void dropTombstones(bool now);
+  bool dropTombstone(const Tombstone& tombstone);
+  void moveHead();
+  void commitAdministration();
+  void count(const PushResult& result);
+  void notify() noexcept;
+
+  std::unique_ptr<PreparedPush> borrowPrepared();
+  void giveBack(std::unique_ptr<PreparedPush> prepared);
+  LogSlice nextSlice(LogReading& reading, const CompiledView& view, std::vector<PurgedTable>& purged) const;
+
+  std::mutex queueMutex_;
+  std::vector<CommitTicket*> queue_;  ///< guarded by queueMutex_
+
+  std::mutex commitMutex_;                ///< one leader or administrator at a time
+  Staging staging_;                       ///< guarded by commitMutex_
+  std::unique_ptr<SegmentLog> segments_;  ///< guarded by commitMutex_; null without a store
+  std::int64_t tombstonesLookedMs_ = 0;   ///< guarded by commitMutex_
+  bool broken_ = false;                   ///< guarded by commitMutex_: a commit's outcome is unknown
+
+  std::mutex scratchMutex_;
+  std::vector<std::unique_ptr<PreparedPush>> scratch_;  ///< guarded by scratchMutex_
+
+  mutable std::mutex listenersMutex_;
+  std::vector<std::shared_ptr<CommitListener>> listeners_;  ///< guarded by listenersMutex_
+  bool closed_ = false;                                     ///< guarded by listenersMutex_
+
+  ViewCache views_;
+};
+
+/// Checks options. @throws Error{invalidConfig} naming the option.
+void validateOptions(const GatewayOptions& options);
+
+}  // namespace tidegate::detail

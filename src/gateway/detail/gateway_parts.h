@@ -1,0 +1,21 @@
+/// The parts of Gateway that live in files of their own.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "gateway/detail/gateway_core.h"
+
+namespace tidegate::detail {
+
+PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claims);
+GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& claims, std::string_view clientId);
+Subscription openSubscription(std::shared_ptr<GatewayCore> core, SubscribeOptions options, const Claims& claims);
+
+/// Notes the client's pull. @return why it must resync, or nullopt.
+std::optional<std::string> admitReader(GatewayCore& core, std::string_view clientId, std::uint64_t since,
+                                       const ClientView& view);
+/// @throws Error{invalidArgument} for an id that is empty, too long, or not UTF-8 without NUL.
+void checkClientId(const GatewayCore& core, std::string_view clientId);
+
+}  // namespace tidegate::detail

@@ -1,0 +1,4 @@
+#pragma once
+namespace tidegate::detail {
+class SegmentLog {};
+}  // namespace tidegate::detail

@@ -1,0 +1,258 @@
+#include "gateway/detail/staging.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tidegate::detail {
+namespace {
+
+// How many deltas ahead each cache line is asked for, so that misses overlap.
+constexpr std::size_t kIndexAhead = 24;
+constexpr std::size_t kSlotAhead = 16;
+constexpr std::size_t kBlockAhead = 8;
+
+const ColumnImage* findColumn(const RowImage& row, NameId name) {
+  for (const ColumnImage& column : row.columns) {
+    if (column.name == name) return &column;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool Staging::tooOld(const PreparedPush& push, PushResult& result) const {
+  if (push.trusted || state_.purgedStamp == 0) return false;
+  for (std::size_t i = 0; i < push.deltas.size(); ++i) {
+    const RowDelta& delta = *push.deltas[i].delta;
+    if (delta.hlc.raw > state_.purgedStamp || state_.dedupe.contains(push.deltas[i].seen)) continue;
+    if (state_.findRow(delta.table, delta.rowId) != kNoSlot) continue;
+    refuse(result, push.deltas.size(), i, Verdict::tooOld,
+           fmt::format("{}: it is stamped before erases that are already forgotten (up to {}); resync, then stamp it "
+                       "anew",
+                       describeDelta(i, delta), Hlc{state_.purgedStamp}.text()));
+  }
+  return result.status != PushStatus::accepted;
+}
+
+bool Staging::admit(const PreparedPush& push, PushResult& result) const {
+  if (tooOld(push, result)) return false;
+  std::size_t fresh = 0;
+  for (const PushName& name : push.names) fresh += state_.names.find(name.text) ? 0 : 1;
+  if (fresh <= state_.names.room()) return true;
+  result.status = PushStatus::rejected;
+  result.verdicts.clear();
+  result.message = fmt::format(
+      "the push brings {} new names of tables, columns or clients, over maxNames; use fewer distinct names", fresh);
+  return false;
+}
+
+void Staging::makeRoom(PreparedPush& push) {
+  for (PushName& name : push.names) name.id = state_.names.intern(name.text);
+  state_.slots.reserve(push.deltas.size());
+  state_.dedupe.reserve(push.deltas.size());
+  touched_.reserve(touched_.size() + push.deltas.size());
+  seen_.reserve(seen_.size() + push.deltas.size());
+}
+
+void Staging::prefetch(const PreparedPush& push, std::size_t index) const {
+  const auto ahead = [&](std::size_t by) -> const PreparedDelta* {
+    return index + by < push.deltas.size() ? &push.deltas[index + by] : nullptr;
+  };
+  if (const PreparedDelta* delta = ahead(kIndexAhead)) {
+    state_.slots.prefetchIndex(delta->rowHash);
+    if (delta->id != nullptr) state_.dedupe.prefetch(delta->seen);
+  }
+  if (const PreparedDelta* delta = ahead(kSlotAhead)) {
+    const std::uint32_t slot = state_.slots.candidate(delta->rowHash);
+    if (slot != kNoSlot) state_.slots.prefetchSlot(slot);
+  }
+  if (const PreparedDelta* delta = ahead(kBlockAhead)) {
+    const std::uint32_t slot = state_.slots.candidate(delta->rowHash);
+    if (slot == kNoSlot) return;
+    const char* block = reinterpret_cast<const char*>(state_.slots[slot].committed);
+    __builtin_prefetch(block);
+    __builtin_prefetch(block + 64);
+  }
+}
+
+void Staging::stage(PreparedPush& push, HlcClock& clock, PushResult& result) {
+  if (!admit(push, result)) return;
+  makeRoom(push);
+  clock.restore(Hlc{push.greatestHlc});
+  // A delta appends two entries at most; stamps that stay unused are simply skipped.
+  if (!push.deltas.empty()) nextStamp_ = clock.reserve(2 * push.deltas.size()).raw;
+  for (std::size_t i = 0; i < push.deltas.size(); ++i) {
+    prefetch(push, i);
+    const Verdict verdict = stageDelta(push, push.deltas[i]);
+    result.verdicts[i].verdict = verdict;
+    (verdict == Verdict::applied     ? result.applied
+     : verdict == Verdict::duplicate ? result.duplicates
+                                     : result.noEffect) += 1;
+  }
+  result.serverHlc = Hlc{head()};
+}
+
+Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta) {
+  if (delta.id != nullptr) {
+    if (state_.dedupe.contains(delta.seen)) return Verdict::duplicate;
+    state_.dedupe.add(delta.seen);
+    seen_.push_back(delta.seen);
+  }
+  const NameId table = push.names[delta.table].id;
+  const std::uint32_t slot = state_.slots.find(delta.rowHash, table, delta.delta->rowId);
+  readBefore(push, delta, slot, table);
+  const Incoming incoming{delta.delta->op, {delta.delta->hlc.raw, push.names[delta.client].id}, push.ingest, incoming_};
+  merger_.merge(row_, incoming, outcome_);
+  if (!outcome_.stateChanged) return Verdict::noEffect;
+  const BlockOwner replaced = setPending(delta, slot);  // texts of `row_` may point into it
+  if (outcome_.effect == MergeOutcome::Effect::none) return Verdict::noEffect;
+  append(delta, incoming);
+  return Verdict::applied;
+}
+
+void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table) {
+  const RowBlock* block = nullptr;
+  if (slot != kNoSlot) {
+    const Slot& held = state_.slots[slot];
+    block = held.pending != nullptr ? held.pending : held.committed;
+  }
+  if (block != nullptr)
+    readRow(block->octets(), row_);
+  else
+    row_.clear(table, delta.delta->rowId);
+  incoming_.clear();
+  for (std::uint32_t i = 0; i < delta.columns; ++i) {
+    const PreparedColumn& column = push.columns[delta.firstColumn + i];
+    incoming_.push_back({push.names[column.name].id, {push.arena.data() + column.offset, column.size}});
+  }
+  rules_.clear();
+  ruleColumns_ = &state_.ruleColumns(table);
+  for (const NameId name : *ruleColumns_) {
+    RuleCell& cell = rules_.cells.emplace_back();
+    const ColumnImage* column = block == nullptr ? nullptr : findColumn(row_, name);
+    if (column != nullptr && column->hasRegister) cell.before = column->value;
+  }
+}
+
+Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot) {
+  BlockOwner fresh(makeBlock(row_, state_.names, scratch_));
+  if (slot == kNoSlot) slot = state_.slots.add(delta.rowHash);
+  Slot& to = state_.slots[slot];
+  if (to.pending == nullptr)
+    touched_.push_back(slot);
+  else
+    state_.blockBytes -= blockBytes(to.pending->size);
+  state_.blockBytes += blockBytes(fresh->size);
+  return BlockOwner(std::exchange(to.pending, fresh.release()));
+}
+
+void Staging::append(const PreparedDelta& delta, const Incoming& incoming) {
+  using Effect = MergeOutcome::Effect;
+  switch (outcome_.effect) {
+    case Effect::none:
+      return;
+    case Effect::insert:
+      return appendInsert(delta, incoming);
+    case Effect::update:
+      return appendUpdate(delta, incoming);
+    case Effect::erase:
+      return appendErase(delta, incoming, false);
+    case Effect::eraseThenInsert:
+      appendErase(delta, incoming, true);
+      return appendInsert(delta, incoming);
+  }
+}
+
+void Staging::rulesAfter() {
+  for (std::size_t i = 0; i < rules_.cells.size(); ++i) {
+    const ColumnImage* column = findColumn(row_, (*ruleColumns_)[i]);
+    rules_.cells[i].after.reset();
+    if (column != nullptr && column->hasRegister) rules_.cells[i].after = column->value;
+  }
+}
+
+void Staging::contextOfUpdate() {
+  const bool mayFlip = std::any_of(rules_.cells.begin(), rules_.cells.end(),
+                                   [](const RuleCell& cell) { return cell.before != cell.after; });
+  if (!mayFlip) return;
+  for (const ColumnImage& column : row_.columns) {
+    if (!column.hasRegister) continue;
+    const bool effective = std::any_of(outcome_.changed.begin(), outcome_.changed.end(),
+                                       [&](const IncomingColumn& c) { return c.name == column.name; });
+    if (!effective) rules_.context.push_back({column.name, column.value});
+  }
+  rules_.contextStamp = greatestStamp(row_, state_.names);
+}
+
+void Staging::appendInsert(const PreparedDelta& delta, const Incoming& incoming) {
+  effective_.clear();
+  for (const ColumnImage& column : row_.columns) {
+    if (column.hasRegister) effective_.push_back({column.name, column.value});
+  }
+  RecordDraft draft;
+  draft.op = DeltaOp::insert;
+  draft.stamp = greatestStamp(row_, state_.names);
+  draft.columns = effective_;
+  const bool asPushed = incoming.op != DeltaOp::erase && draft.stamp == incoming.stamp &&
+                        std::equal(effective_.begin(), effective_.end(), incoming_.begin(), incoming_.end(),
+                                   [](const IncomingColumn& a, const IncomingColumn& b) {
+                                     return a.name == b.name && a.value == b.value;
+                                   });
+  draft.id = asPushed ? delta.id : nullptr;
+  rulesAfter();
+  write(draft);
+}
+
+void Staging::appendUpdate(const PreparedDelta& delta, const Incoming& incoming) {
+  RecordDraft draft;
+  draft.op = DeltaOp::update;
+  draft.stamp = incoming.stamp;
+  draft.columns = outcome_.changed;
+  draft.id = outcome_.changed.size() == incoming_.size() ? delta.id : nullptr;
+  rulesAfter();
+  if (!rules_.cells.empty()) contextOfUpdate();
+  write(draft);
+}
+
+void Staging::appendErase(const PreparedDelta& delta, const Incoming& incoming, bool paired) {
+  RecordDraft draft;
+  draft.op = DeltaOp::erase;
+  draft.pairedWithNext = paired;
+  draft.stamp = incoming.stamp;
+  draft.id = delta.id;
+  write(draft);
+}
+
+void Staging::write(RecordDraft& draft) {
+  stagedHead_ = nextStamp_++;
+  draft.serverHlc = stagedHead_;
+  draft.table = row_.table;
+  draft.rowId = row_.rowId;
+  if (!rules_.cells.empty()) draft.rules = &rules_;
+  char* to = state_.log.reserve(recordBound(draft));
+  state_.log.add(writeRecord(draft, to));
+}
+
+void Staging::publish() {
+  ++state_.sequence;
+  state_.head = head();
+  for (const std::uint32_t slot : touched_) state_.publishSlot(slot, nextStamp_);
+  state_.log.publish();
+  state_.dedupe.turn();
+  touched_.clear();
+  seen_.clear();
+  stagedHead_ = 0;
+}
+
+void Staging::undo() noexcept {
+  for (auto slot = touched_.rbegin(); slot != touched_.rend(); ++slot) state_.undoSlot(*slot);
+  for (auto key = seen_.rbegin(); key != seen_.rend(); ++key) state_.dedupe.undo(*key);
+  state_.log.undo();
+  touched_.clear();
+  seen_.clear();
+  stagedHead_ = 0;
+}
+
+}  // namespace tidegate::detail

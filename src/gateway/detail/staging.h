@@ -1,0 +1,73 @@
+/// Turns prepared pushes into pending blocks, staged log records and dedupe keys, which are then published or undone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/detail/buffer_state.h"
+#include "gateway/detail/prepared_push.h"
+#include "gateway/detail/row_merge.h"
+#include "tidegate/core/hlc.h"
+
+namespace tidegate::detail {
+
+/// Counts of one push's verdicts live in its result; these are of the group.
+/// @thread The owner's writer.
+class Staging {
+ public:
+  explicit Staging(BufferState& state) : state_(state), merger_(state.names) {}
+
+  /// Merges a push into pending state, or refuses it whole and stages nothing of it.
+  /// @param clock stamps the entries. @throws std::bad_alloc; then only `undo` may follow.
+  void stage(PreparedPush& push, HlcClock& clock, PushResult& result);
+  /// Shows everything staged to readers.
+  void publish();
+  /// Forgets everything staged.
+  void undo() noexcept;
+
+  /// Slots with a pending block, each once.
+  const std::vector<std::uint32_t>& touched() const noexcept { return touched_; }
+  const std::vector<SeenKey>& seen() const noexcept { return seen_; }
+  /// serverHlc of the last staged entry; the published head if there is none.
+  std::uint64_t head() const noexcept { return stagedHead_ != 0 ? stagedHead_ : state_.head; }
+  bool empty() const noexcept { return touched_.empty() && seen_.empty() && stagedHead_ == 0; }
+
+ private:
+  struct FreeBlock {
+    void operator()(RowBlock* block) const noexcept { freeBlock(block); }
+  };
+  using BlockOwner = std::unique_ptr<RowBlock, FreeBlock>;
+
+  bool admit(const PreparedPush& push, PushResult& result) const;
+  bool tooOld(const PreparedPush& push, PushResult& result) const;
+  void makeRoom(PreparedPush& push);
+  void prefetch(const PreparedPush& push, std::size_t index) const;
+  Verdict stageDelta(const PreparedPush& push, const PreparedDelta& delta);
+  void readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table);
+  BlockOwner setPending(const PreparedDelta& delta, std::uint32_t slot);
+  void append(const PreparedDelta& delta, const Incoming& incoming);
+  void appendInsert(const PreparedDelta& delta, const Incoming& incoming);
+  void appendUpdate(const PreparedDelta& delta, const Incoming& incoming);
+  void appendErase(const PreparedDelta& delta, const Incoming& incoming, bool paired);
+  void write(RecordDraft& draft);
+  void rulesAfter();
+  void contextOfUpdate();
+
+  BufferState& state_;
+  RowMerger merger_;
+  std::vector<std::uint32_t> touched_;
+  std::vector<SeenKey> seen_;
+  std::uint64_t stagedHead_ = 0;
+  std::uint64_t nextStamp_ = 0;
+  // Scratch of one delta.
+  RowImage row_;
+  MergeOutcome outcome_;
+  std::vector<IncomingColumn> incoming_;
+  std::vector<IncomingColumn> effective_;
+  RuleSection rules_;
+  const std::vector<NameId>* ruleColumns_ = nullptr;
+  std::string scratch_;
+};
+
+}  // namespace tidegate::detail

@@ -1,0 +1,55 @@
+#include "tidegate/gateway/gateway.h"
+
+#include "gateway/detail/gateway_core.h"
+#include "gateway/detail/gateway_parts.h"
+
+namespace tidegate {
+
+struct Gateway::Impl {
+  std::shared_ptr<detail::GatewayCore> core;
+};
+
+Gateway::Gateway(GatewayOptions options)
+    : impl_(std::make_unique<Impl>(Impl{std::make_shared<detail::GatewayCore>(std::move(options))})) {
+  impl_->core->open();
+}
+
+Gateway::~Gateway() { impl_->core->close(); }
+
+PushResult Gateway::handlePush(const SyncPush& push, PushContext context) { return impl_->core->push(push, context); }
+
+PullResult Gateway::handlePull(const SyncPull& pull, const Claims& claims) {
+  return detail::pullPage(*impl_->core, pull, claims);
+}
+
+GatewaySnapshot Gateway::snapshot(const Claims& claims, std::string_view clientId) {
+  return detail::takeSnapshot(impl_->core, claims, clientId);
+}
+
+Subscription Gateway::subscribe(SubscribeOptions options, const Claims& claims) {
+  return detail::openSubscription(impl_->core, std::move(options), claims);
+}
+
+std::optional<Row> Gateway::row(std::string_view table, std::string_view rowId) const {
+  const std::shared_lock lock(impl_->core->mutex);
+  return impl_->core->state.row(table, rowId);
+}
+
+GatewayStats Gateway::stats() const { return impl_->core->stats(); }
+
+void Gateway::setSyncRules(SyncRules rules) { impl_->core->setRules(std::move(rules)); }
+
+SyncRules Gateway::syncRules() const {
+  const std::shared_lock lock(impl_->core->mutex);
+  return impl_->core->state.rules;
+}
+
+std::size_t Gateway::purgeTable(std::string_view table) { return impl_->core->purgeTable(table); }
+
+bool Gateway::purgeClient(std::string_view clientId) { return impl_->core->clients.forget(clientId); }
+
+std::size_t Gateway::enforceRetention() { return impl_->core->enforceRetention(); }
+
+HlcClock& Gateway::clock() noexcept { return impl_->core->clock; }
+
+}  // namespace tidegate

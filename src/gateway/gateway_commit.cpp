@@ -1,0 +1,236 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/detail/gateway_core.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::detail {
+namespace {
+constexpr std::size_t kScratchKept = 4;
+constexpr std::size_t kScratchBytesKept = 8u << 20;
+constexpr std::size_t kTrimPerCommit = 20'000;    // bounds how long a commit holds the lock for retention
+constexpr std::int64_t kTombstoneLookMs = 1'000;  // asking every client how far it is costs a walk over them
+}  // namespace
+
+std::unique_ptr<PreparedPush> GatewayCore::borrowPrepared() {
+  const std::lock_guard lock(scratchMutex_);
+  if (scratch_.empty()) return std::make_unique<PreparedPush>();
+  auto prepared = std::move(scratch_.back());
+  scratch_.pop_back();
+  return prepared;
+}
+
+void GatewayCore::giveBack(std::unique_ptr<PreparedPush> prepared) {
+  if (prepared->bytes() > kScratchBytesKept) return;
+  const std::lock_guard lock(scratchMutex_);
+  if (scratch_.size() < kScratchKept) scratch_.push_back(std::move(prepared));
+}
+
+PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
+  PushResult result;
+  auto prepared = borrowPrepared();
+  if (preparePush(push, context, {options.limits, options.schemas, clock, state.seed}, *prepared, result)) {
+    CommitTicket ticket{prepared.get(), &result, nullptr, false};
+    enqueue(ticket);
+    if (ticket.error) std::rethrow_exception(ticket.error);
+  } else {
+    result.serverHlc = Hlc{head()};
+  }
+  giveBack(std::move(prepared));
+  count(result);
+  return result;
+}
+
+void GatewayCore::count(const PushResult& result) {
+  const auto add = [](std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+    if (by != 0) counter.fetch_add(by, std::memory_order_relaxed);
+  };
+  add(counters.pushes, 1);
+  add(counters.pushesRejected, result.status == PushStatus::rejected ? 1 : 0);
+  add(counters.pushesBackPressured, result.status == PushStatus::backPressure ? 1 : 0);
+  add(counters.deltasApplied, result.applied);
+  add(counters.deltasDuplicate, result.duplicates);
+  add(counters.deltasNoEffect, result.noEffect);
+}
+
+void GatewayCore::enqueue(CommitTicket& ticket) {
+  {
+    const std::lock_guard lock(queueMutex_);
+    queue_.push_back(&ticket);
+  }
+  {
+    // Whoever gets the lock first leads all that wait; the others find their tickets done.
+    const std::lock_guard lock(commitMutex_);
+    if (ticket.done) return;
+    lead();
+  }
+  notify();
+}
+
+void GatewayCore::lead() {
+  std::vector<CommitTicket*> group;
+  {
+    const std::lock_guard lock(queueMutex_);
+    group.swap(queue_);
+  }
+  commitGroup(group);
+  for (CommitTicket* ticket : group) ticket->done = true;
+}
+
+void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
+  try {
+    if (broken_) {
+      throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,
+                  "the gateway's store did not say whether its last commit happened; open the gateway again");
+    }
+    {
+      const std::unique_lock lock(mutex);
+      for (CommitTicket* ticket : group) stageOne(*ticket);
+      if (!segments_) return publishAndTrim(kTrimPerCommit);
+    }
+    makeDurable();
+    const std::unique_lock lock(mutex);
+    publishAndTrim(kTrimPerCommit);
+  } catch (...) {
+    const std::unique_lock lock(mutex);
+    staging_.undo();
+    for (CommitTicket* ticket : group) ticket->error = std::current_exception();
+  }
+}
+
+bool GatewayCore::underPressure(CommitTicket& ticket) const {
+  // Room for the octets twice (row and log) and the fixed parts of record, block, slot and dedupe key.
+  constexpr std::size_t kPerDelta = 192;
+  const std::size_t growth = 2 * ticket.push->payloadBytes + kPerDelta * ticket.push->deltas.size();
+  if (ticket.push->deltas.empty() || state.bytes() + growth <= options.limits.maxBufferBytes) return false;
+  PushResult& result = *ticket.result;
+  result.status = PushStatus::backPressure;
+  result.verdicts.clear();
+  result.serverHlc = Hlc{staging_.head()};
+  result.message = fmt::format(
+      "the gateway holds {} bytes, and this push may add {}, over maxBufferBytes = {}; try again later, "
+      "shorten the retention or raise the limit",
+      state.bytes(), growth, options.limits.maxBufferBytes);
+  return true;
+}
+
+void GatewayCore::stageOne(CommitTicket& ticket) {
+  if (underPressure(ticket)) return;
+  staging_.stage(*ticket.push, clock, *ticket.result);
+  if (ticket.result->status != PushStatus::accepted) ticket.result->serverHlc = Hlc{staging_.head()};
+}
+
+void GatewayCore::publishAndTrim(std::size_t budget) {
+  staging_.publish();
+  trimLog(budget);
+  dropTombstones(false);
+}
+
+bool GatewayCore::logIsOver() const {
+  const GatewayRetention& retention = options.retention;
+  const char* front = state.log.front();
+  if (front == nullptr) return false;
+  if (retention.maxLogBytes != 0 && state.log.octets() > retention.maxLogBytes) return true;
+  if (retention.maxLogEntries != 0 && state.log.entries() > retention.maxLogEntries) return true;
+  if (retention.maxLogAge.count() == 0) return false;
+  const auto writtenMs = static_cast<std::int64_t>(Hlc{recordServerHlc(front)}.millis());
+  return writtenMs < nowMs() - retention.maxLogAge.count();
+}
+
+std::size_t GatewayCore::trimLog(std::size_t budget) {
+  std::size_t dropped = 0;
+  for (; dropped < budget && logIsOver(); ++dropped) {
+    state.trimmedTo = recordServerHlc(state.log.front());
+    state.log.dropFront();
+  }
+  return dropped;
+}
+
+bool GatewayCore::dropTombstone(const Tombstone& tombstone) {
+  const RowBlock* block = state.slots[tombstone.slot].committed;
+  if (block == nullptr || block->sequence != tombstone.sequence) return false;  // the row has changed since
+  RowImage row;
+  readRow(block->octets(), row);
+  // A source still has this row: without the memory its next re-reading would bring the row back to life.
+  if (row.remembersIngest(state.names)) return false;
+  state.purgedStamp = std::max(state.purgedStamp, row.erased.hlc);
+  state.tombstonesPurgedTo = std::max(state.tombstonesPurgedTo, tombstone.at);
+  state.dropSlot(tombstone.slot);
+  return true;
+}
+
+void GatewayCore::dropTombstones(bool now) {
+  const std::int64_t wallMs = nowMs();
+  const auto ripe = [&] {
+    return !state.tombstones.empty() && static_cast<std::int64_t>(Hlc{state.tombstones.front().stampedAt}.millis()) <
+                                            wallMs - options.retention.tombstoneRetention.count();
+  };
+  // Open snapshots may still look for what a slot held.
+  if (!ripe() || state.retained.hasReaders()) return;
+  if (!now && wallMs - tombstonesLookedMs_ < kTombstoneLookMs && wallMs >= tombstonesLookedMs_) return;
+  tombstonesLookedMs_ = wallMs;
+  const std::uint64_t least = clients.leastPulledTo(wallMs).value_or(UINT64_MAX);
+  for (std::size_t budget = kTrimPerCommit; budget > 0 && ripe() && state.tombstones.front().at <= least; --budget) {
+    dropTombstone(state.tombstones.front());
+    state.tombstones.pop_front();
+  }
+}
+
+std::size_t GatewayCore::enforceRetention() {
+  const std::lock_guard commit(commitMutex_);
+  std::size_t dropped = 0;
+  for (bool more = true; more;) {  // in slices, so that readers and pushes get their turn
+    const std::unique_lock lock(mutex);
+    const std::size_t trimmed = trimLog(kTrimPerCommit);
+    const std::size_t before = state.tombstones.size();
+    dropTombstones(true);
+    dropped += trimmed;
+    more = trimmed == kTrimPerCommit || before - state.tombstones.size() == kTrimPerCommit;
+  }
+  commitAdministration();
+  return dropped;
+}
+
+void GatewayCore::moveHead() {
+  if (state.head != 0) state.head = clock.now().raw;
+}
+
+void GatewayCore::setRules(SyncRules rules) {
+  {
+    const std::lock_guard commit(commitMutex_);
+    {
+      const std::unique_lock lock(mutex);
+      const bool others = rules.fingerprint() != state.rules.fingerprint();
+      state.setRules(std::move(rules));
+      if (!others) return;
+      moveHead();
+      state.rulesEpoch = state.head;
+    }
+    commitAdministration();
+  }
+  notify();
+}
+
+std::size_t GatewayCore::purgeTable(std::string_view table) {
+  std::size_t rows = 0;
+  {
+    const std::lock_guard commit(commitMutex_);
+    {
+      const std::unique_lock lock(mutex);
+      const auto id = state.names.find(table);
+      if (!id) return 0;
+      rows = state.dropTable(*id);
+      moveHead();
+      state.resyncBefore = state.head;
+      std::erase_if(state.purged, [&](const PurgedTable& p) { return p.table == *id; });
+      state.purged.push_back({*id, state.head, 0});
+    }
+    commitAdministration();
+  }
+  notify();
+  return rows;
+}
+
+}  // namespace tidegate::detail

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include "gateway/detail/gateway_parts.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::detail {
+
+void checkClientId(const GatewayCore& core, std::string_view clientId) {
+  const std::size_t most = core.options.limits.maxClientIdBytes;
+  if (!clientId.empty() && clientId.size() <= most && clientId.find('\0') == clientId.npos && isUtf8(clientId)) return;
+  throw Error(ErrorCode::invalidArgument, Retry::never,
+              fmt::format("clientId must be 1 to {} bytes of UTF-8 without NUL", most));
+}
+
+std::optional<std::string> admitReader(GatewayCore& core, std::string_view clientId, std::uint64_t since,
+                                       const ClientView& view) {
+  std::uint64_t head = 0, purgedTo = 0;
+  {
+    const std::shared_lock lock(core.mutex);
+    head = core.state.head;
+    purgedTo = core.state.tombstonesPurgedTo;
+  }
+  auto reason = core.resyncReason(since, view);
+  auto byClient = core.clients.notePull({clientId, since, view.fingerprint(), head, purgedTo, core.nowMs()});
+  return reason ? reason : byClient;
+}
+
+PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claims) {
+  checkClientId(core, pull.clientId);
+  if (pull.maxDeltas == 0 || pull.maxDeltas > core.options.limits.maxPullDeltas) {
+    throw Error(ErrorCode::invalidArgument, Retry::never,
+                fmt::format("maxDeltas {} is outside 1 to {}", pull.maxDeltas, core.options.limits.maxPullDeltas));
+  }
+  core.counters.pulls.fetch_add(1, std::memory_order_relaxed);
+  const CompiledView view = core.viewOf(claims);
+  PullResult result;
+  result.serverHlc = pull.sinceHlc;
+  auto resync = admitReader(core, pull.clientId, pull.sinceHlc.raw, view.view);
+  if (!resync) {
+    LogReading reading = core.read(pull.sinceHlc.raw, view, pull.maxDeltas, result.deltas);
+    result.serverHlc = Hlc{reading.position};
+    result.hasMore = reading.more;
+    resync = std::move(reading.resync);
+  }
+  if (resync) {
+    core.counters.resyncs.fetch_add(1, std::memory_order_relaxed);
+    result = PullResult{{}, pull.sinceHlc, false, true, std::move(*resync) + "; take a snapshot, then pull from it"};
+  }
+  return result;
+}
+
+}  // namespace tidegate::detail

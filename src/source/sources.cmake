@@ -1,2 +1,21 @@
 set(source_sources
+  ingest_config.cpp
+  memory_snapshot.cpp
+  source_poller.cpp
+  detail/commit_horizon.cpp
+  detail/cursor_page.cpp
+  detail/cursor_poller.cpp
+  detail/cursor_sql.cpp
+  detail/cursor_value.cpp
+  detail/diff_poller.cpp
+  detail/hash.cpp
+  detail/insert_batch.cpp
+  detail/lookback_window.cpp
+  detail/memory_table.cpp
+  detail/poll_context.cpp
+  detail/poll_run.cpp
+  detail/poll_runner.cpp
+  detail/poll_state.cpp
+  detail/row_layouts.cpp
+  detail/row_shape.cpp
 )

@@ -1,0 +1,43 @@
+/// Polls one table by its cursor (docs/decisions/0005).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "source/detail/commit_horizon.h"
+#include "source/detail/cursor_page.h"
+#include "source/detail/cursor_sql.h"
+#include "source/detail/poll_context.h"
+#include "source/detail/poll_state.h"
+
+namespace tidegate::detail {
+
+/// What lasts from poll to poll. Members change only after what they stand for was accepted.
+/// @thread The polling thread.
+class CursorPoller final : public TablePoller {
+ public:
+  CursorPoller(const PollContext& context, const IngestTableConfig& table);
+  void poll(PollRun& run, TableReport& report) override;
+
+ private:
+  friend class CursorPoll;
+  void load();
+  /// Saves what was accepted since the last save. In the middle of a poll large windows are left out: the state's
+  /// size must not multiply with the pages.
+  void save(bool middle);
+
+  const PollContext& context_;
+  const IngestTableConfig& table_;
+  const CursorStrategy& strategy_;
+  const CursorSql sql_;
+  const std::uint64_t config_;
+  bool loaded_ = false;
+  bool dirty_ = false;  ///< accepted but not saved
+  CursorState state_;
+  std::uint64_t nextNumber_ = 2;  ///< of the next row read; 1 is for rows from a saved state
+};
+
+}  // namespace tidegate::detail

@@ -1,0 +1,53 @@
+#include "source/detail/insert_batch.h"
+
+namespace tidegate::detail {
+
+void InsertBatch::begin(const RowShape& shape) {
+  if (shape.hash() != shape_) pushes_.clear();
+  shape_ = shape.hash();
+  sizes_.clear();
+  full_ = count_ = bytes_ = 0;
+}
+
+SyncPush& InsertBatch::open() {
+  if (full_ == pushes_.size()) pushes_.push_back({.clientId = options_.clientId, .deltas = {}, .lastSeenHlc = {}});
+  return pushes_[full_];
+}
+
+DeltaPlace InsertBatch::add(const RowShape& shape, const std::string& rowId, std::vector<Value>& row,
+                            std::size_t bytes) {
+  if (count_ == options_.pushDeltas || (count_ > 0 && bytes_ + bytes > options_.pushBytes)) {
+    sizes_.push_back(count_);
+    ++full_;
+    count_ = bytes_ = 0;
+  }
+  SyncPush& push = open();
+  if (count_ == push.deltas.size()) {
+    RowDelta& fresh = push.deltas.emplace_back();
+    fresh.op = DeltaOp::insert;
+    fresh.table = options_.table;
+    fresh.clientId = options_.clientId;
+    for (const std::string& name : shape.dataNames()) fresh.columns.push_back({name, Value()});
+  }
+  RowDelta& delta = push.deltas[count_];
+  delta.rowId = rowId;
+  for (std::size_t i = 0; i < shape.data().size(); ++i) {
+    std::swap(delta.columns[i].value.variant(), row[shape.data()[i]].variant());
+  }
+  bytes_ += bytes;
+  lastBytes_ = bytes;
+  return {static_cast<std::uint32_t>(full_), static_cast<std::uint32_t>(count_++)};
+}
+
+void InsertBatch::takeBack() {
+  --count_;
+  bytes_ -= lastBytes_;
+}
+
+SyncPush& InsertBatch::ready(std::size_t push) {
+  SyncPush& p = pushes_[push];
+  p.deltas.resize(push < full_ ? sizes_[push] : count_);
+  return p;
+}
+
+}  // namespace tidegate::detail

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "core/detail/json_write.h"
+#include "core/detail/text_out.h"
 #include "tidegate/core/delta.h"
 #include "tidegate/core/error.h"
 
@@ -44,13 +46,13 @@ std::array<std::uint8_t, 32> sha256(std::string_view octets) {
 }
 
 DeltaId computeDeltaId(const RowDelta& delta) {
-  // Reused, so that a delta's id costs no allocation; a huge delta's capacity is given back.
-  thread_local std::string scratch;
+  // Reused, so that a delta's id costs no allocation; a huge delta's memory is given back.
+  thread_local detail::TextOut scratch;
   scratch.clear();
-  appendCanonicalJson(delta, scratch);
-  const DeltaId id{sha256(scratch)};
+  detail::writeCanonicalDelta(delta, scratch);
+  const DeltaId id{sha256(scratch.view())};
   constexpr std::size_t kKeptCapacity = 1 << 20;
-  if (scratch.capacity() > kKeptCapacity) std::string().swap(scratch);
+  if (scratch.capacity() > kKeptCapacity) scratch = detail::TextOut();
   return id;
 }
 
@@ -77,7 +79,7 @@ std::optional<DeltaId> DeltaId::parse(std::string_view hex) noexcept {
     else
       return std::nullopt;
     std::uint8_t& octet = id.octets[i / 2];
-    octet = static_cast<std::uint8_t>(octet << 4 | nibble);
+    octet = static_cast<std::uint8_t>(unsigned{octet} << 4 | nibble);
   }
   return id;
 }

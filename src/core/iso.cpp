@@ -1,5 +1,10 @@
+#include "core/detail/iso.h"
+
 #include <charconv>
 #include <optional>
+#include <string>
+
+#include "core/detail/text_out.h"
 
 #include "tidegate/core/value.h"
 
@@ -43,32 +48,41 @@ unsigned daysInMonth(std::int64_t year, unsigned month) {
   return month == 2 && leap ? 29 : kDays[month - 1];
 }
 
-void appendPadded(std::uint64_t v, std::size_t width, std::string& out) {
+template <class Out>
+void appendPadded(std::uint64_t v, std::size_t width, Out& out) {
   char digits[24];
   const auto length = static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, v).ptr - digits);
   if (length < width) out.append(width - length, '0');
   out.append(digits, length);
 }
 
-void appendDay(std::int64_t days, std::string& out) {
+template <class Out>
+void appendTwoDigits(std::uint64_t v, Out& out) {
+  const char digits[2] = {static_cast<char>('0' + v / 10), static_cast<char>('0' + v % 10)};
+  out.append(digits, 2);
+}
+
+template <class Out>
+void appendDay(std::int64_t days, Out& out) {
   const CivilDay c = civilFromDays(days);
   if (c.year < 0) out.push_back('-');
   if (c.year > 9999) out.push_back('+');
   appendPadded(static_cast<std::uint64_t>(c.year < 0 ? -c.year : c.year), 4, out);
   out.push_back('-');
-  appendPadded(c.month, 2, out);
+  appendTwoDigits(c.month, out);
   out.push_back('-');
-  appendPadded(c.day, 2, out);
+  appendTwoDigits(c.day, out);
 }
 
 /// "HH:MM:SS[.ffffff]", as few fraction digits as are exact.
-void appendClock(std::uint64_t micros, std::string& out) {
+template <class Out>
+void appendClock(std::uint64_t micros, Out& out) {
   const std::uint64_t seconds = micros / 1'000'000;
   appendPadded(seconds / 3600, 2, out);
   out.push_back(':');
-  appendPadded(seconds / 60 % 60, 2, out);
+  appendTwoDigits(seconds / 60 % 60, out);
   out.push_back(':');
-  appendPadded(seconds % 60, 2, out);
+  appendTwoDigits(seconds % 60, out);
   if (micros % 1'000'000 == 0) return;
   out.push_back('.');
   appendPadded(micros % 1'000'000, 6, out);
@@ -184,37 +198,64 @@ bool uuidHyphenAt(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 2
 
 }  // namespace
 
-std::string toIso(Date d) {
-  if (d.days == Date::kInfinity) return "infinity";
-  if (d.days == Date::kMinusInfinity) return "-infinity";
-  std::string out;
-  appendDay(d.days, out);
-  return out;
+template <class Out>
+void detail::appendIso(Date d, Out& out) {
+  if (d.days == Date::kInfinity)
+    out.append("infinity");
+  else if (d.days == Date::kMinusInfinity)
+    out.append("-infinity");
+  else
+    appendDay(d.days, out);
 }
 
-std::string toIso(Time t) {
-  std::string out;
+template <class Out>
+void detail::appendIso(Time t, Out& out) {
   if (t.micros < 0) out.push_back('-');
   const auto raw = static_cast<std::uint64_t>(t.micros);
   appendClock(t.micros < 0 ? 0 - raw : raw, out);
-  return out;
 }
 
-std::string toIso(Timestamp t) {
-  if (t.micros == Timestamp::kInfinity) return "infinity";
-  if (t.micros == Timestamp::kMinusInfinity) return "-infinity";
+template <class Out>
+void detail::appendIso(Timestamp t, Out& out) {
+  if (t.micros == Timestamp::kInfinity || t.micros == Timestamp::kMinusInfinity) {
+    out.append(t.micros < 0 ? "-infinity" : "infinity");
+    return;
+  }
   std::int64_t days = t.micros / kMicrosPerDay;
   std::int64_t ofDay = t.micros % kMicrosPerDay;
   if (ofDay < 0) {
     --days;
     ofDay += kMicrosPerDay;
   }
-  std::string out;
-  out.reserve(32);
   appendDay(days, out);
   out.push_back('T');
   appendClock(static_cast<std::uint64_t>(ofDay), out);
   if (t.hasZone) out.push_back('Z');
+}
+
+template void detail::appendIso(Date, std::string&);
+template void detail::appendIso(Time, std::string&);
+template void detail::appendIso(Timestamp, std::string&);
+template void detail::appendIso(Date, TextOut&);
+template void detail::appendIso(Time, TextOut&);
+template void detail::appendIso(Timestamp, TextOut&);
+
+std::string toIso(Date d) {
+  std::string out;
+  detail::appendIso(d, out);
+  return out;
+}
+
+std::string toIso(Time t) {
+  std::string out;
+  detail::appendIso(t, out);
+  return out;
+}
+
+std::string toIso(Timestamp t) {
+  std::string out;
+  out.reserve(32);
+  detail::appendIso(t, out);
   return out;
 }
 

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/json_write.h"
 #include "core/detail/number.h"
+#include "core/detail/text_out.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate {
@@ -42,9 +44,10 @@ std::vector<NamedMember> sortedMembers(const JsonRef& object) {
   return sorted;
 }
 
-void appendCanonicalNumber(std::string_view text, std::string& out) {
+template <class Out>
+void appendCanonicalNumber(std::string_view text, Out& out) {
   if (text.find_first_of(".eE") == std::string_view::npos) {
-    out.append(text == "-0" ? "0" : text);
+    out.append(text == "-0" ? std::string_view("0") : text);
     return;
   }
   // A number beyond a double's range has no RFC 8785 form; its own text loses nothing.
@@ -55,13 +58,14 @@ void appendCanonicalNumber(std::string_view text, std::string& out) {
 }
 
 // Recursion is bounded by the depth that the tree was parsed with.
-void appendCanonicalNode(const JsonRef& node, std::string& out) {
+template <class Out>
+void appendCanonicalNode(const JsonRef& node, Out& out) {
   switch (node.kind()) {
     case JsonKind::number:
       appendCanonicalNumber(node.source(), out);
       return;
     case JsonKind::string:
-      appendJsonString(node.string(), out);
+      writeJsonString(node.string(), out);
       return;
     case JsonKind::array: {
       out.push_back('[');
@@ -80,7 +84,7 @@ void appendCanonicalNode(const JsonRef& node, std::string& out) {
       for (const NamedMember& member : sortedMembers(node)) {
         if (!first) out.push_back(',');
         first = false;
-        appendJsonString(member.key, out);
+        writeJsonString(member.key, out);
         out.push_back(':');
         appendCanonicalNode(member.value, out);
       }
@@ -142,8 +146,9 @@ bool sameJson(std::string_view a, std::string_view b) noexcept {
   }
 }
 
-void appendCompactJson(std::string_view json, std::string& out) {
-  if (!JsonTree::tryParse(json)) return appendJsonString(json, out);
+template <class Out>
+void appendCompactJson(std::string_view json, Out& out) {
+  if (!JsonTree::tryParse(json)) return writeJsonString(json, out);
   bool inString = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
@@ -154,13 +159,19 @@ void appendCompactJson(std::string_view json, std::string& out) {
   }
 }
 
-void appendCanonicalDocument(std::string_view json, std::string& out) {
+template <class Out>
+void appendCanonicalDocument(std::string_view json, Out& out) {
   const auto tree = JsonTree::tryParse(json);
   if (tree)
     appendCanonicalNode(tree->root(), out);
   else
-    appendJsonString(json, out);
+    writeJsonString(json, out);
 }
+
+template void appendCompactJson(std::string_view, std::string&);
+template void appendCompactJson(std::string_view, TextOut&);
+template void appendCanonicalDocument(std::string_view, std::string&);
+template void appendCanonicalDocument(std::string_view, TextOut&);
 
 }  // namespace detail
 

@@ -59,7 +59,7 @@ std::string JsonRef::path() const {
     } else {
       std::size_t position = 0;
       for (std::size_t i = n.parent + 1; i != *at; i = tree_->nodes_[i].next) ++position;
-      path += "[" + std::to_string(position) + "]";
+      path.append("[").append(std::to_string(position)).append("]");
     }
   }
   return path;
@@ -182,9 +182,8 @@ Value JsonRef::value() const {
     }
     return Decimal{std::string(text)};
   }
-  const auto number = readDouble(text);
-  if (!number) fail("the number lies beyond the range of a double");
-  return *number;
+  if (const auto number = readDouble(text)) return *number;
+  return Json{std::string(text)};  // beyond a double's range: a document column may hold it, and no digit is lost
 }
 
 std::string decodeJsonString(std::string_view literal) {

@@ -1,9 +1,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/detail/iso.h"
 #include "core/detail/json_tree.h"
 #include "core/detail/json_write.h"
 #include "core/detail/number.h"
+#include "core/detail/text_out.h"
 #include "core/detail/utf8.h"
 #include "tidegate/core/json.h"
 
@@ -36,7 +38,8 @@ std::size_t plainLength(std::string_view text) {
   return n;
 }
 
-void appendEscaped(unsigned char c, std::string& out) {
+template <class Out>
+void appendEscaped(unsigned char c, Out& out) {
   switch (c) {
     case '"':
       out.append("\\\"");
@@ -64,7 +67,8 @@ void appendEscaped(unsigned char c, std::string& out) {
   }
 }
 
-void appendBase64(std::string_view octets, std::string& out) {
+template <class Out>
+void appendBase64(std::string_view octets, Out& out) {
   constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const auto octet = [&](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(octets[i])}; };
   for (std::size_t i = 0; i < octets.size(); i += 3) {
@@ -77,17 +81,26 @@ void appendBase64(std::string_view octets, std::string& out) {
   }
 }
 
-void appendQuoted(std::string_view plain, std::string& out) {
+template <class Out>
+void appendQuoted(std::string_view plain, Out& out) {
   out.push_back('"');
   out.append(plain).push_back('"');
 }
 
+template <class Point, class Out>
+void appendQuotedTime(Point v, Out& out) {
+  out.push_back('"');
+  detail::appendIso(v, out);
+  out.push_back('"');
+}
+
+template <class Out>
 struct JsonWriter {
-  std::string& out;
+  Out& out;
   bool canonical;
 
   void operator()(Null) const { out.append("null"); }
-  void operator()(bool v) const { out.append(v ? "true" : "false"); }
+  void operator()(bool v) const { out.append(v ? std::string_view("true") : std::string_view("false")); }
   void operator()(std::int64_t v) const { detail::appendNumber(v, out); }
   void operator()(std::uint64_t v) const { detail::appendNumber(v, out); }
   void operator()(double v) const {
@@ -96,16 +109,16 @@ struct JsonWriter {
     else
       out.append("null");
   }
-  void operator()(const Decimal& v) const { appendJsonString(v.text, out); }
-  void operator()(const std::string& v) const { appendJsonString(v, out); }
+  void operator()(const Decimal& v) const { detail::writeJsonString(v.text, out); }
+  void operator()(const std::string& v) const { detail::writeJsonString(v, out); }
   void operator()(const Bytes& v) const {
     out.push_back('"');
     appendBase64(v.octets, out);
     out.push_back('"');
   }
-  void operator()(Date v) const { appendQuoted(toIso(v), out); }
-  void operator()(Time v) const { appendQuoted(toIso(v), out); }
-  void operator()(Timestamp v) const { appendQuoted(toIso(v), out); }
+  void operator()(Date v) const { appendQuotedTime(v, out); }
+  void operator()(Time v) const { appendQuotedTime(v, out); }
+  void operator()(Timestamp v) const { appendQuotedTime(v, out); }
   void operator()(const Uuid& v) const { appendQuoted(toIso(v), out); }
   void operator()(const Json& v) const {
     if (canonical)
@@ -115,15 +128,16 @@ struct JsonWriter {
   }
 };
 
-void appendColumns(const std::vector<ColumnValue>& columns, bool canonical, std::string& out) {
+template <class Out>
+void appendColumns(const std::vector<ColumnValue>& columns, bool canonical, Out& out) {
   out.push_back('[');
   bool first = true;
   for (const ColumnValue& c : columns) {
-    out.append(first ? "{\"column\":" : ",{\"column\":");
+    out.append(first ? std::string_view("{\"column\":") : std::string_view(",{\"column\":"));
     first = false;
-    appendJsonString(c.column, out);
+    detail::writeJsonString(c.column, out);
     out.append(",\"value\":");
-    std::visit(JsonWriter{out, canonical}, c.value.variant());
+    std::visit(JsonWriter<Out>{out, canonical}, c.value.variant());
     out.push_back('}');
   }
   out.push_back(']');
@@ -131,39 +145,17 @@ void appendColumns(const std::vector<ColumnValue>& columns, bool canonical, std:
 
 }  // namespace
 
-void appendJsonString(std::string_view text, std::string& out) {
-  out.push_back('"');
-  while (true) {
-    const std::size_t plain = plainLength(text);
-    out.append(text.data(), plain);
-    text.remove_prefix(plain);
-    if (text.empty()) break;
-    const auto c = static_cast<unsigned char>(text.front());
-    const std::size_t length = c < 0x80 ? 1 : detail::utf8Length(text);
-    if (c < 0x80)
-      appendEscaped(c, out);
-    else if (length == 0)
-      out.append("\xEF\xBF\xBD");
-    else
-      out.append(text.data(), length);
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  out.push_back('"');
-}
-
-void appendJson(const Value& v, std::string& out) { std::visit(JsonWriter{out, false}, v.variant()); }
-
-void detail::appendCanonicalValue(const Value& v, std::string& out) { std::visit(JsonWriter{out, true}, v.variant()); }
+void appendJson(const Value& v, std::string& out) { std::visit(JsonWriter<std::string>{out, false}, v.variant()); }
 
 void appendJson(const RowDelta& delta, std::string& out) {
   out.append("{\"op\":");
   appendQuoted(toString(delta.op), out);
   out.append(",\"table\":");
-  appendJsonString(delta.table, out);
+  detail::writeJsonString(delta.table, out);
   out.append(",\"rowId\":");
-  appendJsonString(delta.rowId, out);
+  detail::writeJsonString(delta.rowId, out);
   out.append(",\"clientId\":");
-  appendJsonString(delta.clientId, out);
+  detail::writeJsonString(delta.clientId, out);
   out.append(",\"columns\":");
   appendColumns(delta.columns, false, out);
   out.append(",\"hlc\":\"");
@@ -188,18 +180,54 @@ std::string toJson(const RowDelta& delta) {
   return out;
 }
 
-void appendCanonicalJson(const RowDelta& delta, std::string& out) {
+template <class Out>
+void detail::writeJsonString(std::string_view text, Out& out) {
+  out.push_back('"');
+  while (true) {
+    const std::size_t plain = plainLength(text);
+    out.append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const auto c = static_cast<unsigned char>(text.front());
+    const std::size_t length = c < 0x80 ? 1 : utf8Length(text);
+    if (c < 0x80)
+      appendEscaped(c, out);
+    else if (length == 0)
+      out.append("\xEF\xBF\xBD");
+    else
+      out.append(text.data(), length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  out.push_back('"');
+}
+
+template <class Out>
+void detail::writeCanonicalDelta(const RowDelta& delta, Out& out) {
   out.append("{\"clientId\":");
-  appendJsonString(delta.clientId, out);
+  detail::writeJsonString(delta.clientId, out);
   out.append(",\"columns\":");
   appendColumns(delta.columns, true, out);
   out.append(",\"hlc\":\"");
   detail::appendNumber(delta.hlc.raw, out);
   out.append("\",\"rowId\":");
-  appendJsonString(delta.rowId, out);
+  detail::writeJsonString(delta.rowId, out);
   out.append(",\"table\":");
-  appendJsonString(delta.table, out);
+  detail::writeJsonString(delta.table, out);
   out.push_back('}');
 }
+
+template <class Out>
+void detail::writeCanonicalValue(const Value& v, Out& out) {
+  std::visit(JsonWriter<Out>{out, true}, v.variant());
+}
+
+template void detail::writeJsonString(std::string_view, std::string&);
+template void detail::writeJsonString(std::string_view, TextOut&);
+template void detail::writeCanonicalValue(const Value&, std::string&);
+template void detail::writeCanonicalDelta(const RowDelta&, TextOut&);
+
+void appendJsonString(std::string_view text, std::string& out) { detail::writeJsonString(text, out); }
+
+void appendCanonicalJson(const RowDelta& delta, std::string& out) { detail::writeCanonicalDelta(delta, out); }
 
 }  // namespace tidegate

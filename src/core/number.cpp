@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/detail/text_out.h"
+
 namespace tidegate::detail {
 namespace {
 
@@ -11,15 +13,16 @@ constexpr double kTwoTo53 = 9007199254740992.0;
 constexpr double kTwoTo63 = 9223372036854775808.0;
 constexpr double kTwoTo64 = 18446744073709551616.0;
 
-template <class Integer>
-void appendInteger(Integer v, std::string& out) {
+template <class Integer, class Out>
+void appendInteger(Integer v, Out& out) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, v).ptr;
-  out.append(digits, end);
+  out.append(digits, static_cast<std::size_t>(end - digits));
 }
 
 /// ECMAScript's Number::toString, steps 6 to 12: `digits` are the shortest, the point stands after `point` of them.
-void appendEcmaForm(std::string_view digits, int point, std::string& out) {
+template <class Out>
+void appendEcmaForm(std::string_view digits, int point, Out& out) {
   const int count = static_cast<int>(digits.size());
   if (count <= point && point <= 21) {
     out.append(digits).append(static_cast<std::size_t>(point - count), '0');
@@ -38,10 +41,18 @@ void appendEcmaForm(std::string_view digits, int point, std::string& out) {
 
 }  // namespace
 
-void appendNumber(std::int64_t v, std::string& out) { appendInteger(v, out); }
-void appendNumber(std::uint64_t v, std::string& out) { appendInteger(v, out); }
+template <class Out>
+void appendNumber(std::int64_t v, Out& out) {
+  appendInteger(v, out);
+}
 
-void appendNumber(double v, std::string& out) {
+template <class Out>
+void appendNumber(std::uint64_t v, Out& out) {
+  appendInteger(v, out);
+}
+
+template <class Out>
+void appendNumber(double v, Out& out) {
   if (v > -kTwoTo53 && v < kTwoTo53 && v == std::trunc(v)) {
     appendInteger(static_cast<std::int64_t>(v), out);
     return;
@@ -63,6 +74,13 @@ void appendNumber(double v, std::string& out) {
   }
   appendEcmaForm({digits, count}, exponent + 1, out);
 }
+
+template void appendNumber(double, std::string&);
+template void appendNumber(std::int64_t, std::string&);
+template void appendNumber(std::uint64_t, std::string&);
+template void appendNumber(double, TextOut&);
+template void appendNumber(std::int64_t, TextOut&);
+template void appendNumber(std::uint64_t, TextOut&);
 
 std::optional<double> readDouble(std::string_view text) noexcept {
   double v = 0;

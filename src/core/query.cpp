@@ -76,8 +76,9 @@ std::string quoteIdentifier(Dialect dialect, std::string_view name) {
 }
 
 std::string placeholder(Dialect dialect, std::size_t oneBasedIndex) {
-  if (dialect == Dialect::postgres) return "$" + std::to_string(oneBasedIndex);
-  return "?";
+  if (dialect != Dialect::postgres) return "?";
+  std::string text("$");
+  return text.append(std::to_string(oneBasedIndex));
 }
 
 }  // namespace tidegate

@@ -128,7 +128,8 @@ TEST(Json, ReadsNumbersWithoutLosingADigit) {
   EXPECT_TRUE(valueFromJson("5e-324") == Value(5e-324));
   EXPECT_TRUE(valueFromJson("1e-400") == Value(0.0));
   EXPECT_TRUE(valueFromJson("-1e-400") == Value(-0.0));
-  EXPECT_EQ(errorOf([] { valueFromJson("1e400"); }), "the number lies beyond the range of a double");
+  EXPECT_TRUE(valueFromJson("1e400") == Value(Json{"1e400"}));
+  EXPECT_TRUE(valueFromJson("-1.5e400") == Value(Json{"-1.5e400"}));
 }
 
 TEST(Json, ReadsWholeDoublesAsTheDoublesTheyWere) {
@@ -224,8 +225,8 @@ TEST(Json, NamesTheMemberThatIsWrong) {
             "columns[0].column: expected a string, not a number");
   EXPECT_EQ(error(head + R"("columns":[7]})"), "columns[0]: expected an object, not a number");
   EXPECT_EQ(error(head + R"("columns":{}})"), "columns: expected an array, not an object");
-  EXPECT_EQ(error(head + R"("columns":[{"column":"a","value":1e999}]})"),
-            "columns[0].value: the number lies beyond the range of a double");
+  EXPECT_EQ(error(head + R"("columns":[{"column":"a","value":)" + std::string(65, '[') + std::string(65, ']') + "}]}"),
+            "columns[0].value: nested over 64 levels deep");
   EXPECT_EQ(error(head + R"("columns":[],"deltaId":"AB"})"), "deltaId: expected 64 lower-case hex digits");
   EXPECT_EQ(error(head + R"("columns":[],"op":"Update"})"), R"(op: expected "INSERT", "UPDATE" or "DELETE")");
   EXPECT_EQ(error(head + R"("columns":[],"hlc":1.0})"), "hlc: expected a decimal string of at most 64 bits");

@@ -98,7 +98,7 @@ class JsonRef {
   std::uint64_t uint64() const;
   /// A decimal string, or a whole number that fits.
   Hlc hlc() const;
-  /// As `valueFromJson`. @throws also for a number beyond a double's range.
+  /// As `valueFromJson`. @throws if it is nested over kMaxJsonDepth.
   Value value() const;
 
   /// @throws Error{parseError, "<path>: <what>"}.
@@ -129,10 +129,12 @@ RowDelta readDelta(const JsonRef& node);
 bool sameJson(std::string_view a, std::string_view b) noexcept;
 
 /// Appends a document without insignificant white space, otherwise as written; a JSON string of the text where it is
-/// not JSON, so that the output always is.
-void appendCompactJson(std::string_view json, std::string& out);
+/// not JSON, so that the output always is. `Out` is std::string or TextOut.
+template <class Out>
+void appendCompactJson(std::string_view json, Out& out);
 
 /// Appends the RFC 8785 form; likewise a JSON string where the text is not JSON.
-void appendCanonicalDocument(std::string_view json, std::string& out);
+template <class Out>
+void appendCanonicalDocument(std::string_view json, Out& out);
 
 }  // namespace tidegate::detail

@@ -13,9 +13,13 @@ namespace tidegate::detail {
 
 /// Appends a finite double as ECMAScript (and so RFC 8785) writes it: shortest digits, no ".0", "1e-7", "1e+21"; -0 is
 /// 0.
-void appendNumber(double v, std::string& out);
-void appendNumber(std::int64_t v, std::string& out);
-void appendNumber(std::uint64_t v, std::string& out);
+/// `Out` is std::string or TextOut.
+template <class Out>
+void appendNumber(double v, Out& out);
+template <class Out>
+void appendNumber(std::int64_t v, Out& out);
+template <class Out>
+void appendNumber(std::uint64_t v, Out& out);
 
 /// A JSON number as the nearest double; nullopt where it lies beyond a double's range. Too small a number is 0.
 std::optional<double> readDouble(std::string_view text) noexcept;

@@ -15,8 +15,8 @@ std::strong_ordering compareForTie(const Value& a, const Value& b) {
   if (a == b) return std::strong_ordering::equal;
   std::string x;
   std::string y;
-  detail::writeCanonicalValue(a, x);
-  detail::writeCanonicalValue(b, y);
+  detail::appendCanonicalValue(a, x);
+  detail::appendCanonicalValue(b, y);
   if (x == y) {
     detail::packValue(a, x);
     detail::packValue(b, y);

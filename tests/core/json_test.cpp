@@ -288,6 +288,8 @@ TEST(JsonTree, AcceptsExactlyWhatAnotherStrictParserDoes) {
     const std::string text = randomJson(random);
     const auto theirs = nlohmann::json::parse(text, nullptr, false);
     const auto ours = detail::JsonTree::tryParse(text);
+    // The other one refuses numbers beyond a double's range, which the pieces can add up to.
+    if (ours && theirs.is_discarded() && std::isinf(std::strtod(text.c_str(), nullptr))) return;
     ASSERT_EQ(ours.has_value(), !theirs.is_discarded()) << text;
     if (!ours) return;
     const std::string canonical = canonicalJson(text);

@@ -1,6 +1,7 @@
 /// JSON output that the public header does not offer. `Out` is std::string or TextOut.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "tidegate/core/delta.h"
@@ -13,8 +14,7 @@ template <class Out>
 void writeJsonString(std::string_view text, Out& out);
 
 /// Appends a value as it stands in the canonical JSON of a delta.
-template <class Out>
-void writeCanonicalValue(const Value& v, Out& out);
+void appendCanonicalValue(const Value& v, std::string& out);
 
 /// Appends what a delta's id is the digest of.
 template <class Out>

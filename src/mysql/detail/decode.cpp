@@ -1,0 +1,188 @@
+#include "mysql/detail/decode.h"
+
+#include <cppconn/datatype.h>
+#include <cppconn/resultset.h>
+#include <cppconn/resultset_metadata.h>
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "core/detail/assign_value.h"
+#include "core/detail/sql_time.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+using tidegate::detail::assignText;
+using tidegate::detail::CivilDate;
+using tidegate::detail::SqlTimeReader;
+using tidegate::detail::stringIn;
+
+Reading readingOf(sql::ResultSetMetaData& metadata, unsigned column, bool binary) {
+  using sql::DataType;
+  switch (metadata.getColumnType(column)) {
+    case DataType::BIT:
+      return Reading::unsignedInteger;
+    case DataType::YEAR:
+    case DataType::TINYINT:
+    case DataType::SMALLINT:
+    case DataType::MEDIUMINT:
+    case DataType::INTEGER:
+    case DataType::BIGINT:
+      return metadata.isSigned(column) ? Reading::signedInteger : Reading::unsignedInteger;
+    case DataType::REAL:
+    case DataType::DOUBLE:
+      return binary ? Reading::binaryReal : Reading::real;
+    case DataType::DECIMAL:
+    case DataType::NUMERIC:
+      return Reading::decimal;
+    case DataType::DATE:
+      return Reading::date;
+    case DataType::TIME:
+      return Reading::time;
+    case DataType::TIMESTAMP:  // said of DATETIME too
+      return metadata.getColumnTypeName(column).compare("DATETIME") == 0 ? Reading::dateTime : Reading::timestamp;
+    case DataType::BINARY:
+    case DataType::VARBINARY:
+    case DataType::LONGVARBINARY:
+    case DataType::GEOMETRY:
+    case DataType::UNKNOWN:
+      return Reading::bytes;
+    case DataType::JSON:
+      return Reading::json;
+    default:
+      return Reading::text;
+  }
+}
+
+/// A zero date ("0000-00-00"), or one with a zero month or day, is no day: it stays text.
+void decodeDate(std::string_view text, Value& out) {
+  SqlTimeReader in(text);
+  CivilDate date;
+  if (!in.date(date) || !in.done() || !isCivil(date)) return assignText(out, text);
+  out.variant() = Date{static_cast<std::int32_t>(daysFromCivil(date))};
+}
+
+/// The session's time_zone is +00:00, so that a TIMESTAMP is printed in UTC.
+void decodeMoment(std::string_view text, bool hasZone, Value& out) {
+  SqlTimeReader in(text);
+  CivilDate date;
+  std::int64_t time = 0, micros = 0;
+  if (!in.date(date) || !isCivil(date) || !in.skip(' ') || !in.clock(time) || !in.done() ||
+      !tidegate::detail::joinMicros(daysFromCivil(date), time, micros)) {
+    return assignText(out, text);
+  }
+  out.variant() = Timestamp{micros, hasZone};
+}
+
+void decodeTime(std::string_view text, Value& out) {
+  SqlTimeReader in(text);
+  const bool negative = in.skip('-');
+  std::int64_t micros = 0;
+  if (!in.clock(micros) || !in.done()) return assignText(out, text);
+  out.variant() = Time{negative ? -micros : micros};
+}
+
+/// The server prints a DOUBLE with the shortest digits that read back as the same number.
+void decodeReal(std::string_view text, Value& out) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return assignText(out, text);
+  out.variant() = number;
+}
+
+void decodeText(Reading reading, std::string_view text, Value& out) {
+  switch (reading) {
+    case Reading::real:
+      return decodeReal(text, out);
+    case Reading::date:
+      return decodeDate(text, out);
+    case Reading::dateTime:
+      return decodeMoment(text, false, out);
+    case Reading::timestamp:
+      return decodeMoment(text, true, out);
+    case Reading::time:
+      return decodeTime(text, out);
+    case Reading::decimal:
+      return void(stringIn<Decimal>(out).assign(text));
+    case Reading::bytes:
+      return void(stringIn<Bytes>(out).assign(text));
+    case Reading::json:
+      return void(stringIn<Json>(out).assign(text));
+    default:
+      return assignText(out, text);
+  }
+}
+
+/// A year under 1000 loses its leading zeros on the way through a prepared statement.
+std::string paddedDate(const std::string& text) {
+  const auto year = text.find('-');
+  return year >= 4 || year == std::string::npos ? text : std::string(4 - year, '0') + text;
+}
+
+}  // namespace
+
+Shape shapeOf(sql::ResultSetMetaData& metadata, bool binary) {
+  Shape shape;
+  std::vector<std::string> names;
+  const unsigned count = metadata.getColumnCount();
+  for (unsigned i = 1; i <= count; ++i) {
+    const int type = metadata.getColumnType(i);
+    names.push_back(metadata.getColumnLabel(i));
+    shape.readings.push_back(readingOf(metadata, i, binary));
+    shape.isFloat.push_back(type == sql::DataType::REAL);
+    shape.hasGeometry = shape.hasGeometry || type == sql::DataType::GEOMETRY || type == sql::DataType::UNKNOWN;
+  }
+  try {
+    shape.columns = makeColumns(std::move(names));
+  } catch (const Error& e) {
+    throw Error(ErrorCode::queryFailed, Retry::never,
+                fmt::format("the query's columns need distinct names (SELECT … AS name): {}", e.message()));
+  }
+  return shape;
+}
+
+void readRow(const sql::ResultSet& rows, const Shape& shape, std::vector<Value>& values) {
+  values.resize(shape.readings.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto column = static_cast<std::uint32_t>(i + 1);
+    Value& out = values[i];
+    // Null is asked for only where it can be meant: a cell that reads as zero or empty.
+    switch (const Reading reading = shape.readings[i]) {
+      case Reading::signedInteger: {
+        const std::int64_t number = rows.getInt64(column);
+        if (number == 0 && rows.isNull(column))
+          out.variant() = Null{};
+        else
+          out.variant() = number;
+        break;
+      }
+      case Reading::unsignedInteger: {
+        const std::uint64_t number = rows.getUInt64(column);
+        if (number == 0 && rows.isNull(column))
+          out.variant() = Null{};
+        else
+          out = Value(number);
+        break;
+      }
+      case Reading::binaryReal:
+        if (rows.isNull(column))
+          out.variant() = Null{};
+        else
+          out.variant() = static_cast<double>(rows.getDouble(column));
+        break;
+      default: {
+        const sql::SQLString text = rows.getString(column);
+        if (text.length() == 0 && rows.isNull(column))
+          out.variant() = Null{};
+        else if (reading == Reading::date)
+          decodeDate(paddedDate(text), out);
+        else
+          decodeText(reading, text.asStdString(), out);
+      }
+    }
+  }
+}
+
+}  // namespace tidegate::mysql::detail

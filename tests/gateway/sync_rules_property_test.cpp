@@ -282,7 +282,7 @@ TEST(SyncRulesProperty, EveryVerdictIsThatOfThePlainModel) {
     const ModelClaims claims = random.claims();
     const SyncRules rules = SyncRules::parse(jsonOf(buckets));
     const ClientView view = rules.compile(claimsOf(claims));
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 15; ++i) {
       const std::string table = random.table();
       const ModelRow row = random.row();
       const bool expected = shows(buckets, table, row, claims);

@@ -9,10 +9,12 @@
 /// its filters hold. No buckets at all: every row. A filter on a column that the row lacks or that is null does not
 /// hold, whatever its op; a missing claim matches nothing, whatever the op (law 4.9).
 ///
-/// Values are compared by the type of the row's value: a number is compared as a number ("10" > "9"), a timestamp, date
-/// or time as such, a bool with "true"/"false", a uuid by its octets, text by its bytes (text in ISO 8601 against a
-/// date-like literal as time). A literal that cannot be read as the row value's type does not match (neq included).
-/// In JSON a filter's value may be a string, number, bool, or for `in` and `eq` an array of them.
+/// Values are compared by the type of the row's value: int64, uint64 and Decimal as exact numbers ("10" > "9"), a
+/// double with the literal as a double, a timestamp or date as a point in time (without a zone: UTC), a time as such, a
+/// bool with "true"/"false" (no order), a uuid by its octets, bytes with base64, text by its bytes (as time where text
+/// and literal are both dates or timestamps), Json deeply (no order). A literal that cannot be read as the row value's
+/// type does not match: for `neq` one such literal is enough. In JSON a filter's value may be a string, number or bool,
+/// or for `eq`, `neq` and `in` an array of them; the string "5" and the number 5 mean the same. See docs/sync-rules.md.
 ///
 /// Origin: LakeSync `sync-rules`; differs in typed comparison (there "2024-05-01" > "2024-01-01" is false).
 /// @thread SyncRules and ClientView are immutable: any.
@@ -56,7 +58,8 @@ class ClientView {
   ClientView();  ///< sees everything
   /// Whether the row is in the view.
   bool matches(std::string_view table, const Lookup& column) const;
-  /// As `matches`, for rows whose values stand in the order of `SyncRules::columnsOf(table)`; nullptr = absent. Hot path.
+  /// As `matches`, for rows whose values stand in the order of `SyncRules::columnsOf(table)`; nullptr = absent. Hot
+  /// path.
   bool matchesRuleColumns(std::string_view table, const Value* const* values, std::size_t count) const;
   /// Whether no row of the table can match (missing claims, table not named).
   bool excludesTable(std::string_view table) const;
@@ -75,7 +78,8 @@ class ClientView {
 class SyncRules {
  public:
   SyncRules();  ///< no buckets: everybody sees everything
-  /// @throws Error{invalidConfig} with the path of what is wrong, e.g. `buckets[1].filters[0].op: "like" is not one of …`.
+  /// @throws Error{invalidConfig} with the path of what is wrong, e.g. `buckets[1].filters[0].op: "like" is not one of
+  /// …`.
   static SyncRules parse(std::string_view json);
   /// Builds rules in code; the same checks. @throws Error{invalidConfig}
   static SyncRules of(int version, std::vector<RuleBucket> buckets);

@@ -51,7 +51,7 @@ std::int64_t checksumOf(SegmentRef ref, std::string_view octets) {
 
 detail::StoreFileOptions fileOptions(const GatewayStoreOptions& options) {
   return {.path = options.path,
-          .exclusive = true,
+          .oneOwner = true,
           .syncCommits = options.synchronous == Synchronous::full,
           .lockTimeout = options.lockTimeout,
           .pageSize = kGatewayPageSize};

@@ -27,8 +27,9 @@ struct GatewayStoreOptions {
   std::size_t walBytes = 16u << 20;              ///< past it a commit moves the WAL into the file
 };
 
-/// Opens or makes the file and owns it: until the store is destroyed nobody else can open it, a second gateway least of
-/// all. Give each store a file of its own.
+/// Opens or makes the file and owns it: until the store is destroyed a second gateway cannot open it. The owner's lock
+/// is on `<path>-owner`, a file beside it. Others may read the database, and so copy it, while it runs. Give each store
+/// a file of its own.
 /// @throws Error{storeUnavailable} if it is in use, or cannot be opened or made; Error{storeCorrupt} if it is damaged;
 ///         Error{invalidConfig} if it is a database of something else, or of a newer Tidegate.
 /// @thread As GatewayStore: one call at a time.

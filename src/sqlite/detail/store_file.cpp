@@ -23,6 +23,7 @@ StoreFile::StoreFile(const StoreFormat& format, StoreFileOptions options)
     throw Error(ErrorCode::invalidConfig, Retry::never,
                 fmt::format("the {}'s path is empty or holds a NUL; name a file", format_.what));
   }
+  if (options_.oneOwner) owner_.emplace(format_.what, options_.path, options_.lockTimeout);
   run([&] { open(); });
 }
 
@@ -36,11 +37,6 @@ void StoreFile::open() {
       options_.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
       static_cast<int>(std::min<std::int64_t>(options_.lockTimeout.count(), INT_MAX)));
   sqlite3_extended_result_codes(database_->getHandle(), 1);
-  if (options_.exclusive) {
-    // Taken before anything is read, so that of two that open at once one wins, and kept from then on.
-    database_->exec("PRAGMA locking_mode = EXCLUSIVE");
-    database_->exec("BEGIN EXCLUSIVE; COMMIT");
-  }
   recognise();
   configure();
   write([&] {

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "sqlite/detail/owner_lock.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::sqlite::detail {
@@ -25,7 +27,7 @@ struct StoreFormat {
 
 struct StoreFileOptions {
   std::string path;
-  bool exclusive = false;   ///< nobody else may have the file open
+  bool oneOwner = false;    ///< no second StoreFile may have it open
   bool syncCommits = true;  ///< synchronous = FULL, else NORMAL
   std::chrono::milliseconds lockTimeout{10'000};
   int pageSize = 4'096;  ///< of a new file
@@ -82,6 +84,7 @@ class StoreFile {
 
   const StoreFormat format_;
   const StoreFileOptions options_;
+  std::optional<OwnerLock> owner_;  ///< outlives the connection
   std::unique_ptr<SQLite::Database> database_;
   bool inDoubt_ = false;
 };

@@ -9,8 +9,8 @@ namespace tidegate::detail {
 
 int tieBreak(std::string_view packedA, std::string_view packedB) {
   std::string a, b;
-  writeCanonicalValue(PackedReader(packedA).value(), a);
-  writeCanonicalValue(PackedReader(packedB).value(), b);
+  appendCanonicalValue(PackedReader(packedA).value(), a);
+  appendCanonicalValue(PackedReader(packedB).value(), b);
   const int byJson = a.compare(b);
   return byJson != 0 ? byJson : packedA.compare(packedB);
 }

@@ -261,6 +261,12 @@ TEST(CanonicalJson, IsRfc8785) {
   EXPECT_THROW(canonicalJson("{"), Error);
 }
 
+TEST(CanonicalJson, OrdersMembersByUtf16Units) {
+  EXPECT_EQ(canonicalJson(R"({"\uffff":5,"\ue000":4,"\udbff\udfff":3,"\ud800\udc00":2,"\ud7ff":1,"a\ue000":0,"a":-1})"),
+            "{\"a\":-1,\"a\xEE\x80\x80\":0,\"\xED\x9F\xBF\":1,\"\xF0\x90\x80\x80\":2,\"\xF4\x8F\xBF\xBF\":3,"
+            "\"\xEE\x80\x80\":4,\"\xEF\xBF\xBF\":5}");
+}
+
 /// A small document, often damaged.
 std::string randomJson(test::Random& random) {
   static const std::string kPieces[] = {

@@ -12,7 +12,8 @@ namespace tidegate::detail {
 /// Fills a tree from its text.
 class JsonParser {
  public:
-  JsonParser(JsonTree& tree, std::size_t maxDepth) : tree_(tree), text_(tree.text_), maxDepth_(maxDepth) {}
+  JsonParser(JsonTree& tree, std::size_t maxDepth)
+      : tree_(tree), text_(tree.text_), maxDepth_(maxDepth < kMostDepth ? maxDepth : kMostDepth) {}
 
   /// @return false where the text is not JSON; `error` and `errorAt` then say why and at which byte.
   bool run();
@@ -20,6 +21,8 @@ class JsonParser {
   std::size_t errorAt() const noexcept { return at_; }
 
  private:
+  static constexpr std::size_t kMostDepth = 250;  ///< Node::height is one octet
+
   bool value();
   bool open(JsonKind kind);
   bool close();

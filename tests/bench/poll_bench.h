@@ -1,0 +1,70 @@
+/// Polling a table of 1,000,000 users, whatever database holds it.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "bench/harness.h"
+#include "tidegate/core/query.h"
+#include "tidegate/gateway/gateway.h"
+#include "tidegate/source/source_poller.h"
+
+namespace tidegate::bench {
+
+inline constexpr std::uint64_t kPolledRows = 1'000'000;
+
+/// Runs statements that give no rows.
+inline void execute(const QueryFn& query, const std::vector<std::string>& statements) {
+  std::vector<Value> row;
+  for (const std::string& sql : statements) {
+    ResultSet result = query({.sql = sql});
+    while (result.next(row)) {
+    }
+  }
+}
+
+/// The limit: the same driver reads the same rows, and nothing is done with them.
+inline double readOnly(const QueryFn& query, const std::string& sql) {
+  std::uint64_t rows = 0;
+  const double seconds = secondsOf([&] {
+    ResultSet result = query({.sql = sql, .wholeResult = true});
+    std::vector<Value> row;
+    while (result.next(row)) ++rows;
+  });
+  if (rows != kPolledRows) throw std::runtime_error("the benchmark's table has another number of rows");
+  return seconds;
+}
+
+inline IngestSourceConfig usersSource(const QueryFn& query, std::variant<CursorStrategy, DiffStrategy> strategy) {
+  IngestSourceConfig source;
+  source.name = "bench";
+  source.query = query;
+  source.tables = {{.table = "users", .query = "SELECT id, name, email, score, updated_at FROM users"}};
+  source.tables[0].strategy = std::move(strategy);
+  return source;
+}
+
+/// Polls once; @throws if a table failed or another number of rows was read than are there.
+inline void pollAllRows(SourcePoller& poller) {
+  const PollReport polled = poller.pollOnce();
+  const TableReport& table = polled.tables.at(0);
+  if (table.error) throw std::runtime_error(table.error->what());
+  if (table.rowsRead != kPolledRows) throw std::runtime_error("the benchmark's poll read another number of rows");
+}
+
+/// `cursor_poll_<database>`: a first poll of all rows into a fresh gateway / reading them.
+inline void cursorPollBench(const std::string& name, const QueryFn& query) {
+  const auto ours = [&] {
+    GatewayOptions options;
+    options.retention.maxLogBytes = 0;
+    Gateway gateway(options);
+    SourcePoller poller(usersSource(query, CursorStrategy{.cursorColumn = "updated_at"}), gateway);
+    return secondsOf([&] { pollAllRows(poller); });
+  };
+  const auto limit = [&] { return readOnly(query, "SELECT id, name, email, score, updated_at FROM users"); };
+  const Pair pair = measurePair(5, ours, limit);
+  report({name, pair.ours / kPolledRows * 1e9, "ns/row", pair.limit / kPolledRows * 1e9, Better::lower, 2.5});
+}
+
+}  // namespace tidegate::bench

@@ -81,16 +81,13 @@ void GatewayCore::lead() {
 
 void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
   try {
-    if (broken_) {
-      throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,
-                  "the gateway's store did not say whether its last commit happened; open the gateway again");
-    }
+    requireWhole();
     {
       const std::unique_lock lock(mutex);
       for (CommitTicket* ticket : group) stageOne(*ticket);
       if (!segments_) return publishAndTrim(kTrimPerCommit);
     }
-    makeDurable();
+    if (!staging_.empty()) makeDurable(metaNow(), true);
     const std::unique_lock lock(mutex);
     publishAndTrim(kTrimPerCommit);
   } catch (...) {
@@ -98,6 +95,51 @@ void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
     staging_.undo();
     for (CommitTicket* ticket : group) ticket->error = std::current_exception();
   }
+}
+
+void GatewayCore::requireWhole() const {
+  if (!broken_) return;
+  throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,
+              "the gateway's store did not say whether its last commit happened; open the gateway again");
+}
+
+GatewayMeta GatewayCore::metaNow() const {
+  GatewayMeta meta;
+  meta.head = staging_.head();
+  meta.clockLast = clock.last().raw;
+  meta.trimmedTo = state.trimmedTo;
+  meta.rulesEpoch = state.rulesEpoch;
+  meta.resyncBefore = state.resyncBefore;
+  meta.tombstonesPurgedTo = state.tombstonesPurgedTo;
+  meta.purgedStamp = state.purgedStamp;
+  meta.rulesFingerprint = state.rules.fingerprint();
+  for (const PurgedTable& purge : state.purged) {
+    meta.purged.push_back({std::string(state.names.at(purge.table)), purge.at, purge.lastRowsSegment});
+  }
+  return meta;
+}
+
+void GatewayCore::makeDurable(const GatewayMeta& meta, bool clean) {
+  const auto known = clients.encodeIfDue(nowMs());
+  try {
+    segments_->commit(state, staging_, meta, known, clean);
+    counters.storeCommits.fetch_add(1, std::memory_order_relaxed);
+  } catch (const Error& error) {
+    counters.storeFailures.fetch_add(1, std::memory_order_relaxed);
+    if (known) clients.markUnsaved();
+    broken_ = error.retry() == Retry::outcomeUnknown;
+    throw;
+  } catch (const std::exception& error) {
+    // A store that throws anything else has not promised that nothing happened.
+    counters.storeFailures.fetch_add(1, std::memory_order_relaxed);
+    broken_ = true;
+    throw Error(ErrorCode::storeUnavailable, Retry::outcomeUnknown,
+                "the gateway's store failed: " + redactSecrets(error.what()) + "; open the gateway again");
+  }
+}
+
+void GatewayCore::writeMeta(const GatewayMeta& meta, bool clean) {
+  if (segments_) makeDurable(meta, clean);
 }
 
 bool GatewayCore::underPressure(CommitTicket& ticket) const {
@@ -145,7 +187,14 @@ std::size_t GatewayCore::trimLog(std::size_t budget) {
     state.trimmedTo = recordServerHlc(state.log.front());
     state.log.dropFront();
   }
+  if (dropped != 0) forgetPurges();
   return dropped;
+}
+
+void GatewayCore::forgetPurges() {
+  std::erase_if(state.purged, [&](const PurgedTable& purge) {
+    return purge.at <= state.trimmedTo && (!segments_ || purge.lastRowsSegment < segments_->firstRowsSegment());
+  });
 }
 
 bool GatewayCore::dropTombstone(const Tombstone& tombstone) {
@@ -157,7 +206,7 @@ bool GatewayCore::dropTombstone(const Tombstone& tombstone) {
   if (row.remembersIngest(state.names)) return false;
   state.purgedStamp = std::max(state.purgedStamp, row.erased.hlc);
   state.tombstonesPurgedTo = std::max(state.tombstonesPurgedTo, tombstone.at);
-  state.dropSlot(tombstone.slot);
+  dropRow(tombstone.slot);
   return true;
 }
 
@@ -180,6 +229,7 @@ void GatewayCore::dropTombstones(bool now) {
 
 std::size_t GatewayCore::enforceRetention() {
   const std::lock_guard commit(commitMutex_);
+  requireWhole();
   std::size_t dropped = 0;
   for (bool more = true; more;) {  // in slices, so that readers and pushes get their turn
     const std::unique_lock lock(mutex);
@@ -189,26 +239,26 @@ std::size_t GatewayCore::enforceRetention() {
     dropped += trimmed;
     more = trimmed == kTrimPerCommit || before - state.tombstones.size() == kTrimPerCommit;
   }
-  commitAdministration();
+  if (segments_ && segments_->hasGarbage(state)) writeMeta(metaNow(), true);
   return dropped;
 }
 
-void GatewayCore::moveHead() {
-  if (state.head != 0) state.head = clock.now().raw;
-}
+std::uint64_t GatewayCore::nextHead() { return state.head == 0 ? 0 : clock.now().raw; }
 
 void GatewayCore::setRules(SyncRules rules) {
   {
     const std::lock_guard commit(commitMutex_);
-    {
-      const std::unique_lock lock(mutex);
-      const bool others = rules.fingerprint() != state.rules.fingerprint();
-      state.setRules(std::move(rules));
-      if (!others) return;
-      moveHead();
-      state.rulesEpoch = state.head;
-    }
-    commitAdministration();
+    requireWhole();
+    // Only those under this mutex write the state, so it may be read here without the other lock.
+    const bool others = rules.fingerprint() != state.rules.fingerprint();
+    GatewayMeta meta = metaNow();
+    if (others) meta.head = meta.rulesEpoch = nextHead();
+    meta.rulesFingerprint = rules.fingerprint();
+    if (others) writeMeta(meta, true);
+    const std::unique_lock lock(mutex);
+    if (others) state.setRules(std::move(rules));
+    state.head = meta.head;
+    state.rulesEpoch = meta.rulesEpoch;
   }
   notify();
 }
@@ -217,20 +267,38 @@ std::size_t GatewayCore::purgeTable(std::string_view table) {
   std::size_t rows = 0;
   {
     const std::lock_guard commit(commitMutex_);
-    {
-      const std::unique_lock lock(mutex);
-      const auto id = state.names.find(table);
-      if (!id) return 0;
-      rows = state.dropTable(*id);
-      moveHead();
-      state.resyncBefore = state.head;
-      std::erase_if(state.purged, [&](const PurgedTable& p) { return p.table == *id; });
-      state.purged.push_back({*id, state.head, 0});
-    }
-    commitAdministration();
+    requireWhole();
+    const auto id = state.names.find(table);
+    if (!id) return 0;
+    GatewayMeta meta = metaNow();
+    meta.head = meta.resyncBefore = nextHead();
+    const std::uint64_t lastRows = segments_ ? segments_->lastRowsSegment() : 0;
+    std::erase_if(meta.purged, [&](const GatewayMeta::Purge& p) { return p.table == table; });
+    meta.purged.push_back({std::string(table), meta.head, lastRows});
+    writeMeta(meta, false);  // nothing of the table may be carried past `lastRows`
+    const std::unique_lock lock(mutex);
+    rows = dropTable(*id);
+    state.head = meta.head;
+    state.resyncBefore = meta.resyncBefore;
+    std::erase_if(state.purged, [&](const PurgedTable& p) { return p.table == *id; });
+    state.purged.push_back({*id, meta.head, lastRows});
   }
   notify();
   return rows;
+}
+
+std::size_t GatewayCore::dropTable(NameId table) {
+  const std::size_t before = state.visibleRows;
+  for (std::uint32_t i = 0; i < state.slots.end(); ++i) {
+    const RowBlock* block = state.slots[i].committed;
+    if (block != nullptr && blockTable(*block) == table) dropRow(i);
+  }
+  return before - state.visibleRows;
+}
+
+void GatewayCore::dropRow(std::uint32_t slot) {
+  if (segments_) segments_->forget(state.slots[slot]);
+  state.dropSlot(slot);
 }
 
 }  // namespace tidegate::detail

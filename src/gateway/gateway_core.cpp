@@ -40,18 +40,25 @@ GatewayCore::GatewayCore(GatewayOptions options_)
       clock(wall, HlcClock::Options{options.maxDrift}),
       clients({options.limits.maxNames, options.retention.tombstoneRetention.count()}),
       state(options.limits.maxNames, options.retention.dedupeIds, randomSeed()),
-      staging_(state) {}
+      staging_(state, options.store != nullptr) {}
 
 GatewayCore::~GatewayCore() = default;
 
 void GatewayCore::open() {
-  if (options.store) throw invalidOption("store", "this build keeps everything in memory; leave it null");
   state.setRules(options.rules);
+  if (!options.store) return;
+  segments_ = std::make_unique<SegmentLog>(*options.store);
+  const SegmentLog::Recovered recovered = segments_->load(state);
+  if (!recovered.clients.empty()) clients.decode(recovered.clients);
+  clock.restore(Hlc{state.head});
+  if (!recovered.meta) return;
+  clock.restore(Hlc{recovered.meta->clockLast});
+  if (recovered.meta->rulesFingerprint == state.rules.fingerprint() || state.head == 0) return;
+  GatewayMeta meta = metaNow();
+  meta.head = meta.rulesEpoch = nextHead();
+  writeMeta(meta, true);
+  state.head = state.rulesEpoch = meta.head;
 }
-
-void GatewayCore::makeDurable() {}
-
-void GatewayCore::commitAdministration() {}
 
 std::int64_t GatewayCore::nowMs() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(wall.wallNow()).count();

@@ -6,11 +6,14 @@ set(gateway_sources
   detail/log_chunks.cpp
   detail/log_judge.cpp
   detail/log_record.cpp
+  detail/name_set.cpp
   detail/name_table.cpp
   detail/row_block.cpp
   detail/row_codec.cpp
   detail/row_merge.cpp
   detail/seeded_hash.cpp
+  detail/segment_codec.cpp
+  detail/segment_log.cpp
   detail/slot_table.cpp
   detail/staging.cpp
   detail/tie_break.cpp
@@ -18,6 +21,7 @@ set(gateway_sources
   gateway_commit.cpp
   gateway_core.cpp
   gateway_pull.cpp
+  gateway_recovery.cpp
   messages.cpp
   push_validation.cpp
   rule_literals.cpp

@@ -134,15 +134,6 @@ void BufferState::dropSlot(std::uint32_t number) noexcept {
   slots.remove(number);
 }
 
-std::size_t BufferState::dropTable(NameId table) {
-  const std::size_t before = visibleRows;
-  for (std::uint32_t i = 0; i < slots.end(); ++i) {
-    const RowBlock* block = slots[i].committed;
-    if (block != nullptr && blockTable(*block) == table) dropSlot(i);
-  }
-  return before - visibleRows;
-}
-
 std::size_t BufferState::rowBytes() const noexcept {
   return slots.bytes() + blockBytes + retained.bytes() + tombstones.size() * sizeof(Tombstone);
 }

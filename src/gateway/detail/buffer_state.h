@@ -103,8 +103,6 @@ struct BufferState {
   void undoSlot(std::uint32_t slot) noexcept;
   /// Removes a row altogether.
   void dropSlot(std::uint32_t slot) noexcept;
-  /// Rows of a table, tombstones included, go; @return visible ones.
-  std::size_t dropTable(NameId table);
 
   std::size_t rowBytes() const noexcept;
   std::size_t bytes() const noexcept;

@@ -15,13 +15,12 @@
 #include "gateway/detail/buffer_state.h"
 #include "gateway/detail/client_registry.h"
 #include "gateway/detail/prepared_push.h"
+#include "gateway/detail/segment_log.h"
 #include "gateway/detail/staging.h"
 #include "gateway/detail/view_cache.h"
 #include "tidegate/gateway/gateway.h"
 
 namespace tidegate::detail {
-
-class SegmentLog;
 
 /// One push on its way through a group commit.
 struct CommitTicket {
@@ -95,14 +94,19 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void commitGroup(std::span<CommitTicket* const> group);
   void stageOne(CommitTicket& ticket);
   bool underPressure(CommitTicket& ticket) const;
-  void makeDurable();
+  void makeDurable(const GatewayMeta& meta, bool clean);
+  GatewayMeta metaNow() const;
   void publishAndTrim(std::size_t budget);
   std::size_t trimLog(std::size_t budget);
   bool logIsOver() const;
   void dropTombstones(bool now);
   bool dropTombstone(const Tombstone& tombstone);
-  void moveHead();
-  void commitAdministration();
+  std::size_t dropTable(NameId table);
+  void dropRow(std::uint32_t slot);
+  void writeMeta(const GatewayMeta& meta, bool clean);
+  void forgetPurges();
+  void requireWhole() const;
+  std::uint64_t nextHead();
   void count(const PushResult& result);
   void notify() noexcept;
 

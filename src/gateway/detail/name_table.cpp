@@ -45,7 +45,8 @@ void NameTable::restore(NameId id, std::string_view name) {
 
 void NameTable::place(NameId id, std::string_view name) {
   if (id >= capacity_) {
-    throw Error(ErrorCode::internal, Retry::never, fmt::format("name number {} is past the limit {}", id, maxNames_));
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                fmt::format("name number {} is past limits.maxNames = {}; raise it", id, maxNames_));
   }
   auto& chunk = chunks_[id / kPerChunk];
   if (!chunk) {

@@ -24,12 +24,15 @@ class NameTable {
   NameTable(std::size_t maxNames, std::uint64_t seed);
 
   std::optional<NameId> find(std::string_view name) const;
-  /// @throws Error{internal} past the room that the constructor was given: callers check `room` first.
+  /// @throws Error{invalidConfig} far past the limit: callers check `room` first.
   NameId intern(std::string_view name);
   /// Puts a name back under the number it had. @throws Error{storeCorrupt} if the number has another name.
   void restore(NameId id, std::string_view name);
   std::string_view at(NameId id) const noexcept {
     return id == kNoName ? std::string_view{} : std::string_view((*chunks_[id / kPerChunk])[id % kPerChunk]);
+  }
+  bool has(NameId id) const noexcept {
+    return id < next_ && chunks_[id / kPerChunk] && !(*chunks_[id / kPerChunk])[id % kPerChunk].empty();
   }
   /// How many more names fit under the limit.
   std::size_t room() const noexcept { return byName_.size() >= maxNames_ ? 0 : maxNames_ - byName_.size(); }

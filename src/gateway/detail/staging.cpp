@@ -138,6 +138,7 @@ void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, s
 
 Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot) {
   BlockOwner fresh(makeBlock(row_, state_.names, scratch_));
+  if (collectNames_) names_.addRow(row_);
   if (slot == kNoSlot) slot = state_.slots.add(delta.rowHash);
   Slot& to = state_.slots[slot];
   if (to.pending == nullptr)
@@ -227,6 +228,7 @@ void Staging::appendErase(const PreparedDelta& delta, const Incoming& incoming, 
 
 void Staging::write(RecordDraft& draft) {
   stagedHead_ = nextStamp_++;
+  if (collectNames_) names_.add(draft.stamp.client);
   draft.serverHlc = stagedHead_;
   draft.table = row_.table;
   draft.rowId = row_.rowId;
@@ -243,6 +245,7 @@ void Staging::publish() {
   state_.dedupe.turn();
   touched_.clear();
   seen_.clear();
+  names_.clear();
   stagedHead_ = 0;
 }
 
@@ -252,6 +255,7 @@ void Staging::undo() noexcept {
   state_.log.undo();
   touched_.clear();
   seen_.clear();
+  names_.clear();
   stagedHead_ = 0;
 }
 

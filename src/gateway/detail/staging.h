@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/detail/buffer_state.h"
+#include "gateway/detail/name_set.h"
 #include "gateway/detail/prepared_push.h"
 #include "gateway/detail/row_merge.h"
 #include "tidegate/core/hlc.h"
@@ -16,7 +17,8 @@ namespace tidegate::detail {
 /// @thread The owner's writer.
 class Staging {
  public:
-  explicit Staging(BufferState& state) : state_(state), merger_(state.names) {}
+  /// @param collectNames whether `names` is wanted (by a store).
+  Staging(BufferState& state, bool collectNames) : state_(state), merger_(state.names), collectNames_(collectNames) {}
 
   /// Merges a push into pending state, or refuses it whole and stages nothing of it.
   /// @param clock stamps the entries. @throws std::bad_alloc; then only `undo` may follow.
@@ -28,6 +30,8 @@ class Staging {
 
   /// Slots with a pending block, each once.
   const std::vector<std::uint32_t>& touched() const noexcept { return touched_; }
+  /// Every name that the pending blocks and staged records use.
+  const NameSet& names() const noexcept { return names_; }
   const std::vector<SeenKey>& seen() const noexcept { return seen_; }
   /// serverHlc of the last staged entry; the published head if there is none.
   std::uint64_t head() const noexcept { return stagedHead_ != 0 ? stagedHead_ : state_.head; }
@@ -56,6 +60,8 @@ class Staging {
 
   BufferState& state_;
   RowMerger merger_;
+  const bool collectNames_;
+  NameSet names_;
   std::vector<std::uint32_t> touched_;
   std::vector<SeenKey> seen_;
   std::uint64_t stagedHead_ = 0;

@@ -56,6 +56,11 @@ class CursorPoll {
   std::size_t rowsOf(std::size_t run, std::size_t begin, std::size_t end) const;
   void keepTimeRuns(std::size_t begin, std::size_t end);
   void keepCountedRuns(std::size_t begin, std::size_t end);
+  /// A poll of several pages sees several moments of the source. Rows that came meanwhile must not make the window of
+  /// the newest rows narrower: it is bounded by what was the n-th newest before the first page.
+  void askCountBound();
+  bool pastCountBound(const Value& cursor) const;
+  void moveFrom(const Value& from);
   std::uint64_t numberOf(std::size_t note) const { return pageNumber_ + note; }
 
   CursorPoller& poller_;
@@ -65,11 +70,13 @@ class CursorPoll {
   CursorPage page_;
   CursorForm form_;
   std::optional<CommitHorizon> horizon_;
-  std::deque<WindowRun> runs_;                       ///< of this poll, at or after the window's start
-  std::uint64_t runRows_ = 0;                        ///< rows in them
-  std::uint64_t pollNumber_ = 0;                     ///< of this pass's first row
-  std::uint64_t pageNumber_ = 0;                     ///< of this page's first row
-  std::chrono::microseconds began_{0}, elapsed_{0};  ///< from the first page's question to this page's
+  std::deque<WindowRun> runs_;    ///< of this poll, at or after the window's start
+  std::uint64_t runRows_ = 0;     ///< rows in them
+  std::uint64_t pollNumber_ = 0;  ///< of this pass's first row
+  std::uint64_t pageNumber_ = 0;  ///< of this page's first row
+  bool severalPages_ = false;     ///< and the cursor is no time
+  std::optional<Value> countBound_;
+  std::chrono::microseconds began_{0}, elapsed_{0};  ///< from before the first page to after this one
 };
 
 bool CursorPoll::readNewer() {
@@ -86,16 +93,23 @@ bool CursorPoll::readNewer() {
   pollNumber_ = poller_.nextNumber_;
   std::optional<PageEnd> after;
   for (;;) {
-    elapsed_ = poller_.context_.clock.steadyNow() - began_;
     page_.read(run_.ask(after ? poller_.sql_.next(*after) : poller_.sql_.first(state_.from ? &*state_.from : nullptr)),
                state_.window, form_);
+    // One page is one moment of the source; over several, writers go on meanwhile.
+    if (after || horizon_) elapsed_ = poller_.context_.clock.steadyNow() - began_;
     checkForm(form_);
     checkMoved(after);
+    const bool full = page_.notes().size() == poller_.strategy_.pageRows;
+    if (full && !severalPages_ && !form_.isTime()) {
+      askCountBound();
+      continue;
+    }
     pushPage(&CursorPoll::accept);
-    if (page_.notes().size() < poller_.strategy_.pageRows) break;
+    if (!full) break;
     after = page_.end();
     if (run_.endsHere()) return false;
   }
+  if (severalPages_ && form_.kind == CursorKind::other && countBound_) moveFrom(*countBound_);
   const std::uint64_t windowStart = runs_.empty() ? poller_.nextNumber_ : runs_.front().firstNumber;
   if (state_.window.dropNow(1, windowStart) > 0) poller_.dirty_ = true;
   return true;
@@ -115,6 +129,14 @@ bool CursorPoll::readNulls() {
   }
   if (state_.nulls.dropNow(1, pollNumber_) > 0) poller_.dirty_ = true;
   return true;
+}
+
+void CursorPoll::askCountBound() {
+  severalPages_ = true;
+  const std::size_t wanted = std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
+  GuardedRows rows = run_.ask(poller_.sql_.nthNewest(wanted));
+  std::vector<Value> row;
+  if (rows.next(row) && !row.empty() && !row[0].isNull()) countBound_ = std::move(row[0]);
 }
 
 void CursorPoll::countNulls() {
@@ -252,23 +274,38 @@ void CursorPoll::keepTimeRuns(std::size_t begin, std::size_t end) {
   appendRuns(r, begin, end);
 }
 
+bool CursorPoll::pastCountBound(const Value& cursor) const {
+  if (!severalPages_) return false;
+  return !countBound_ || compareValues(cursor, *countBound_) == std::partial_ordering::greater;
+}
+
 void CursorPoll::keepCountedRuns(std::size_t begin, std::size_t end) {
   const std::uint64_t wanted = std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
   const std::size_t firstRun = page_.notes()[begin].run;
   std::size_t r = page_.notes()[end - 1].run + std::size_t{1};
   std::uint64_t rows = 0;
-  while (r > firstRun && rows < wanted) rows += rowsOf(--r, begin, end);
+  do {
+    rows += rowsOf(--r, begin, end);
+  } while (r > firstRun && (rows < wanted || pastCountBound(page_.run(r).cursor)));
   if (r > firstRun) {
     runs_.clear();
     runRows_ = 0;
   }
   appendRuns(r, begin, end);
-  while (runRows_ - runs_.front().rows >= wanted) {
+  while (runs_.size() > 1 && runRows_ - runs_.front().rows >= wanted && !pastCountBound(runs_[1].cursor)) {
     runRows_ -= runs_.front().rows;
     runs_.pop_front();
   }
-  if (runRows_ < wanted || (state_.from && *state_.from == runs_.front().cursor)) return;
-  state_.from = runs_.front().cursor;
+  // How texts and the like order only the database knows (the octets are a guess, good for keeping fingerprints): over
+  // several pages their window moves at the end.
+  if (severalPages_ && form_.kind == CursorKind::other) return;
+  if (runRows_ >= wanted && !pastCountBound(runs_.front().cursor)) moveFrom(runs_.front().cursor);
+}
+
+void CursorPoll::moveFrom(const Value& from) {
+  if (state_.from && *state_.from == from) return;
+  if (state_.from && form_.kind == CursorKind::number && !isNewer(from, *state_.from, form_)) return;
+  state_.from = from;
   poller_.dirty_ = true;
 }
 

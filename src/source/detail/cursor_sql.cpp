@@ -78,4 +78,11 @@ Query CursorSql::countNulls() const {
   return query;
 }
 
+Query CursorSql::nthNewest(std::size_t rank) const {
+  Query query;
+  query.sql = fmt::format("SELECT {0} {1} WHERE {0} IS NOT NULL ORDER BY {0} DESC LIMIT 1 OFFSET {2}", cursor_, source_,
+                          rank - 1);
+  return query;
+}
+
 }  // namespace tidegate::detail

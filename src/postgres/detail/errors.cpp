@@ -114,11 +114,15 @@ Error fromCurrentException() {
     return e;
   } catch (const std::bad_alloc&) {
     throw;
-  } catch (const pqxx::sql_error& e) {
-    return fromSqlState(e.sqlstate(), e.what());
-  } catch (const pqxx::broken_connection& e) {
-    return make({"", ErrorCode::connectionFailed, Retry::later, "The next call connects again"}, {},
-                withoutSeverity(e.what()));
+  } catch (const pqxx::failure& e) {  // sql_error, broken_connection and their kin
+    // The state is read from the text: several of libpqxx's exceptions are thrown without it.
+    std::string_view text = e.what();
+    const std::string_view state = stateOf(text);
+    text = text.substr(0, text.find('\n'));  // what follows (DETAIL, QUERY) quotes rows and statements
+    const bool lost = dynamic_cast<const pqxx::broken_connection*>(&e) != nullptr;
+    if (state.empty() && lost)
+      return make({"", ErrorCode::connectionFailed, Retry::later, ""}, {}, withoutSeverity(text));
+    return fromSqlState(state, text);
   } catch (const std::exception& e) {
     return make({"", ErrorCode::queryFailed, Retry::never, ""}, {}, trimmed(e.what()));
   }

@@ -34,7 +34,7 @@ OwnedConnection startConnection(const Keywords& keywords) {
   values.push_back(nullptr);
   OwnedConnection connection(PQconnectStartParams(names.data(), values.data(), 0), PQfinish);
   if (!connection) throw std::bad_alloc();
-  PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // prints the SQLSTATE of a refused login
+  PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // prints the SQLSTATE, of a refused login too
   return connection;
 }
 
@@ -93,7 +93,6 @@ void Session::prepare(std::chrono::milliseconds timeout, const std::stop_token& 
 
 void Session::connect(const std::stop_token& stop) {
   OwnedConnection made = connectTo(keywords_, options_.connectTimeout, stop);
-  PQsetErrorVerbosity(made.get(), PQERRORS_TERSE);  // no DETAIL: it quotes rows
   auto socket = std::make_shared<SocketHandle>(PQsocket(made.get()));
   const StopGuard guard(stop, socket);
   connection_ = std::make_unique<PqxxSession>(made.release());

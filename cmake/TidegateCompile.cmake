@@ -21,6 +21,10 @@ endif()
 add_library(tidegate_warnings INTERFACE)
 target_compile_options(tidegate_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
                        $<$<BOOL:${TIDEGATE_WERROR}>:-Werror>)
+# Two false alarms of g++: -Wrestrict on `"x" + std::string()` (GCC bug 105651), and -Wsubobject-linkage on file-local
+# types when a unity build includes the file.
+target_compile_options(tidegate_warnings INTERFACE
+                       $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 
 # tidegate_library(<name> SOURCES ... [PUBLIC ...] [PRIVATE ...]): one installable component, tidegate::<name>.
 function(tidegate_library name)

@@ -1,0 +1,15 @@
+#include "contract/state_store_contract.h"
+
+using namespace tidegate;
+using namespace tidegate::contract;
+
+INSTANTIATE_TEST_SUITE_P(Mine, StateStoreContract,
+                         testing::Values(StateStoreCase{
+                             .name = "mine",
+                             .make = [] { return [store = std::make_shared<MemoryStateStore>()] { return store; }; }}),
+                         stateStoreCaseName);
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

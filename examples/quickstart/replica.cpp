@@ -38,7 +38,7 @@ class Transaction {
   bool committed_ = false;
 };
 
-std::string quoted(std::string_view name) { return tidegate::quoteIdentifier(tidegate::Dialect::sqlite, name); }
+std::string identifier(std::string_view name) { return tidegate::quoteIdentifier(tidegate::Dialect::sqlite, name); }
 
 }  // namespace
 
@@ -84,7 +84,7 @@ void Replica::resync(tidegate::Gateway& gateway) {
 }
 
 void Replica::apply(const RowDelta& delta) {
-  const std::string table = quoted(delta.table);
+  const std::string table = identifier(delta.table);
   if (delta.op == DeltaOp::erase) {
     execute(db_, "DELETE FROM " + table + " WHERE id = ?", {delta.rowId});
     return;
@@ -93,7 +93,7 @@ void Replica::apply(const RowDelta& delta) {
   std::string names = "id", marks = "?", changes;
   std::vector<Value> params{delta.rowId};
   for (const tidegate::ColumnValue& cell : delta.columns) {
-    const std::string name = quoted(cell.column);
+    const std::string name = identifier(cell.column);
     names += ", " + name;
     marks += ", ?";
     changes += (changes.empty() ? "" : ", ") + name + " = excluded." + name;

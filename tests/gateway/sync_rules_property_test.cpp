@@ -113,7 +113,7 @@ class RulesGenerator {
       if (--month < 1) month = 12, --year;
       day = length(year, month);
     }
-    char text[16];
+    char text[40];
     std::snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, day);
     return text;
   }

@@ -96,5 +96,13 @@ TEST(Packed, RefusesDamagedOctetsWithoutReadingPastThem) {
   EXPECT_THROW(PackedReader(std::string("\x02") + std::string(10, '\xff')).value(), Error);
 }
 
+TEST(Packed, ReadsANumberInItsOneSpellingOnly) {
+  const std::string nine(9, '\xff');
+  EXPECT_EQ(PackedReader(nine + "\x01").varint(), UINT64_MAX);
+  EXPECT_THROW(PackedReader(nine + "\x02").varint(), Error) << "over 64 bits";
+  EXPECT_THROW(PackedReader(std::string("\x81\x00", 2)).varint(), Error) << "1, with a needless octet";
+  EXPECT_EQ(PackedReader(std::string("\x00", 1)).varint(), 0u);
+}
+
 }  // namespace
 }  // namespace tidegate::detail

@@ -134,7 +134,7 @@ bool CursorPoll::readNulls() {
 void CursorPoll::askCountBound() {
   severalPages_ = true;
   const std::size_t wanted = std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
-  GuardedRows rows = run_.ask(poller_.sql_.nthNewest(wanted));
+  GuardedRows rows = run_.ask(poller_.sql_.nthNewest(wanted, state_.from ? &*state_.from : nullptr));
   std::vector<Value> row;
   if (rows.next(row) && !row.empty() && !row[0].isNull()) countBound_ = std::move(row[0]);
 }

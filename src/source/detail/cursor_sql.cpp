@@ -78,10 +78,12 @@ Query CursorSql::countNulls() const {
   return query;
 }
 
-Query CursorSql::nthNewest(std::size_t rank) const {
+Query CursorSql::nthNewest(std::size_t rank, const Value* from) const {
   Query query;
-  query.sql = fmt::format("SELECT {0} {1} WHERE {0} IS NOT NULL ORDER BY {0} DESC LIMIT 1 OFFSET {2}", cursor_, source_,
-                          rank - 1);
+  const std::string where =
+      from == nullptr ? cursor_ + " IS NOT NULL" : fmt::format("{} >= {}", cursor_, bind(query, *from));
+  query.sql =
+      fmt::format("SELECT {0} {1} WHERE {2} ORDER BY {0} DESC LIMIT 1 OFFSET {3}", cursor_, source_, where, rank - 1);
   return query;
 }
 

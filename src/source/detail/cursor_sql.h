@@ -31,8 +31,8 @@ class CursorSql {
   Query firstNulls() const;
   Query nextNulls(const std::vector<Value>& afterIds) const;
   Query countNulls() const;
-  /// The cursor of the `rank`-th newest row (1 is the newest); no row if there are fewer.
-  Query nthNewest(std::size_t rank) const;
+  /// The cursor of the `rank`-th newest row (1 is the newest) at or after `from`; no row if there are fewer.
+  Query nthNewest(std::size_t rank, const Value* from) const;
 
  private:
   std::string bind(Query& query, const Value& value) const;

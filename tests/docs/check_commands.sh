@@ -46,7 +46,10 @@ check_options() { # WHERE PROGRAM WORD...
 
 while IFS=$'\t' read -r where line; do
   read -r -a words <<<"$line"
-  while [[ ${words[0]:-} == *=* || ${words[0]:-} == bash ]]; do words=("${words[@]:1}"); done
+  # What stands before the command itself: variables, bash, and the servers' harness.
+  while [[ ${words[0]:-} == *=* || ${words[0]:-} == bash || ${words[0]:-} == tests/servers/with_servers.sh ]]; do
+    words=("${words[@]:1}")
+  done
   command=${words[0]:-}
   case $command in
     */quickstart | quickstart | examples/quickstart/run.sh)

@@ -9,6 +9,7 @@
 #   TIDEGATE_TLS_DIR                             ca.pem (signed the servers' certificate for "localhost"), other-ca.pem
 # Runs as root (the servers run as the users postgres and mysql) or as any user.
 set -euo pipefail
+[ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
 [ $# -gt 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

@@ -130,7 +130,9 @@ struct DeltaMaker {
   std::vector<std::string> columns{"a", "b", "c", "owner"};
   std::uint64_t span = 40;  ///< stamps
 
-  Value value() {
+  Value value(const std::string& column) {
+    if (column == "owner")
+      return random.chance(10) ? Value(nullptr) : Value(static_cast<std::int64_t>(random.below(3)));
     switch (random.below(8)) {
       case 0:
         return nullptr;
@@ -157,7 +159,7 @@ struct DeltaMaker {
     d.hlc = Hlc::of(kBaseMs - 1000 + random.below(span), static_cast<std::uint16_t>(random.below(2)));
     if (d.op != DeltaOp::erase) {
       for (const std::string& column : columns) {
-        if (random.chance(45)) d.columns.push_back({column, value()});
+        if (random.chance(45)) d.columns.push_back({column, value(column)});
       }
       random.shuffle(d.columns);
     }

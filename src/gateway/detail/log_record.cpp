@@ -37,9 +37,9 @@ void readColumns(PackedReader& in, std::vector<IncomingColumn>& columns) {
   }
 }
 
-void writeAfter(const RuleCell& cell, std::span<const IncomingColumn> columns, OctetWriter& out) {
+void writeAfter(const RuleCell& cell, bool wroteBefore, std::span<const IncomingColumn> columns, OctetWriter& out) {
   if (!cell.after) return out.octet(kAbsent);
-  if (cell.before && *cell.before == *cell.after) return out.octet(kAsBefore);
+  if (wroteBefore && cell.before == cell.after) return out.octet(kAsBefore);
   // The same octets in the same memory: the effective column this value is.
   const auto effective = std::find_if(columns.begin(), columns.end(),
                                       [&](const IncomingColumn& c) { return c.value.data() == cell.after->data(); });
@@ -71,7 +71,7 @@ void writeRules(const RecordDraft& draft, OctetWriter& out) {
       else
         out.octet(kAbsent);
     }
-    if (draft.op != DeltaOp::erase) writeAfter(cell, draft.columns, out);
+    if (draft.op != DeltaOp::erase) writeAfter(cell, draft.op == DeltaOp::update, draft.columns, out);
   }
   writeColumns(draft.rules->context, out);
   if (draft.rules->context.empty()) return;

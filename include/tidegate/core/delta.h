@@ -1,7 +1,7 @@
 /// A change of one row, column by column, and how it is found, named and applied.
 ///
-///     auto delta = extractDelta(&before, &after, {.table = "users", .rowId = "7", .clientId = "app", .hlc = clock.now()});
-///     if (delta) push.deltas.push_back(std::move(*delta));
+///     DeltaContext context{.table = "users", .rowId = "7", .clientId = "app", .hlc = clock.now()};
+///     if (auto delta = extractDelta(&before, &after, context)) push.deltas.push_back(std::move(*delta));
 ///
 /// Origin: LakeSync's `RowDelta`, `extractDelta` and delta id; differs in typed values and in ids held as 32 octets.
 #pragma once

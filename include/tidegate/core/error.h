@@ -15,25 +15,25 @@ namespace tidegate {
 
 /// What failed. Stable names: `toString` gives the identifier's own text.
 enum class ErrorCode {
-  invalidArgument,    ///< a value the caller gave breaks a documented limit or form
-  invalidConfig,      ///< options that cannot work together, or a rule or config that does not parse
-  parseError,         ///< text or bytes from outside are not in the form they claim
-  clockDrift,         ///< a remote HLC stamp lies further ahead of the wall clock than `maxDrift`
-  backPressure,       ///< a bounded buffer is full; nothing was taken
-  storeUnavailable,   ///< a GatewayStore or StateStore could not commit; nothing was changed
-  storeCorrupt,       ///< what a store holds fails its checksum or cannot be decoded
-  connectionFailed,   ///< a server could not be reached, or the connection broke
+  invalidArgument,   ///< a value the caller gave breaks a documented limit or form
+  invalidConfig,     ///< options that cannot work together, or a rule or config that does not parse
+  parseError,        ///< text or bytes from outside are not in the form they claim
+  clockDrift,        ///< a remote HLC stamp lies further ahead of the wall clock than `maxDrift`
+  backPressure,      ///< a bounded buffer is full; nothing was taken
+  storeUnavailable,  ///< a GatewayStore or StateStore could not commit; nothing was changed
+  storeCorrupt,      ///< what a store holds fails its checksum or cannot be decoded
+  connectionFailed,  ///< a server could not be reached, or the connection broke
   authenticationFailed,
   permissionDenied,
-  queryFailed,        ///< the server or library refused or aborted a statement
-  queryCancelled,     ///< stopped by a stop token or by the statement timeout
+  queryFailed,     ///< the server or library refused or aborted a statement
+  queryCancelled,  ///< stopped by a stop token or by the statement timeout
   tableNotFound,
   columnNotFound,
-  rowIdInvalid,       ///< a row id is null, missing or repeated
-  typeUnsupported,    ///< a source type that has no exact `Value` and no declared text form
-  diffRefused,        ///< a diff poll would delete more than `maxDeleteFraction`
-  stopped,            ///< the object was stopped; the call did nothing
-  internal            ///< a broken invariant of Tidegate itself
+  rowIdInvalid,     ///< a row id is null, missing or repeated
+  typeUnsupported,  ///< a source type that has no exact `Value` and no declared text form
+  diffRefused,      ///< a diff poll would delete more than `maxDeleteFraction`
+  stopped,          ///< the object was stopped; the call did nothing
+  internal          ///< a broken invariant of Tidegate itself
 };
 
 /// The code's identifier, e.g. "backPressure".

@@ -2,10 +2,10 @@
 ///
 /// null, bool, int64, uint64 and double are JSON's own (NaN and infinities: null); a Decimal is a JSON string of its
 /// text, so that nothing rounds it; dates, times, timestamps and uuids are strings as `toIso` writes them; Bytes are a
-/// base64 string (RFC 4648 section 4); Json is the document itself. Reading gives text for every string, int64 or uint64
-/// for whole numbers that fit, Decimal for whole numbers that do not (but double where the text is a double's own
-/// shortest form, as JavaScript writes 1e20), double for other numbers, Json for arrays, objects and numbers beyond a
-/// double's range. Depth is bounded by `kMaxJsonDepth`.
+/// base64 string (RFC 4648 section 4); Json is the document itself. Reading gives text for every string, int64 or
+/// uint64 for whole numbers that fit, Decimal for whole numbers that do not (but double where the text is a double's
+/// own shortest form, as JavaScript writes 1e20), double for other numbers, Json for arrays, objects and numbers beyond
+/// a double's range. Depth is bounded by `kMaxJsonDepth`.
 #pragma once
 
 #include <cstddef>

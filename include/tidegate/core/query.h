@@ -31,11 +31,11 @@ std::string_view toString(Dialect dialect) noexcept;
 
 /// One question. Values are always bound, never pasted into the text.
 struct Query {
-  std::string sql;                 ///< placeholders as the dialect's: `?` (SQLite, MySQL), `$1` (Postgres)
+  std::string sql;  ///< placeholders as the dialect's: `?` (SQLite, MySQL), `$1` (Postgres)
   std::vector<Value> params{};
-  std::stop_token stop{};          ///< a QueryFn returns or throws Error{queryCancelled} soon after it is requested
+  std::stop_token stop{};  ///< a QueryFn returns or throws Error{queryCancelled} soon after it is requested
   std::chrono::milliseconds timeout{0};  ///< 0: the driver's own statement timeout
-  bool wholeResult = false;        ///< true: no LIMIT bounds the rows; a driver must stream, not buffer
+  bool wholeResult = false;              ///< true: no LIMIT bounds the rows; a driver must stream, not buffer
 };
 
 /// A driver's half of a result set. Destroying it early must cancel or drain the query.

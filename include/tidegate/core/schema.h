@@ -14,7 +14,7 @@ struct ColumnSchema {
   std::string name{};
   ValueKind kind = ValueKind::text;  ///< what its non-null values are; `null` means any kind
   bool nullable = true;
-  std::string sourceType{};          ///< the source's own name for the type, e.g. "numeric(10,2)"; for messages
+  std::string sourceType{};  ///< the source's own name for the type, e.g. "numeric(10,2)"; for messages
   bool operator==(const ColumnSchema&) const = default;
 };
 

@@ -79,10 +79,23 @@ struct Json {
 /// The kinds of Value, in the order of its alternatives. The numbers are part of the packed format
 /// (docs/formats.md): append only.
 enum class ValueKind : std::uint8_t {
-  null = 0, boolean, int64, uint64, real, decimal, text, bytes, date, time, timestamp, uuid, json
+  null = 0,
+  boolean,
+  int64,
+  uint64,
+  real,
+  decimal,
+  text,
+  bytes,
+  date,
+  time,
+  timestamp,
+  uuid,
+  json
 };
 
-/// "null", "bool", "int64", "uint64", "double", "decimal", "text", "bytes", "date", "time", "timestamp", "uuid", "json".
+/// "null", "bool", "int64", "uint64", "double", "decimal", "text", "bytes", "date", "time", "timestamp", "uuid",
+/// "json".
 std::string_view toString(ValueKind kind) noexcept;
 
 /// A cell. Text is a plain `std::string` alternative, UTF-8 (sources refuse or declare anything else).
@@ -90,8 +103,8 @@ std::string_view toString(ValueKind kind) noexcept;
 /// @thread A value type: distinct objects may be used from distinct threads.
 class Value {
  public:
-  using Variant = std::variant<Null, bool, std::int64_t, std::uint64_t, double, Decimal, std::string, Bytes, Date,
-                               Time, Timestamp, Uuid, Json>;
+  using Variant = std::variant<Null, bool, std::int64_t, std::uint64_t, double, Decimal, std::string, Bytes, Date, Time,
+                               Timestamp, Uuid, Json>;
 
   Value() = default;
   Value(Null) {}
@@ -102,8 +115,10 @@ class Value {
   Value(long long v) : v_(static_cast<std::int64_t>(v)) {}
   /// Stored as int64 where it fits.
   Value(std::uint64_t v) {
-    if (v <= static_cast<std::uint64_t>(INT64_MAX)) v_ = static_cast<std::int64_t>(v);
-    else v_ = v;
+    if (v <= static_cast<std::uint64_t>(INT64_MAX))
+      v_ = static_cast<std::int64_t>(v);
+    else
+      v_ = v;
   }
   Value(double v) : v_(v) {}
   Value(const char* text) : v_(std::string(text)) {}
@@ -122,10 +137,14 @@ class Value {
 
   /// The alternative itself. @throws std::bad_variant_access if the kind is another.
   template <class T>
-  const T& as() const { return std::get<T>(v_); }
+  const T& as() const {
+    return std::get<T>(v_);
+  }
   /// The alternative, or nullptr.
   template <class T>
-  const T* getIf() const noexcept { return std::get_if<T>(&v_); }
+  const T* getIf() const noexcept {
+    return std::get_if<T>(&v_);
+  }
 
   const Variant& variant() const noexcept { return v_; }
   /// For decoders that want to reuse a string's capacity.

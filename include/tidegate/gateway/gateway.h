@@ -32,9 +32,9 @@ namespace tidegate {
 /// Bounds on what one push may hold and on what the gateway keeps. Exceeding one is refused with its name.
 struct GatewayLimits {
   std::size_t maxDeltasPerPush = 10'000;
-  std::size_t maxPushBytes = 64u << 20;     ///< names and values of one push
-  std::size_t maxDeltaBytes = 16u << 20;    ///< names and values of one delta
-  std::size_t maxNameBytes = 255;           ///< table and column names
+  std::size_t maxPushBytes = 64u << 20;   ///< names and values of one push
+  std::size_t maxDeltaBytes = 16u << 20;  ///< names and values of one delta
+  std::size_t maxNameBytes = 255;         ///< table and column names
   std::size_t maxRowIdBytes = 1'024;
   std::size_t maxClientIdBytes = 255;
   std::size_t maxColumnsPerDelta = 1'000;
@@ -48,13 +48,13 @@ struct GatewayRetention {
   std::size_t maxLogBytes = 1ull << 30;
   std::size_t maxLogEntries = 0;
   std::chrono::milliseconds maxLogAge{std::chrono::hours{24 * 7}};
-  std::size_t dedupeIds = 1'000'000;        ///< at least this many of the newest (deltaId, op) are remembered
+  std::size_t dedupeIds = 1'000'000;  ///< at least this many of the newest (deltaId, op) are remembered
   std::chrono::milliseconds tombstoneRetention{std::chrono::hours{24 * 7}};  ///< clients silent for longer must resync
 };
 
 struct GatewayOptions {
-  SyncRules rules{};                      ///< default: everybody sees everything
-  std::vector<TableSchema> schemas{};     ///< tables listed here refuse unknown columns and kinds; others take any
+  SyncRules rules{};                   ///< default: everybody sees everything
+  std::vector<TableSchema> schemas{};  ///< tables listed here refuse unknown columns and kinds; others take any
   GatewayLimits limits{};
   GatewayRetention retention{};
   std::chrono::milliseconds maxDrift{5000};
@@ -64,22 +64,22 @@ struct GatewayOptions {
 
 /// Counters since construction, and sizes now.
 struct GatewayStats {
-  std::size_t rows = 0;             ///< visible rows
+  std::size_t rows = 0;  ///< visible rows
   std::size_t tombstones = 0;
   std::size_t logEntries = 0;
   std::size_t logBytes = 0;
   std::size_t rowBytes = 0;
   std::size_t dedupeBytes = 0;
-  std::size_t bytes = 0;            ///< all memory held, allocator overhead included; true to within 20 %
+  std::size_t bytes = 0;  ///< all memory held, allocator overhead included; true to within 20 %
   std::size_t dedupeIds = 0;
-  std::size_t clients = 0;          ///< clients known within tombstoneRetention
+  std::size_t clients = 0;  ///< clients known within tombstoneRetention
   std::size_t subscribers = 0;
   std::uint64_t pushes = 0, pushesRejected = 0, pushesBackPressured = 0;
   std::uint64_t deltasApplied = 0, deltasDuplicate = 0, deltasNoEffect = 0;
   std::uint64_t pulls = 0, resyncs = 0, entriesScanned = 0;
   std::uint64_t storeCommits = 0, storeFailures = 0;
-  Hlc firstHlc;                     ///< oldest log entry; 0 if empty
-  Hlc lastHlc;                      ///< newest log entry ever written; 0 if none
+  Hlc firstHlc;  ///< oldest log entry; 0 if empty
+  Hlc lastHlc;   ///< newest log entry ever written; 0 if none
 };
 
 /// A consistent picture of a client's view, read row by row. Take it, then pull from `serverHlc`.
@@ -129,7 +129,7 @@ class Subscription {
 
 struct SubscribeOptions {
   std::string clientId{};
-  Hlc sinceHlc{};                        ///< 0: only what comes from now on
+  Hlc sinceHlc{};  ///< 0: only what comes from now on
   std::size_t maxBatch = 1'000;
   std::size_t maxQueuedEntries = 100'000;  ///< log entries a subscriber may lie behind before it must resync
   /// Called after a commit that the subscription has not read yet, on the committing thread, outside every lock;

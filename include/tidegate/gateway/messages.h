@@ -29,27 +29,27 @@ struct PushContext {
 };
 
 enum class PushStatus {
-  accepted,      ///< all deltas were taken (duplicates included)
-  rejected,      ///< at least one delta is invalid; nothing was applied
-  backPressure   ///< the buffer is full; nothing was applied; try again later
+  accepted,     ///< all deltas were taken (duplicates included)
+  rejected,     ///< at least one delta is invalid; nothing was applied
+  backPressure  ///< the buffer is full; nothing was applied; try again later
 };
 
 /// What became of one delta. In a rejected push, deltas without fault carry `notApplied`.
 enum class Verdict : std::uint8_t {
-  applied,        ///< it changed what readers see
-  duplicate,      ///< its (deltaId, op) was seen before
-  noEffect,       ///< every column lost or was equal; remembered, nothing appended
-  notApplied,     ///< valid, but the push was refused as a whole
-  clockDrift,     ///< stamped over `maxDrift` ahead of the gateway's wall clock
-  badId,          ///< the deltaId is not that of the content
-  wrongClient,    ///< the delta's clientId is not its sender's
-  invalidName,    ///< table, column, rowId or client id is empty, too long, or not UTF-8 without NUL
+  applied,      ///< it changed what readers see
+  duplicate,    ///< its (deltaId, op) was seen before
+  noEffect,     ///< every column lost or was equal; remembered, nothing appended
+  notApplied,   ///< valid, but the push was refused as a whole
+  clockDrift,   ///< stamped over `maxDrift` ahead of the gateway's wall clock
+  badId,        ///< the deltaId is not that of the content
+  wrongClient,  ///< the delta's clientId is not its sender's
+  invalidName,  ///< table, column, rowId or client id is empty, too long, or not UTF-8 without NUL
   tooManyColumns,
   duplicateColumn,
   eraseWithColumns,
-  schemaMismatch, ///< the gateway has a schema for the table, and the column or its kind is not in it
-  tooLarge,       ///< over the bytes allowed for one delta or push
-  tooOld          ///< older than tombstones already purged: the sender must resync and stamp anew
+  schemaMismatch,  ///< the gateway has a schema for the table, and the column or its kind is not in it
+  tooLarge,        ///< over the bytes allowed for one delta or push
+  tooOld           ///< older than tombstones already purged: the sender must resync and stamp anew
 };
 
 std::string_view toString(PushStatus status) noexcept;
@@ -75,17 +75,18 @@ struct PushResult {
 /// A request for the log after `sinceHlc`.
 struct SyncPull {
   std::string clientId{};
-  Hlc sinceHlc{};                ///< the `serverHlc` of the last page or snapshot; 0 from the beginning
-  std::size_t maxDeltas = 100;   ///< 1..10,000; a row's erase + insert pair may exceed it by one
+  Hlc sinceHlc{};               ///< the `serverHlc` of the last page or snapshot; 0 from the beginning
+  std::size_t maxDeltas = 100;  ///< 1..10,000; a row's erase + insert pair may exceed it by one
 };
 
 /// One page of the log, filtered by the client's view.
 struct PullResult {
   std::vector<RowDelta> deltas;
-  Hlc serverHlc;            ///< pull from here next; covers filtered entries too, so a page never repeats
-  bool hasMore = false;     ///< whether the log goes on past `serverHlc` now
-  bool mustResync = false;  ///< the log no longer reaches back to `sinceHlc`, or the client's view changed: take `snapshot`
-  std::string reason;       ///< why, where `mustResync`
+  Hlc serverHlc;         ///< pull from here next; covers filtered entries too, so a page never repeats
+  bool hasMore = false;  ///< whether the log goes on past `serverHlc` now
+  bool mustResync =
+      false;           ///< the log no longer reaches back to `sinceHlc`, or the client's view changed: take `snapshot`
+  std::string reason;  ///< why, where `mustResync`
 };
 
 /// Claim values as text, as LakeSync's resolved JWT claims: one or several per name.

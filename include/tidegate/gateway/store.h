@@ -3,7 +3,8 @@
 /// The gateway holds its working state in memory and writes each group of pushes as a few segments; it rewrites what is
 /// still alive in old segments and drops them (docs/formats.md, docs/decisions). A store only has to keep octets.
 ///
-/// Origin: the log-structured file system's segments (Rosenblum and Ousterhout, 1991), one transaction per group commit.
+/// Origin: the log-structured file system's segments (Rosenblum and Ousterhout, 1991), one transaction per group
+/// commit.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 /// What to poll, and how: names and defaults of LakeSync's ingest.
 ///
+///     CursorStrategy byTime{.cursorColumn = "updated_at"};
 ///     IngestSourceConfig source{.name = "shop", .query = sqlite::queryFn({.path = "shop.db"}), .tables = {
-///         {.table = "users", .query = "SELECT * FROM users", .strategy = CursorStrategy{.cursorColumn = "updated_at"}},
+///         {.table = "users", .query = "SELECT * FROM users", .strategy = byTime},
 ///         {.table = "audit_log", .query = "SELECT * FROM audit_log", .strategy = DiffStrategy{}}}};
 #pragma once
 
@@ -25,7 +26,7 @@ enum class NullCursors {
 
 /// Reads what is newer than the last cursor. Cannot see hard deletes.
 struct CursorStrategy {
-  std::string cursorColumn{};                     ///< must grow with each change of a row; index it with the row id
+  std::string cursorColumn{};  ///< must grow with each change of a row; index it with the row id
   /// For time cursors: how far before the newest cursor each poll reads again, for transactions that commit late.
   std::chrono::milliseconds lookback{5000};
   /// For integer and other non-time cursors: how many of the newest rows each poll reads again.
@@ -35,13 +36,13 @@ struct CursorStrategy {
   /// transactions (`pg_read_all_stats`, `PROCESS`): without that right the poll fails with the GRANT that mends it.
   bool commitHorizon = false;
   NullCursors nullCursors = NullCursors::poll;
-  std::size_t pageRows = 10'000;                  ///< rows a page; one page is one push at most
+  std::size_t pageRows = 10'000;  ///< rows a page; one page is one push at most
 };
 
 /// Compares the whole result with the last one; sees deletes.
 struct DiffStrategy {
-  std::size_t warnRows = 50'000;      ///< a snapshot over this logs a warning once
-  std::size_t maxRows = 0;            ///< refuse larger results; 0: no bound
+  std::size_t warnRows = 50'000;  ///< a snapshot over this logs a warning once
+  std::size_t maxRows = 0;        ///< refuse larger results; 0: no bound
   /// Refuse a poll that would delete more than this fraction of a snapshot of over `minRowsForFraction` rows: a table
   /// that seems emptied is more often a broken query. 1.0 allows everything.
   double maxDeleteFraction = 0.5;
@@ -50,21 +51,21 @@ struct DiffStrategy {
 
 /// One table of a source.
 struct IngestTableConfig {
-  std::string table{};                              ///< its name in the gateway
-  std::string query{};                              ///< a SELECT that returns the row id columns and the data
-  std::vector<std::string> rowIdColumns{"id"};      ///< several make a composite id (see `rowIdOf`)
+  std::string table{};                          ///< its name in the gateway
+  std::string query{};                          ///< a SELECT that returns the row id columns and the data
+  std::vector<std::string> rowIdColumns{"id"};  ///< several make a composite id (see `rowIdOf`)
   std::variant<CursorStrategy, DiffStrategy> strategy = DiffStrategy{};
 };
 
 /// A database to poll.
 struct IngestSourceConfig {
-  std::string name{};                               ///< the clientId is "ingest:<name>"
+  std::string name{};  ///< the clientId is "ingest:<name>"
   QueryFn query{};
   std::vector<IngestTableConfig> tables{};
-  std::chrono::milliseconds interval{10'000};       ///< from the end of one poll to the start of the next
-  std::chrono::milliseconds maxBackoff{300'000};    ///< after failures the interval doubles up to this, with jitter
-  std::chrono::milliseconds queryTimeout{60'000};   ///< per statement; 0: the driver's own
-  std::size_t pushDeltas = 5'000;                   ///< deltas per push, at most the gateway's limit
+  std::chrono::milliseconds interval{10'000};      ///< from the end of one poll to the start of the next
+  std::chrono::milliseconds maxBackoff{300'000};   ///< after failures the interval doubles up to this, with jitter
+  std::chrono::milliseconds queryTimeout{60'000};  ///< per statement; 0: the driver's own
+  std::size_t pushDeltas = 5'000;                  ///< deltas per push, at most the gateway's limit
 };
 
 /// Checks names, strategies, limits and that each query can be wrapped.

@@ -32,15 +32,15 @@ namespace tidegate {
 struct TableReport {
   std::string table;
   std::uint64_t rowsRead = 0;
-  std::uint64_t bytesRead = 0;        ///< of values (`valueBytes`)
-  std::uint64_t suppressed = 0;       ///< rows re-read unchanged: no delta was made
+  std::uint64_t bytesRead = 0;                         ///< of values (`valueBytes`)
+  std::uint64_t suppressed = 0;                        ///< rows re-read unchanged: no delta was made
   std::uint64_t inserts = 0, updates = 0, erases = 0;  ///< deltas pushed, by op
-  std::uint64_t applied = 0;          ///< deltas that changed what the gateway's readers see
-  std::uint64_t duplicates = 0;       ///< deltas the gateway knew or that had no effect
+  std::uint64_t applied = 0;                           ///< deltas that changed what the gateway's readers see
+  std::uint64_t duplicates = 0;                        ///< deltas the gateway knew or that had no effect
   std::uint64_t nullCursorRows = 0;
   std::chrono::microseconds duration{0};
   std::optional<std::chrono::milliseconds> lag;  ///< now minus newest cursor, where that is a time
-  std::optional<Error> error;         ///< what stopped this table's poll; the other tables went on
+  std::optional<Error> error;                    ///< what stopped this table's poll; the other tables went on
 };
 
 /// What one poll did.
@@ -56,24 +56,33 @@ struct PollReport {
 class PollObserver {
  public:
   virtual ~PollObserver() = default;
-  virtual void onPoll(const std::string& source, const PollReport& report) { (void)source; (void)report; }
+  virtual void onPoll(const std::string& source, const PollReport& report) {
+    (void)source;
+    (void)report;
+  }
   /// A page was accepted: progress on long first polls.
-  virtual void onProgress(const std::string& source, const TableReport& soFar) { (void)source; (void)soFar; }
-  virtual void onWarning(const std::string& source, const std::string& message) { (void)source; (void)message; }
+  virtual void onProgress(const std::string& source, const TableReport& soFar) {
+    (void)source;
+    (void)soFar;
+  }
+  virtual void onWarning(const std::string& source, const std::string& message) {
+    (void)source;
+    (void)message;
+  }
 };
 
 /// Where the poller pushes; `Gateway::handlePush` in production, a fault injector in a simulation.
 using PushFunction = std::function<PushResult(const SyncPush& push, PushContext context)>;
 
 struct SourcePollerOptions {
-  std::shared_ptr<StateStore> state{};        ///< null: memory (a restart re-reads everything; the gateway stays silent)
-  std::shared_ptr<SnapshotStore> snapshots{}; ///< null: memory
-  std::shared_ptr<PollObserver> observer{};   ///< null: warnings and errors go to spdlog's default logger
-  const Clock* clock = nullptr;               ///< null: the system's
-  Scheduler* scheduler = nullptr;             ///< null: the system's
-  std::uint64_t jitterSeed = 0;               ///< 0: seeded from std::random_device
+  std::shared_ptr<StateStore> state{};  ///< null: memory (a restart re-reads everything; the gateway stays silent)
+  std::shared_ptr<SnapshotStore> snapshots{};  ///< null: memory
+  std::shared_ptr<PollObserver> observer{};    ///< null: warnings and errors go to spdlog's default logger
+  const Clock* clock = nullptr;                ///< null: the system's
+  Scheduler* scheduler = nullptr;              ///< null: the system's
+  std::uint64_t jitterSeed = 0;                ///< 0: seeded from std::random_device
   std::chrono::milliseconds stopDeadline{5'000};
-  PushFunction push{};                        ///< empty: gateway.handlePush
+  PushFunction push{};  ///< empty: gateway.handlePush
 };
 
 /// Polls one source into one gateway.
@@ -96,8 +105,8 @@ class SourcePoller {
   /// Starts the polling thread; the first poll begins at once. No effect if running.
   void start();
   /// Cancels a running query, waits for the thread, saves nothing that was not accepted. If the query function ignores
-  /// its stop token past `stopDeadline`, the thread is left behind, detached from this object, and its late results are dropped.
-  /// No callback runs after it returns. Idempotent.
+  /// its stop token past `stopDeadline`, the thread is left behind, detached from this object, and its late results are
+  /// dropped. No callback runs after it returns. Idempotent.
   /// @return whether the thread ended within the deadline.
   bool stop();
   /// Skips polls until `resume`; a running poll ends first at its next page.

@@ -1,0 +1,168 @@
+/// Kills a pushing process at moments of all kinds, and checks what the next one finds.
+///
+/// TIDEGATE_CRASH_ROUNDS (default 30) and TIDEGATE_CRASH_SEED (default 1) make it longer and different.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sqlite/temp_database.h"
+#include "tidegate/gateway/gateway.h"
+#include "tidegate/sqlite/gateway_store.h"
+
+extern char** environ;
+
+namespace tidegate::sqlite {
+namespace {
+
+using testing::TempDir;
+
+struct Acknowledged {
+  SyncPush push;
+  Hlc serverHlc;
+};
+
+struct Round {
+  std::vector<Acknowledged> pushes;
+  std::optional<Hlc> startedAt;  ///< nullopt: killed before it was open
+};
+
+std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text != nullptr ? std::stoull(text) : otherwise;
+}
+
+/// Starts the child, reads `octets` of what it prints, kills it, and gives all that it printed.
+std::string outputUntilKilled(const std::string& database, std::uint64_t round, std::size_t octets) {
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("pipe");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_addclose(&actions, ends[0]);
+  std::string program = TIDEGATE_CRASH_CHILD, path = database, number = std::to_string(round);
+  char* arguments[] = {program.data(), path.data(), number.data(), nullptr};
+  pid_t child = 0;
+  if (::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ) != 0) {
+    throw std::runtime_error("cannot start " + program);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::string output;
+  char buffer[4'096];
+  bool killed = false;
+  for (ssize_t n = 1; n > 0;) {
+    if (!killed && output.size() >= octets) killed = ::kill(child, SIGKILL) == 0;
+    n = ::read(ends[0], buffer, sizeof buffer);
+    if (n > 0) output.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the child ended by itself, status " << status;
+  return output;
+}
+
+Round parse(const std::string& output) {
+  Round round;
+  std::size_t at = 0;
+  for (std::size_t end; (end = output.find('\n', at)) != std::string::npos; at = end + 1) {
+    const std::string line = output.substr(at, end - at);
+    const auto tab = line.find('\t');
+    if (tab == std::string::npos) {
+      round.startedAt = Hlc::parse(line);
+    } else {
+      round.pushes.push_back({pushFromJson(line.substr(0, tab)), Hlc::parse(line.substr(tab + 1)).value()});
+    }
+  }
+  return round;  // a torn last line was not wholly said: it may have been acknowledged or not
+}
+
+class SqliteCrash : public ::testing::Test {
+ protected:
+  /// Each push's rows are all there or none is, and the acknowledged ones are.
+  void checkRows(Gateway& gateway) {
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> batches;  // name -> {rows seen, rows it had}
+    GatewaySnapshot snapshot = gateway.snapshot();
+    for (RowDelta row; snapshot.next(row);) {
+      if (row.rowId == "shared") continue;
+      auto& [seen, of] = batches[row.rowId.substr(0, row.rowId.find('/'))];
+      ++seen;
+      for (const ColumnValue& c : row.columns) {
+        if (c.column == "of") of = c.value.as<std::int64_t>();
+      }
+    }
+    for (const auto& [name, counts] : batches) ASSERT_EQ(counts.first, counts.second) << "half a batch: " << name;
+    for (const auto& name : acknowledged) ASSERT_TRUE(batches.contains(name)) << "lost: " << name;
+  }
+
+  void checkStamps(const Round& round) {
+    if (round.startedAt) {
+      ASSERT_GE(*round.startedAt, greatest) << "the log's end went back";
+    }
+    const Hlc before = greatest;
+    for (const Acknowledged& a : round.pushes) {
+      ASSERT_GT(a.serverHlc, before) << "a stamp from before the crash";
+      ASSERT_TRUE(stamps.insert(a.serverHlc.raw).second) << "repeated: " << a.serverHlc.text();
+      greatest = std::max(greatest, a.serverHlc);
+    }
+  }
+
+  void checkAgainIsSilent(Gateway& gateway, const Round& round) {
+    const Hlc last = gateway.stats().lastHlc;
+    ASSERT_GE(last, greatest);
+    for (const Acknowledged& a : round.pushes) {
+      const PushResult again = gateway.handlePush(a.push);
+      ASSERT_EQ(again.status, PushStatus::accepted) << again.message;
+      ASSERT_EQ(again.applied, 0u);
+      ASSERT_EQ(again.duplicates, a.push.deltas.size());
+    }
+    ASSERT_EQ(gateway.stats().lastHlc, last);
+  }
+
+  void note(const Round& round) {
+    for (const Acknowledged& a : round.pushes) {
+      const std::string& rowId = a.push.deltas.at(0).rowId;
+      acknowledged.insert(rowId.substr(0, rowId.find('/')));
+    }
+  }
+
+  TempDir dir;
+  std::string path = dir / "gateway.db";
+  std::set<std::string> acknowledged;
+  std::set<std::uint64_t> stamps;
+  Hlc greatest;
+};
+
+TEST_F(SqliteCrash, NothingAcknowledgedIsLostHalfAppliedOrStampedTwice) {
+  const std::uint64_t seed = numberFrom("TIDEGATE_CRASH_SEED", 1);
+  const std::uint64_t rounds = numberFrom("TIDEGATE_CRASH_ROUNDS", 30);
+  SCOPED_TRACE("TIDEGATE_CRASH_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (std::uint64_t number = 1; number <= rounds; ++number) {
+    SCOPED_TRACE("round " + std::to_string(number));
+    // Some die while they open the store, some on their first commits, most in full run.
+    const std::size_t most = std::size_t{1} << (random() % 18);
+    const Round round = parse(outputUntilKilled(path, number, random() % most));
+    ASSERT_NO_FATAL_FAILURE(checkStamps(round));
+    note(round);
+    Gateway gateway({.retention = {.maxLogBytes = 1u << 20}, .store = gatewayStore({.path = path})});
+    ASSERT_NO_FATAL_FAILURE(checkRows(gateway));
+    ASSERT_NO_FATAL_FAILURE(checkAgainIsSilent(gateway, round));
+    greatest = std::max(greatest, gateway.stats().lastHlc);
+  }
+  EXPECT_GT(acknowledged.size(), rounds);
+}
+
+}  // namespace
+}  // namespace tidegate::sqlite

@@ -152,7 +152,7 @@ TEST_F(SqliteCrash, NothingAcknowledgedIsLostHalfAppliedOrStampedTwice) {
   for (std::uint64_t number = 1; number <= rounds; ++number) {
     SCOPED_TRACE("round " + std::to_string(number));
     // Some die while they open the store, some on their first commits, most in full run.
-    const std::size_t most = std::size_t{1} << (random() % 18);
+    const std::size_t most = std::size_t{1} << (random() % 20);
     const Round round = parse(outputUntilKilled(path, number, random() % most));
     ASSERT_NO_FATAL_FAILURE(checkStamps(round));
     note(round);
@@ -161,6 +161,7 @@ TEST_F(SqliteCrash, NothingAcknowledgedIsLostHalfAppliedOrStampedTwice) {
     ASSERT_NO_FATAL_FAILURE(checkAgainIsSilent(gateway, round));
     greatest = std::max(greatest, gateway.stats().lastHlc);
   }
+  RecordProperty("acknowledged", std::to_string(acknowledged.size()));
   EXPECT_GT(acknowledged.size(), rounds);
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <random>
 
+#include "contract/gateway_store_contract.h"
 #include "sqlite/fault_vfs.h"
 #include "sqlite/temp_database.h"
 #include "tidegate/core/error.h"
@@ -42,6 +43,10 @@ std::optional<Error> failureOf(const std::function<void()>& work) {
 void putOne(GatewayStore& store, SegmentRef ref, const std::string& octets) {
   const Segment segment{ref, octets};
   store.commit({&segment, 1}, {});
+}
+
+contract::GatewayStoreCase::Opener inNewFolder() {
+  return [dir = std::make_shared<TempDir>()] { return gatewayStore({.path = *dir / "gateway.db"}); };
 }
 
 class SqliteGatewayStore : public ::testing::Test {
@@ -279,4 +284,13 @@ TEST_F(SqliteGatewayStore, EveryCommitIsWholeUnderRandomFaultsAndRestarts) {
 }
 
 }  // namespace
+
 }  // namespace tidegate::sqlite
+
+namespace tidegate::contract {
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, GatewayStoreContract,
+                         ::testing::Values(GatewayStoreCase{.name = "sqlite", .make = sqlite::inNewFolder}),
+                         gatewayStoreCaseName);
+
+}  // namespace tidegate::contract

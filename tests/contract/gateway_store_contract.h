@@ -80,9 +80,11 @@ TEST_P(GatewayStoreContract, ACommitReplacesAddsAndDropsAtOnce) {
 }
 
 TEST_P(GatewayStoreContract, AnEmptyCommitChangesNothing) {
-  const auto store = open();
-  store->load([](SegmentRef, std::string_view) {});
-  store->commit({}, {});
+  {
+    const auto store = open();
+    store->load([](SegmentRef, std::string_view) {});
+    store->commit({}, {});
+  }
   EXPECT_TRUE(contentOf(*open()).empty());
 }
 

@@ -106,6 +106,34 @@ class SqliteCrash : public ::testing::Test {
     for (const auto& name : acknowledged) ASSERT_TRUE(batches.contains(name)) << "lost: " << name;
   }
 
+  /// What the log tells readers is what the rows hold.
+  void checkLog(Gateway& gateway) {
+    const GatewayStats stats = gateway.stats();
+    if (stats.logEntries == 0) return;
+    SyncPull pull{.clientId = "checker", .sinceHlc = {stats.firstHlc.raw - 1}, .maxDeltas = 1'000};
+    std::size_t entries = 0;
+    std::map<std::string, Value> lastWriter;
+    for (bool more = true; more;) {
+      const PullResult page = gateway.handlePull(pull);
+      ASSERT_FALSE(page.mustResync) << page.reason;
+      for (const RowDelta& d : page.deltas) {
+        const auto row = gateway.row(d.table, d.rowId);
+        ASSERT_TRUE(row) << "in the log, not in the rows: " << d.rowId;
+        for (const ColumnValue& c : d.columns) {
+          if (c.column == "by") lastWriter[d.rowId] = c.value;
+        }
+      }
+      entries += page.deltas.size();
+      more = page.hasMore;
+      pull.sinceHlc = page.serverHlc;
+    }
+    ASSERT_EQ(entries, stats.logEntries);
+    for (const auto& [rowId, writer] : lastWriter) {
+      const auto row = gateway.row("t", rowId);
+      ASSERT_TRUE(*row->find("by") == writer) << describe(*row->find("by")) << ", the log says " << describe(writer);
+    }
+  }
+
   void checkStamps(const Round& round) {
     if (round.startedAt) {
       ASSERT_GE(*round.startedAt, greatest) << "the log's end went back";
@@ -158,6 +186,7 @@ TEST_F(SqliteCrash, NothingAcknowledgedIsLostHalfAppliedOrStampedTwice) {
     note(round);
     Gateway gateway({.retention = {.maxLogBytes = 1u << 20}, .store = gatewayStore({.path = path})});
     ASSERT_NO_FATAL_FAILURE(checkRows(gateway));
+    ASSERT_NO_FATAL_FAILURE(checkLog(gateway));
     ASSERT_NO_FATAL_FAILURE(checkAgainIsSilent(gateway, round));
     greatest = std::max(greatest, gateway.stats().lastHlc);
   }

@@ -21,7 +21,8 @@ inline constexpr std::int64_t daysFromCivil(CivilDate d) {
   const std::int64_t y = d.month <= 2 ? d.year - 1 : d.year;
   const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
   const std::int64_t yearOfEra = y - era * 400;
-  const std::int64_t dayOfYear = (153 * (d.month + (d.month > 2 ? -3 : 9)) + 2) / 5 + d.day - 1;
+  const std::int64_t monthFromMarch = d.month > 2 ? std::int64_t{d.month} - 3 : std::int64_t{d.month} + 9;
+  const std::int64_t dayOfYear = (153 * monthFromMarch + 2) / 5 + d.day - 1;
   return era * 146'097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719'468;
 }
 

@@ -239,7 +239,12 @@ std::size_t GatewayCore::enforceRetention() {
     dropped += trimmed;
     more = trimmed == kTrimPerCommit || before - state.tombstones.size() == kTrimPerCommit;
   }
-  if (segments_ && segments_->hasGarbage(state)) writeMeta(metaNow(), true);
+  if (!segments_ || !segments_->hasGarbage(state)) return dropped;
+  try {
+    writeMeta(metaNow(), true);
+  } catch (const Error& error) {
+    if (error.retry() != Retry::later) throw;  // else the next commit drops the same segments
+  }
   return dropped;
 }
 

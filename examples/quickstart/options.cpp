@@ -10,7 +10,7 @@ std::optional<Options> parseOptions(int argc, char** argv, int& exitCode) {
   CLI::App app{
       "A changing database, polled into a gateway, followed by a client that keeps a SQLite replica of what its sync\n"
       "rules let it see. Ends by itself, with a check of the replica against the source.\n"
-      "Exit code: 0 no difference, 1 a difference or a failure, 130 stopped by Ctrl-C.",
+      "Exit code: 0 no difference, 1 a difference or a failure, 2 a mistake in the\ncommand, 130 stopped by Ctrl-C.",
       "quickstart"};
   auto* postgres = app.add_option("--postgres", options.postgresUrl,
                                   "Poll PostgreSQL instead of SQLite: postgresql://user:password@host:port/database. "
@@ -29,7 +29,7 @@ std::optional<Options> parseOptions(int argc, char** argv, int& exitCode) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    exitCode = app.exit(e);
+    exitCode = app.exit(e) == 0 ? 0 : 2;
     return std::nullopt;
   }
   options.duration = std::chrono::seconds(seconds);

@@ -33,7 +33,7 @@ class Progress final : public tidegate::PollObserver {
   void print(std::size_t changed, std::size_t pulled) {
     const auto now = std::chrono::steady_clock::now();
     if (now < nextLine_) return;
-    nextLine_ = now + std::chrono::seconds(1);
+    nextLine_ += std::chrono::seconds(1);
     fmt::print(
         "{:3.0f} s | shop: {:6} rows changed | poller: {:3} polls, {:7} rows read, {:6} changes | client: {:6} "
         "deltas\n",

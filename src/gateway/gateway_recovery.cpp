@@ -66,6 +66,7 @@ void SegmentLog::loadRow(SegmentRef ref, std::string_view octets, BufferState& s
   if (number == kNoSlot) number = state.slots.add(hash);
   Slot& slot = state.slots[number];
   slot.pending = block;
+  ++state.sequence;  // so that the tombstone of an older state is not taken for one of this
   settle(state, number, octets.size());
   state.publishSlot(number, image_.erased.hlc);
 }

@@ -1,5 +1,6 @@
 set(gateway_sources
   client_view.cpp
+  delta_buffer.cpp
   detail/buffer_state.cpp
   detail/client_registry.cpp
   detail/dedupe_window.cpp

@@ -59,5 +59,118 @@ TEST(CursorPoller, FindsATransactionThatCommitsLateWithinTheLookback) {
   EXPECT_EQ(rig.rows().count("2"), 1u);
 }
 
+TEST(CursorPoller, NullCursorsAreReadButNotRefetchedAsChanges) {
+  UserTable source;
+  source.put(1, "a", nullptr);
+  source.put(2, "b", nullptr);
+  PollRig rig(source.query, users());
+  EXPECT_EQ(rig.pollWell().nullCursorRows, 2u);
+  const TableReport again = rig.pollWell();
+  EXPECT_EQ(again.suppressed, 2u);
+  source.put(2, "changed", nullptr);
+  EXPECT_EQ(rig.pollWell().inserts, 1u);
+  EXPECT_EQ(rig.gateway.log.size(), 3u);
+}
+
+TEST(CursorPoller, NullCursorsMayBeSkippedAndAreThenCounted) {
+  UserTable source;
+  source.put(1, "a", nullptr);
+  PollRig rig(source.query, users({.cursorColumn = "updated_at", .nullCursors = NullCursors::skip}));
+  const TableReport report = rig.pollWell();
+  EXPECT_EQ(report.nullCursorRows, 1u);
+  EXPECT_EQ(report.inserts, 0u);
+}
+
+TEST(CursorPoller, NoMillisecondsAreSubtractedFromAnIntegerCursor) {
+  UserTable source;
+  for (int i = 1; i <= 100; ++i) source.put(i, "u", 1'000'000 + i);
+  PollRig rig(source.query, users({.cursorColumn = "updated_at", .lookbackRows = 10}));
+  rig.pollWell();
+  EXPECT_EQ(rig.pollWell().rowsRead, 10u);
+}
+
+TEST(CursorPoller, TheCursorNeverGoesBackWhenTheNewestRowsAreDeleted) {
+  UserTable source;
+  for (int i = 0; i < 10; ++i) source.put(i, "u", fmt::format("2024-05-01 10:0{}:00", i));
+  PollRig rig(source.query, users());
+  rig.pollWell();
+  source.run("DELETE FROM users WHERE id >= 5");
+  rig.pollWell();
+  EXPECT_EQ(rig.pollWell().rowsRead, 0u);
+  source.put(20, "old", "2024-05-01 10:05:00");
+  EXPECT_EQ(rig.pollWell().rowsRead, 0u);
+}
+
+TEST(CursorPoller, TiesAtAPagesBorderAreNeitherSkippedNorLoopedOn) {
+  UserTable source;
+  for (int i = 0; i < 23; ++i) source.put(i, "u", "2024-05-01 10:00:00");
+  PollRig rig(source.query, users({.cursorColumn = "updated_at", .pageRows = 5}));
+  EXPECT_EQ(rig.pollWell().inserts, 23u);
+  EXPECT_EQ(rig.gateway.pushes, 5u);
+  EXPECT_EQ(rig.pollWell().suppressed, 23u);
+}
+
+TEST(CursorPoller, CompositeRowIdsPageWithoutLossAndNeverMeet) {
+  SqlSource source;
+  source.run("CREATE TABLE t (a TEXT, b TEXT, c INTEGER, PRIMARY KEY (a, b))");
+  for (int i = 0; i < 30; ++i) {
+    source.run("INSERT INTO t VALUES (?, ?, ?)", {fmt::format("k{}", i % 3), fmt::format("{}", i), i / 10});
+  }
+  source.run("INSERT INTO t VALUES ('a:b', 'c', 1), ('a', 'b:c', 1)");
+  PollRig rig(source.query, {.table = "t",
+                             .query = "SELECT * FROM t",
+                             .rowIdColumns = {"a", "b"},
+                             .strategy = CursorStrategy{.cursorColumn = "c", .pageRows = 4}});
+  rig.pollWell();
+  EXPECT_EQ(rig.rows().size(), 32u);
+  EXPECT_EQ(rig.rows().count("[\"a:b\",\"c\"]"), 1u);
+}
+
+TEST(CursorPoller, ARestartFromItsStateReadsTheWindowOnlyAndSilently) {
+  UserTable source;
+  for (int i = 0; i < 50; ++i) source.put(i, "u", fmt::format("2024-05-01T10:00:{:02}Z", i));
+  PollRig rig(source.query, users());
+  rig.pollWell();
+  rig.restart();
+  const TableReport again = rig.pollWell();
+  EXPECT_EQ(again.rowsRead, 6u);
+  EXPECT_EQ(again.inserts, 0u);
+}
+
+TEST(CursorPoller, AColumnThatAppearsInTheSourceIsPushedWithTheRowsRead) {
+  UserTable source;
+  source.put(1, "a", "2024-05-01 10:00:00");
+  PollRig rig(source.query, users());
+  rig.pollWell();
+  source.run("ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'new'");
+  EXPECT_EQ(rig.pollWell().inserts, 1u);
+  EXPECT_TRUE(rig.rows().at("1").at("extra") == Value("new"));
+}
+
+TEST(CursorPoller, LagIsNowMinusTheNewestCursorWhereThatIsATime) {
+  UserTable source;
+  PollRig rig(source.query, users());
+  source.put(1, "a", toIso(Timestamp::utc(rig.clock.wallNow().count() - 3'000'000)));
+  EXPECT_EQ(rig.pollWell().lag, std::chrono::milliseconds(3'000));
+  UserTable counted;
+  counted.put(1, "a", 17);
+  PollRig other(counted.query, users());
+  EXPECT_EQ(other.pollWell().lag, std::nullopt);
+}
+
+TEST(CursorPoller, AHundredThousandRowsComeInPagesWithProgressAndASmallState) {
+  SqlSource source;
+  source.run("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, updated_at TEXT)");
+  source.run(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO users SELECT i, "
+      "'user ' || i, datetime(1700000000 + i, 'unixepoch') FROM n");
+  source.run("CREATE INDEX users_updated_at ON users (updated_at, id)");
+  PollRig rig(source.query, users());
+  EXPECT_EQ(rig.pollWell().inserts, 100'000u);
+  EXPECT_EQ(rig.observer->progress.size(), 10u);
+  EXPECT_LE(rig.gateway.largestPush, 5'000u);
+  EXPECT_LT(rig.state->get("poller/shop/users")->size(), 1'000u) << "the window holds six rows";
+}
+
 }  // namespace
 }  // namespace tidegate::test

@@ -124,6 +124,7 @@ void GatewayCore::makeDurable(const GatewayMeta& meta, bool clean) {
   try {
     segments_->commit(state, staging_, meta, known, clean);
     counters.storeCommits.fetch_add(1, std::memory_order_relaxed);
+    segmentBytes_.store(segments_->bytes(), std::memory_order_relaxed);
   } catch (const Error& error) {
     counters.storeFailures.fetch_add(1, std::memory_order_relaxed);
     if (known) clients.markUnsaved();

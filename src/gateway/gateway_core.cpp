@@ -49,6 +49,7 @@ void GatewayCore::open() {
   if (!options.store) return;
   segments_ = std::make_unique<SegmentLog>(*options.store);
   const SegmentLog::Recovered recovered = segments_->load(state);
+  segmentBytes_.store(segments_->bytes(), std::memory_order_relaxed);
   if (!recovered.clients.empty()) clients.decode(recovered.clients);
   clock.restore(Hlc{state.head});
   if (!recovered.meta) return;
@@ -184,7 +185,11 @@ GatewayStats GatewayCore::stats() const {
     stats.firstHlc = Hlc{state.log.firstHlc()};
     stats.lastHlc = Hlc{state.head};
   }
-  stats.bytes += clients.bytes();
+  stats.bytes += clients.bytes() + segmentBytes_.load(std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(scratchMutex_);
+    for (const auto& prepared : scratch_) stats.bytes += prepared->bytes();
+  }
   stats.clients = clients.count(nowMs());
   {
     const std::lock_guard lock(listenersMutex_);

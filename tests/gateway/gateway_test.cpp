@@ -219,5 +219,24 @@ TEST_F(GatewayTest, ASnapshotSeesTheStateOfItsMomentWhileRowsChange) {
   EXPECT_EQ(rows, 3'000u);
 }
 
+TEST_F(GatewayTest, SnapshotsThatOverlapForEverDoNotKeepEveryOldRow) {
+  Gateway gateway(options());
+  push(gateway, {delta(DeltaOp::insert, "1", {{"a", std::string(1'000, 'x')}}, 0)});
+  std::optional<GatewaySnapshot> older(gateway.snapshot());
+  const std::size_t before = gateway.stats().rowBytes;
+  for (int i = 1; i <= 200; ++i) {
+    push(gateway, {delta(DeltaOp::update, "1", {{"a", std::string(1'000, i % 2 == 0 ? 'x' : 'y')}},
+                         static_cast<std::uint64_t>(i))});
+    GatewaySnapshot newer = gateway.snapshot();
+    older.emplace(std::move(newer));
+    RowDelta row;
+    EXPECT_TRUE(gateway.snapshot().next(row));
+  }
+  EXPECT_LT(gateway.stats().rowBytes, before + 10'000);
+  push(gateway, {delta(DeltaOp::erase, "1", {}, 300)});
+  RowDelta row;
+  EXPECT_TRUE(older->next(row));
+}
+
 }  // namespace
 }  // namespace tidegate

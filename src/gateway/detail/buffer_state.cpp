@@ -7,6 +7,12 @@
 #include "core/detail/packed.h"
 
 namespace tidegate::detail {
+namespace {
+
+/// A kept block, and about what its entries in map and queue take.
+std::size_t keptBytes(const RowBlock& block) { return blockBytes(block.size) + 112; }
+
+}  // namespace
 
 RetainedBlocks::~RetainedBlocks() {
   for (auto& [slot, blocks] : blocks_) {
@@ -16,19 +22,22 @@ RetainedBlocks::~RetainedBlocks() {
 
 void RetainedBlocks::close(std::uint64_t sequence) noexcept {
   readers_.erase(readers_.find(sequence));
-  if (!readers_.empty()) return;
-  for (auto& [slot, blocks] : blocks_) {
-    for (RowBlock* block : blocks) freeBlock(block);
+  // Whoever is left sees at least what the oldest reader sees: blocks replaced by then are nobody's any more.
+  const std::uint64_t oldest = readers_.empty() ? UINT64_MAX : *readers_.begin();
+  for (; !replaced_.empty() && replaced_.front().first <= oldest; replaced_.pop_front()) {
+    const auto found = blocks_.find(replaced_.front().second);
+    std::vector<RowBlock*>& blocks = found->second;
+    bytes_ -= keptBytes(*blocks.front());
+    freeBlock(blocks.front());
+    blocks.erase(blocks.begin());
+    if (blocks.empty()) blocks_.erase(found);
   }
-  blocks_.clear();
-  bytes_ = 0;
 }
 
-void RetainedBlocks::keep(std::uint32_t slot, RowBlock* block) {
-  auto& blocks = blocks_[slot];
-  blocks.push_back(block);
-  constexpr std::size_t kNode = 64;
-  bytes_ += blockBytes(block->size) + (blocks.size() == 1 ? kNode : sizeof(void*));
+void RetainedBlocks::keep(std::uint32_t slot, RowBlock* block, std::uint64_t until) {
+  blocks_[slot].push_back(block);
+  replaced_.emplace_back(until, slot);
+  bytes_ += keptBytes(*block);
 }
 
 const RowBlock* RetainedBlocks::find(std::uint32_t slot, std::uint64_t sequence) const noexcept {
@@ -91,7 +100,7 @@ void BufferState::setRules(SyncRules newRules) {
 void BufferState::retire(std::uint32_t slot, RowBlock* block) {
   if (retained.wanted(*block)) {
     blockBytes -= detail::blockBytes(block->size);
-    retained.keep(slot, block);
+    retained.keep(slot, block, sequence);
     return;
   }
   blockBytes -= detail::blockBytes(block->size);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "gateway/detail/dedupe_window.h"
@@ -48,14 +49,16 @@ class RetainedBlocks {
   bool wanted(const RowBlock& block) const noexcept {
     return !readers_.empty() && *readers_.rbegin() >= block.sequence;
   }
-  void keep(std::uint32_t slot, RowBlock* block);
+  /// Takes over a block that the publication `until` replaced.
+  void keep(std::uint32_t slot, RowBlock* block, std::uint64_t until);
   /// The newest kept block of the slot that a reader of `sequence` may see; nullptr if there is none.
   const RowBlock* find(std::uint32_t slot, std::uint64_t sequence) const noexcept;
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   std::multiset<std::uint64_t> readers_;
-  std::unordered_map<std::uint32_t, std::vector<RowBlock*>> blocks_;  ///< oldest first
+  std::unordered_map<std::uint32_t, std::vector<RowBlock*>> blocks_;  ///< by slot, oldest first
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> replaced_;      ///< (until, slot) of each, in order
   std::size_t bytes_ = 0;
 };
 

@@ -121,9 +121,10 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   Staging staging_;                       ///< guarded by commitMutex_
   std::unique_ptr<SegmentLog> segments_;  ///< guarded by commitMutex_; null without a store
   std::int64_t tombstonesLookedMs_ = 0;   ///< guarded by commitMutex_
-  bool broken_ = false;                   ///< guarded by commitMutex_: a commit's outcome is unknown
+  std::atomic<std::size_t> segmentBytes_{0};
+  bool broken_ = false;  ///< guarded by commitMutex_: a commit's outcome is unknown
 
-  std::mutex scratchMutex_;
+  mutable std::mutex scratchMutex_;
   std::vector<std::unique_ptr<PreparedPush>> scratch_;  ///< guarded by scratchMutex_
 
   mutable std::mutex listenersMutex_;

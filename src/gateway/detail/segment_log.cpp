@@ -139,6 +139,7 @@ void SegmentLog::settle(BufferState& state, std::uint32_t number, std::size_t oc
   slot.segment = nextRows_;
   RowsSegment& segment = rows_.back();
   segment.slots.push_back(number);
+  ++slotsKept_;
   segment.octets += octets;
   segment.liveOctets += octets;
   rowsOctets_ += octets;
@@ -158,6 +159,7 @@ void SegmentLog::committed(BufferState& state, const Staging& staging) {
   }
   for (; cleaned_ > 0; --cleaned_) {
     rowsOctets_ -= rows_.front().octets;
+    slotsKept_ -= rows_.front().slots.size();
     rows_.pop_front();
     ++firstRows_;
   }
@@ -167,9 +169,9 @@ void SegmentLog::committed(BufferState& state, const Staging& staging) {
 }
 
 std::size_t SegmentLog::bytes() const noexcept {
-  std::size_t bytes = log_.size() * sizeof(LogSegment) + seen_.size() * sizeof(SeenSegment);
-  for (const RowsSegment& segment : rows_) bytes += sizeof(RowsSegment) + segment.slots.capacity() * 4;
-  return bytes + logOctets_.capacity() + rowsSegmentOctets_.capacity() + seenOctets_.capacity();
+  return log_.size() * sizeof(LogSegment) + seen_.size() * sizeof(SeenSegment) + rows_.size() * sizeof(RowsSegment) +
+         slotsKept_ * sizeof(std::uint32_t) + logOctets_.capacity() + rowsSegmentOctets_.capacity() +
+         seenOctets_.capacity();
 }
 
 }  // namespace tidegate::detail

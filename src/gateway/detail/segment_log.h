@@ -85,6 +85,7 @@ class SegmentLog {
   std::uint64_t nextSeen_ = 1;
   std::uint64_t rowsOctets_ = 0;
   std::uint64_t rowsLiveOctets_ = 0;
+  std::size_t slotsKept_ = 0;  ///< entries of all `RowsSegment::slots`
 
   // One commit's work.
   std::vector<Segment> puts_;

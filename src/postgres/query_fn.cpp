@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <pqxx/nontransaction>
-#include <pqxx/prepared_statement>
-#include <pqxx/result>
-
 #include "postgres/detail/decode.h"
 #include "postgres/detail/encode.h"
 #include "postgres/detail/errors.h"
@@ -39,36 +35,59 @@ struct Shape {
 
 Error cancelled() { return Error(ErrorCode::queryCancelled, Retry::later, "the query was stopped by its stop token"); }
 
-/// A page, read whole into a pqxx::result; the connection is free again.
+/// Reads one row of a result.
+void readRow(const PGresult* rows, int row, const Shape& shape, std::vector<Value>& values) {
+  values.resize(shape.decoders.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const int column = static_cast<int>(i);
+    if (PQgetisnull(rows, row, column) == 1)
+      values[i].variant() = Null{};
+    else
+      shape.decoders[i]({PQgetvalue(rows, row, column), static_cast<std::size_t>(PQgetlength(rows, row, column))},
+                        values[i]);
+  }
+}
+
+Shape shapeOf(const PGresult* rows, bool trustedEncoding) {
+  Shape shape;
+  std::vector<std::string> names;
+  for (int i = 0; i < PQnfields(rows); ++i) shape.add(names, PQfname(rows, i), PQftype(rows, i), trustedEncoding);
+  shape.finish(std::move(names));
+  return shape;
+}
+
+/// Why a statement failed. @param result may be null.
+Error failureOf(const PGresult* result, const PGconn* connection) {
+  const char* state = result != nullptr ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+  const char* text = result != nullptr ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
+  const bool lost = PQstatus(connection) != CONNECTION_OK;
+  return detail::fromSqlState(state != nullptr ? state
+                              : lost           ? "08006"
+                                               : "",
+                              text != nullptr ? text : PQerrorMessage(connection));
+}
+
+bool succeeded(ExecStatusType status) {
+  return status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE || status == PGRES_COMMAND_OK;
+}
+
+/// A page in memory; the connection is free again.
 class PageStream final : public RowStream {
  public:
-  PageStream(pqxx::result rows, bool trustedEncoding) : rows_(std::move(rows)) {
-    std::vector<std::string> names;
-    for (pqxx::row::size_type i = 0; i < rows_.columns(); ++i) {
-      shape_.add(names, rows_.column_name(i), rows_.column_type(i), trustedEncoding);
-    }
-    shape_.finish(std::move(names));
-  }
+  PageStream(OwnedResult rows, bool trustedEncoding)
+      : rows_(std::move(rows)), shape_(shapeOf(rows_.get(), trustedEncoding)) {}
 
   const Columns& columns() const override { return shape_.columns; }
 
   bool next(std::vector<Value>& values) override {
-    if (at_ == rows_.size()) return false;
-    values.resize(shape_.decoders.size());
-    const pqxx::row row = rows_[at_++];
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const pqxx::field cell = row[static_cast<pqxx::row::size_type>(i)];
-      if (cell.is_null())
-        values[i].variant() = Null{};
-      else
-        shape_.decoders[i]({cell.c_str(), cell.size()}, values[i]);
-    }
+    if (at_ == PQntuples(rows_.get())) return false;
+    readRow(rows_.get(), at_++, shape_, values);
     return true;
   }
 
  private:
-  pqxx::result rows_;
-  pqxx::result::size_type at_ = 0;
+  OwnedResult rows_;
+  int at_ = 0;
   Shape shape_;
 };
 
@@ -87,7 +106,7 @@ class SingleRowStream final : public RowStream {
     }
     try {
       fetch();
-      describe();
+      shape_ = shapeOf(row_.get(), session_->trustedEncoding());
     } catch (...) {
       release(Keep::no);
       throw;
@@ -103,16 +122,7 @@ class SingleRowStream final : public RowStream {
     if (stop_.stop_requested()) fail(nullptr);
     if (!row_) fetch();
     if (finished_) return false;
-    values.resize(shape_.decoders.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const int column = static_cast<int>(i);
-      if (PQgetisnull(row_.get(), 0, column) == 1)
-        values[i].variant() = Null{};
-      else
-        shape_.decoders[i](
-            {PQgetvalue(row_.get(), 0, column), static_cast<std::size_t>(PQgetlength(row_.get(), 0, column))},
-            values[i]);
-    }
+    readRow(row_.get(), 0, shape_, values);
     row_.reset();
     return true;
   }
@@ -124,9 +134,7 @@ class SingleRowStream final : public RowStream {
   void fetch() {
     OwnedResult result(PQgetResult(session_->connection().raw()), PQclear);
     const ExecStatusType status = result ? PQresultStatus(result.get()) : PGRES_FATAL_ERROR;
-    if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-      return fail(std::move(result));
-    }
+    if (!succeeded(status)) return fail(std::move(result));
     row_ = std::move(result);
     if (status == PGRES_SINGLE_TUPLE) return;
     while (PGresult* rest = PQgetResult(session_->connection().raw())) PQclear(rest);
@@ -134,26 +142,8 @@ class SingleRowStream final : public RowStream {
     release(Keep::yes);
   }
 
-  void describe() {
-    std::vector<std::string> names;
-    for (int i = 0; i < PQnfields(row_.get()); ++i) {
-      shape_.add(names, PQfname(row_.get(), i), PQftype(row_.get(), i), session_->trustedEncoding());
-    }
-    shape_.finish(std::move(names));
-  }
-
   void fail(OwnedResult result) {
-    PGconn* raw = session_->connection().raw();
-    Error error = cancelled();
-    if (!stop_.stop_requested()) {
-      const char* state = result ? PQresultErrorField(result.get(), PG_DIAG_SQLSTATE) : nullptr;
-      const char* text = result ? PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY) : nullptr;
-      const bool lost = PQstatus(raw) != CONNECTION_OK;
-      error = detail::fromSqlState(state != nullptr ? state
-                                   : lost           ? "08006"
-                                                    : "",
-                                   text != nullptr ? text : PQerrorMessage(raw));
-    }
+    const Error error = stop_.stop_requested() ? cancelled() : failureOf(result.get(), session_->connection().raw());
     finished_ = true;
     release(Keep::no);
     throw error;
@@ -177,21 +167,26 @@ class SingleRowStream final : public RowStream {
   bool released_ = false;
 };
 
+/// By libpq too: libpqxx's exec_params loses the result's memory when the connection breaks under it.
 ResultSet readPage(Session& session, const Query& query) {
   const detail::EncodedParams params = detail::encodeParams(query.params);
-  try {
+  PGconn* raw = session.connection().raw();
+  OwnedResult rows(nullptr, PQclear);
+  {
     const detail::StopGuard guard(query.stop, session.socket());
-    pqxx::nontransaction work(session.connection());
-    pqxx::result rows = work.exec_params(query.sql, pqxx::prepare::make_dynamic_params(params.pointers));
-    if (query.stop.stop_requested()) throw cancelled();
-    return ResultSet(std::make_unique<PageStream>(std::move(rows), session.trustedEncoding()));
-  } catch (...) {
-    if (query.stop.stop_requested())
-      session.drop();
-    else
-      session.dropIfBroken();
-    throw;
+    rows.reset(PQexecParams(raw, query.sql.c_str(), static_cast<int>(params.pointers.size()), nullptr,
+                            params.pointers.data(), nullptr, nullptr, 0));
   }
+  if (query.stop.stop_requested()) {
+    session.drop();
+    throw cancelled();
+  }
+  if (!rows || !succeeded(PQresultStatus(rows.get()))) {
+    const Error error = failureOf(rows.get(), raw);
+    session.dropIfBroken();
+    throw error;
+  }
+  return ResultSet(std::make_unique<PageStream>(std::move(rows), session.trustedEncoding()));
 }
 
 ResultSet run(const std::shared_ptr<Session>& session, const Query& query) {

@@ -74,15 +74,14 @@ TEST_P(ServerCancellation, AStopTokenEndsAStreamBetweenItsRows) {
 }
 
 TEST_P(ServerCancellation, AStopAfterTheEndHarmsNobody) {
-  std::stop_source stop;
   for (const bool wholeResult : {false, true}) {
+    std::stop_source stop;
     ResultSet result = query(Query{.sql = server.numbers(2), .stop = stop.get_token(), .wholeResult = wholeResult});
     std::vector<Value> row;
     while (result.next(row)) {
     }
     std::thread([&] { stop.request_stop(); }).join();
     expectUsable();
-    stop = std::stop_source();
   }
 }
 

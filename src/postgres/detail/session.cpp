@@ -157,8 +157,10 @@ void Session::drop() noexcept {
 }
 
 void Session::dropIfBroken() noexcept {
-  if (connection_ &&
-      (PQstatus(connection_->raw()) != CONNECTION_OK || PQtransactionStatus(connection_->raw()) != PQTRANS_IDLE)) {
+  if (!connection_) return;
+  // An aborted transaction is its owner's to end: only what is unread or gone is in doubt.
+  const auto state = PQtransactionStatus(connection_->raw());
+  if (PQstatus(connection_->raw()) != CONNECTION_OK || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN) {
     drop();
   }
 }

@@ -1,0 +1,124 @@
+/// tidegate_simulate: runs seeds, stops at the first that fails, says how to replay it. See docs/simulation.md.
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "simulation/simulation.h"
+
+namespace {
+
+using namespace tidegate::sim;
+
+struct Arguments {
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 100;
+  std::uint64_t minutes = 0;
+  bool replay = false;
+  bool trace = false;
+  bool keepGoing = false;
+  Mutation mutation = Mutation::none;
+};
+
+void usage() {
+  fmt::print(
+      "usage: tidegate_simulate [--seeds N] [--first S] [--minutes M] [--seed S] [--trace] [--keep-going]\n"
+      "                         [--mutate NAME]\n"
+      "  --seeds N     run N seeds (100)\n"
+      "  --first S     begin at seed S (1)\n"
+      "  --minutes M   stop after M minutes of real time\n"
+      "  --seed S      replay one seed and print its trace\n"
+      "  --trace       print the trace of every run\n"
+      "  --keep-going  go on after a failure\n"
+      "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta\n");
+}
+
+std::uint64_t number(const std::string& text, const char* option) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw std::invalid_argument(std::string(option) + " needs a number, not \"" + text + "\"");
+  }
+  return value;
+}
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    const auto next = [&]() -> std::string {
+      if (++i == argc) throw std::invalid_argument(option + " needs a value");
+      return argv[i];
+    };
+    if (option == "--seeds")
+      arguments.seeds = number(next(), "--seeds");
+    else if (option == "--first")
+      arguments.first = number(next(), "--first");
+    else if (option == "--minutes")
+      arguments.minutes = number(next(), "--minutes");
+    else if (option == "--trace")
+      arguments.trace = true;
+    else if (option == "--keep-going")
+      arguments.keepGoing = true;
+    else if (option == "--mutate")
+      arguments.mutation = parseMutation(next());
+    else if (option == "--seed")
+      arguments.first = number(next(), "--seed"), arguments.replay = true;
+    else
+      throw std::invalid_argument("unknown option " + option);
+  }
+  if (arguments.replay) arguments.seeds = 1, arguments.trace = true;
+  return arguments;
+}
+
+void report(const RunResult& result, const Arguments& arguments) {
+  if (!arguments.trace) {
+    for (const std::string& line : result.tail) fmt::print("{}\n", line);
+  }
+  const std::string mutation =
+      arguments.mutation == Mutation::none ? std::string() : " --mutate " + std::string(toString(arguments.mutation));
+  fmt::print("seed {} FAILED: {}\n  plan: {}\n  replay: tests/simulation/run.sh --seed {}{}\n", result.seed,
+             *result.failure, result.plan, result.seed, mutation);
+  std::fflush(stdout);
+}
+
+int run(const Arguments& arguments) {
+  const auto began = std::chrono::steady_clock::now();
+  std::uint64_t done = 0, failed = 0, events = 0, polls = 0, pages = 0, restarts = 0, hash = 0;
+  for (std::uint64_t i = 0; i < arguments.seeds; ++i) {
+    const auto spent = std::chrono::steady_clock::now() - began;
+    if (arguments.minutes > 0 && spent > std::chrono::minutes(arguments.minutes)) break;
+    const RunResult result =
+        runSeed({.seed = arguments.first + i, .mutation = arguments.mutation, .print = arguments.trace});
+    ++done, events += result.events, polls += result.polls, pages += result.pages, restarts += result.restarts;
+    hash = hash * 31 + result.traceHash;
+    if (!result.failure) continue;
+    ++failed;
+    report(result, arguments);
+    if (!arguments.keepGoing) break;
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  fmt::print(
+      "{} seeds from {}, {} failed; {} events, {} polls, {} pages, {} gateway restarts; {:.1f} s, {:.0f} seeds/s; "
+      "trace {:016x}\n",
+      done, arguments.first, failed, events, polls, pages, restarts, seconds, static_cast<double>(done) / seconds,
+      hash);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    for (int i = 1; i < argc; ++i) {
+      if (std::string(argv[i]) == "--help") return usage(), EXIT_SUCCESS;
+    }
+    return run(parse(argc, argv));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "tidegate_simulate: {}\n", error.what());
+    usage();
+    return 2;
+  }
+}

@@ -3,6 +3,7 @@
 #include "simulation/history.h"
 #include "simulation/model_gateway.h"
 #include "simulation/model_rules.h"
+#include "tidegate/core/conflict.h"
 
 namespace tidegate::sim {
 namespace {
@@ -41,6 +42,35 @@ TEST(ModelGateway, LetsARepetitionOfTheSourceChangeNothing) {
   EXPECT_EQ(model.row(kRow), (ModelRow{{"x", 5}}));
   EXPECT_EQ(model.apply(pushOf("ingest:s", 40, DeltaOp::insert, {{"x", 2}}), kIngest), 1u);
   EXPECT_EQ(model.brought(kRow, "ingest:s"), (ModelRow{{"x", 2}}));
+}
+
+RowDelta drawDelta(SimRandom& random) {
+  static const std::vector<std::string> clients{"a", "b"};
+  RowDelta delta{static_cast<DeltaOp>(random.below(3)), kRow.table, kRow.rowId, random.pick(clients), {}, {}, {}};
+  delta.hlc = Hlc{random.below(12) * 2 + (delta.clientId == "a" ? 1 : 2)};
+  if (delta.op == DeltaOp::erase) return delta;
+  for (const char* column : {"x", "y", "z"}) {
+    // One value per stamp and column: a client never stamps two contents alike.
+    if (random.chance(50)) delta.columns.push_back({column, Value(static_cast<std::int64_t>(delta.hlc.raw * 3))});
+  }
+  return delta;
+}
+
+TEST(ModelGateway, AgreesWithTheLibrarysMergeDeltaByDelta) {
+  for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
+    SCOPED_TRACE(seed);
+    SimRandom random(seed);
+    ModelGateway model;
+    RowState state;
+    for (int i = 0; i < 15; ++i) {
+      const RowDelta delta = drawDelta(random);
+      const MergeEffect effect = merge(state, delta);
+      ASSERT_EQ(model.apply({delta.clientId, {delta}, {}}, {}), effect.steps.empty() ? 0u : 1u);
+      ModelRow row;
+      for (const auto& [column, cell] : state.columns) row[column] = cell.value;
+      ASSERT_EQ(model.row(kRow), state.visible() ? std::optional(row) : std::nullopt);
+    }
+  }
 }
 
 TEST(ModelRules, ComparesByTypeAndMatchesNothingWithoutTheClaim) {

@@ -8,7 +8,6 @@ SimClient::SimClient(const Plan& plan, SimRandom random, const SimClock& clock, 
                      std::string id, Mutation mutation)
     : plan_(plan),
       random_(random),
-      clock_(clock),
       trace_(trace),
       gateway_(gateway),
       id_(std::move(id)),

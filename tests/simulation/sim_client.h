@@ -69,7 +69,6 @@ class SimClient {
 
   const Plan& plan_;
   SimRandom random_;
-  const SimClock& clock_;
   Trace& trace_;
   SimGateway& gateway_;
   const std::string id_;

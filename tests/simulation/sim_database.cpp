@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "tidegate/sqlite/query_fn.h"
+
 namespace tidegate::sim {
 
 namespace {
@@ -112,7 +114,16 @@ std::string SimDatabase::selectOf(const TablePlan& table) {
 }
 
 SimDatabase::SimDatabase(const Plan& plan, SimRandom random, const SimClock& clock, Trace& trace)
-    : plan_(plan), random_(random), clock_(clock), trace_(trace), sqlite_(plan.tables), known_(plan.tables.size()) {
+    : plan_(plan),
+      random_(random),
+      clock_(clock),
+      trace_(trace),
+      sqlite_(sqlite::queryFn({.path = ":memory:",
+                               .readOnly = false,
+                               .statementTimeout = std::chrono::milliseconds{0},
+                               .cachedStatements = 64})),
+      known_(plan.tables.size()) {
+  createTables();
   for (const TablePlan& table : plan.tables) {
     upsertSql_.push_back(upsertOf(table));
     eraseSql_.push_back(eraseOf(table));
@@ -225,7 +236,7 @@ void SimDatabase::fill(Write& write, Transaction& transaction) {
 
 void SimDatabase::apply(const Write& write) {
   if (write.erase) {
-    sqlite_.execute(eraseSql_[write.table], write.keyValues);
+    execute(eraseSql_[write.table], write.keyValues);
     committed_.erase(write.key);
     return;
   }
@@ -233,7 +244,7 @@ void SimDatabase::apply(const Write& write) {
   for (const std::string& column : dataColumns()) params.push_back(write.row.at(column));
   const TablePlan& table = plan_.tables[write.table];
   if (table.cursor != CursorForm::none) params.push_back(write.row.at(cursorColumnOf(table)));
-  sqlite_.execute(upsertSql_[write.table], params);
+  execute(upsertSql_[write.table], params);
   committed_[write.key] = write.row;
 }
 
@@ -258,8 +269,30 @@ void SimDatabase::rollback(std::size_t index) {
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
+void SimDatabase::createTables() {
+  for (const TablePlan& table : plan_.tables) {
+    std::string sql = "CREATE TABLE " + table.name + " (";
+    for (const std::string& key : table.keys) sql += key + (key == "place" || key == "code" ? " TEXT, " : " INTEGER, ");
+    sql += "owner TEXT, region TEXT, qty INTEGER, price REAL, deleted INTEGER, ";
+    if (table.cursor != CursorForm::none) sql += cursorColumnOf(table) + ", ";
+    execute(sql + "PRIMARY KEY (" + joined(table.keys) + "))", {});
+  }
+}
+
+void SimDatabase::execute(const std::string& sql, std::vector<Value> params) {
+  Query query;
+  query.sql = sql;
+  query.params = std::move(params);
+  Columns columns;
+  std::vector<std::vector<Value>> rows;
+  answer(query, columns, rows);
+}
+
 void SimDatabase::answer(const Query& query, Columns& columns, std::vector<std::vector<Value>>& rows) {
-  sqlite_.run(query.sql, query.params, columns, rows);
+  ResultSet result = sqlite_(query);
+  columns = result.columns();
+  std::vector<Value> row;
+  while (result.next(row)) rows.push_back(row);
 }
 
 }  // namespace tidegate::sim

@@ -21,24 +21,6 @@
 
 namespace tidegate::sim {
 
-/// SQLite in memory with the simulated tables, nothing more.
-class SimSqlite {
- public:
-  explicit SimSqlite(const std::vector<TablePlan>& tables);
-  ~SimSqlite();
-  SimSqlite(const SimSqlite&) = delete;
-  SimSqlite& operator=(const SimSqlite&) = delete;
-
-  /// @throws Error{queryFailed} with SQLite's own words.
-  void run(const std::string& sql, const std::vector<Value>& params, Columns& columns,
-           std::vector<std::vector<Value>>& rows);
-  void execute(const std::string& sql, const std::vector<Value>& params);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
 class SimDatabase {
  public:
   SimDatabase(const Plan& plan, SimRandom random, const SimClock& clock, Trace& trace);
@@ -55,6 +37,7 @@ class SimDatabase {
   static std::string cursorColumnOf(const TablePlan& table);
   static std::string selectOf(const TablePlan& table);
 
+  /// Answers a poller's query from what is committed now.
   void answer(const Query& query, Columns& columns, std::vector<std::vector<Value>>& rows);
   /// What a gateway that has read everything must hold.
   const ModelState& committed() const noexcept { return committed_; }
@@ -84,6 +67,8 @@ class SimDatabase {
   std::optional<Write> chooseRow(const Transaction& transaction, std::size_t table);
   void fill(Write& write, Transaction& transaction);
   Value cursorFor(const TablePlan& table, Transaction& transaction);
+  void createTables();
+  void execute(const std::string& sql, std::vector<Value> params);
   void apply(const Write& write);
   void release(const Transaction& transaction);
 
@@ -91,7 +76,7 @@ class SimDatabase {
   SimRandom random_;
   const SimClock& clock_;
   Trace& trace_;
-  SimSqlite sqlite_;
+  QueryFn sqlite_;  ///< the driver, on a database in memory
   ModelState committed_;
   std::map<Key, std::vector<Value>> keyValues_;
   std::vector<std::vector<Key>> known_;  ///< per table: every key ever made

@@ -23,6 +23,13 @@ std::string show(const ModelRow* row) {
   return text + "}";
 }
 
+std::string show(const RowDelta& delta) {
+  ModelRow row;
+  for (const ColumnValue& column : delta.columns) row[column.column] = column.value;
+  return std::string(toString(delta.op)) + " " + show(Key{delta.table, delta.rowId}) + " " + show(&row) + " by " +
+         delta.clientId + " at " + delta.hlc.text();
+}
+
 std::optional<ModelRow> ModelGateway::rowOf(const Life& life) {
   ModelRow row;
   for (const auto& [column, cell] : life.cells) {

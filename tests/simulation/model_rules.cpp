@@ -141,4 +141,13 @@ Claims drawClaims(SimRandom& random) {
   return claims;
 }
 
+std::string show(const Claims& claims) {
+  std::string text;
+  for (const auto& [name, values] : claims) {
+    text += (text.empty() ? "" : " ") + name + "=";
+    for (const std::string& value : values) text += value + (&value == &values.back() ? "" : ",");
+  }
+  return "{" + text + "}";
+}
+
 }  // namespace tidegate::sim

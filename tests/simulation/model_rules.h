@@ -34,5 +34,6 @@ struct ModelRules {
 
 ModelRules drawRules(const Plan& plan, SimRandom& random);
 Claims drawClaims(SimRandom& random);
+std::string show(const Claims& claims);
 
 }  // namespace tidegate::sim

@@ -5,7 +5,7 @@
 #include <string>
 #include <tuple>
 
-#include "tidegate/core/value.h"
+#include "tidegate/core/delta.h"
 
 namespace tidegate::sim {
 
@@ -21,5 +21,6 @@ using ModelState = std::map<Key, ModelRow>;
 /// "orders/7 {owner=u1 qty=3}" for messages; "absent" for null.
 std::string show(const Key& key);
 std::string show(const ModelRow* row);
+std::string show(const RowDelta& delta);
 
 }  // namespace tidegate::sim

@@ -45,8 +45,8 @@ void drawFaults(Plan& plan, SimRandom& random) {
   plan.queryFaults = random.chance(50);
   plan.emptyResults = random.chance(20);
   plan.pushFaults = random.chance(50);
-  plan.storeFaults = random.chance(50);
-  plan.gatewayCrashes = random.chance(50);
+  plan.storeFaults = plan.durable && random.chance(50);
+  plan.gatewayCrashes = plan.durable && random.chance(50);
   plan.pollerCrashes = random.chance(50);
   plan.stateFaults = random.chance(40);
   plan.amnesia = plan.pollerCrashes && random.chance(40);
@@ -82,7 +82,8 @@ std::string Plan::describe() const {
   add(clientEdits, "clientEdits"), add(clientErases, "clientErases"), add(badPushes, "badPushes");
   add(clockJumps, "clockJumps"), add(rules, "rules"), add(ruleChanges, "ruleChanges");
   add(claimChanges, "claimChanges"), add(retention, "retention"), add(tombstonePurge, "tombstonePurge");
-  add(purgeTables, "purgeTables"), add(subscribers, "subscribers"), add(queryFaults, "queryFaults");
+  add(purgeTables, "purgeTables"), add(subscribers, "subscribers"), add(queryFaults, "queryFaults"),
+      add(durable, "durable");
   add(emptyResults, "emptyResults"), add(pushFaults, "pushFaults"), add(storeFaults, "storeFaults");
   add(gatewayCrashes, "gatewayCrashes"), add(pollerCrashes, "pollerCrashes"), add(stateFaults, "stateFaults");
   add(amnesia, "amnesia"), add(packedSnapshots, "packedSnapshots"), add(strict, "strict");
@@ -109,6 +110,7 @@ Plan makePlan(SimRandom& random) {
   plan.purgeTables = random.chance(8);
   plan.subscribers = random.chance(50);
   plan.strict = random.chance(40);
+  plan.durable = random.chance(85);
   drawFaults(plan, random);
   plan.maxDeleteFraction = plan.emptyResults ? 0.9 : 1.0;
   if (plan.amnesia) {

@@ -63,6 +63,7 @@ struct Plan {
   bool queryFaults = false;
   bool emptyResults = false;  ///< now and then a diff query answers with no rows at all
   bool pushFaults = false;
+  bool durable = true;       ///< false: a gateway without a store, which therefore never restarts
   bool storeFaults = false;  ///< commits that fail cleanly
   bool gatewayCrashes = false;
   bool pollerCrashes = false;

@@ -14,7 +14,7 @@ SimClient::SimClient(const Plan& plan, SimRandom random, const SimClock& clock, 
       mutation_(mutation),
       edits_(plan, random_.fork(), clock, id_),
       claims_(drawClaims(random_)) {
-  trace_.line(id_, "skew {} ms", edits_.skew().count() / 1000);
+  trace_.line(id_, "clock off by {} ms, claims {}", edits_.skew().count() / 1000, show(claims_));
 }
 
 void SimClient::step() {
@@ -122,6 +122,7 @@ void SimClient::advance(const std::vector<RowDelta>& deltas, Hlc serverHlc, cons
 
 void SimClient::apply(const std::vector<RowDelta>& deltas, const char* where) {
   for (const RowDelta& delta : deltas) {
+    if (trace_.printing()) trace_.detail("{}", show(delta));
     if (mutation_ == Mutation::forgetDelta && random_.chance(3)) continue;
     apply(delta, where);
   }
@@ -229,7 +230,7 @@ void SimClient::readEvent() {
 
 void SimClient::changeClaims() {
   claims_ = drawClaims(random_);
-  trace_.line(id_, "has new claims");
+  trace_.line(id_, "has new claims {}", show(claims_));
   subscription_.reset();
   snapshot_.reset();
 }

@@ -30,6 +30,7 @@ SimGateway::SimGateway(const Plan& plan, SimRandom random, const SimClock& clock
   if (plan.tombstonePurge) retention_.tombstoneRetention = std::chrono::seconds(random_.between(10, 90));
   if (random_.chance(50)) retention_.dedupeIds = static_cast<std::size_t>(random_.between(1, 64));
   if (plan.rules) rules_ = drawRules(plan, random_);
+  trace_.line("gateway", "rules {}", rules_.json());
   open();
 }
 
@@ -38,7 +39,7 @@ GatewayOptions SimGateway::options() {
   if (!rules_.buckets.empty()) options.rules = SyncRules::parse(rules_.json());
   options.retention = retention_;
   options.maxDrift = kMaxDrift;
-  options.store = store_;
+  if (plan_.durable) options.store = store_;
   options.clock = &clock_;
   return options;
 }
@@ -91,6 +92,10 @@ PushResult SimGateway::push(const SyncPush& push, PushContext context, bool malf
   trace_.line("gateway", "{} deltas of {}: {}, {} applied, {} duplicate, {} without effect, at {}", push.deltas.size(),
               push.clientId, nameOf(result.status), result.applied, result.duplicates, result.noEffect,
               result.serverHlc.raw);
+  for (std::size_t i = 0; trace_.printing() && i < push.deltas.size(); ++i) {
+    trace_.detail("{}: {}", i < result.verdicts.size() ? toString(result.verdicts[i].verdict) : "?",
+                  show(push.deltas[i]));
+  }
   if (result.status == PushStatus::accepted) {
     if (expectRefusal) trace_.fail("what is invalid is refused", "a push of " + push.clientId + " was accepted");
     accepted(push, context, touched, result);

@@ -32,6 +32,12 @@ class Trace {
     fmt::format_to(std::back_inserter(text_), text, std::forward<Args>(args)...);
     add();
   }
+  /// A line that is only printed: neither hashed nor kept.
+  template <class... Args>
+  void detail(fmt::format_string<Args...> text, Args&&... args) const {
+    if (print_) fmt::print("{:>23} {}\n", "", fmt::format(text, std::forward<Args>(args)...));
+  }
+  bool printing() const noexcept { return print_; }
   /// Notes the first failed check and ends the run. The note stays even if somebody catches the exception.
   [[noreturn]] void fail(std::string_view check, const std::string& detail);
 

@@ -9,8 +9,8 @@ void History::record(std::uint64_t serverHlc, const Key& key, std::optional<Mode
   boundaries_[serverHlc];
   head_ = std::max(head_, serverHlc);
   if (!versions.empty() && versions.back().serverHlc == serverHlc) {
-    versions.back() = {serverHlc, std::move(row), touches};
-  } else if (versions.empty() ? row.has_value() : versions.back().row != row) {
+    versions.back() = {serverHlc, std::move(row), std::max(versions.back().touches, touches)};
+  } else if (touches > 1 || (versions.empty() ? row.has_value() : versions.back().row != row)) {
     versions.push_back({serverHlc, std::move(row), touches});
   }
 }

@@ -168,6 +168,7 @@ void SimClient::beginSnapshot() {
   resync_ = true;
   collected_.clear();
   snapshotRules_ = gateway_.rules();
+  snapshotPurges_ = gateway_.purges();
   snapshot_.emplace(gateway_.gateway().snapshot(claims_, random_.chance(70) ? id_ : std::string()));
   trace_.line(id_, "begins a snapshot at {}", snapshot_->serverHlc().raw);
 }
@@ -189,7 +190,9 @@ void SimClient::readSnapshot(std::size_t rows) {
     collected_.clear();
     resync_ = false;
     trace_.line(id_, "holds the snapshot at {}: {} rows", since_.raw, replica_.size());
-    gateway_.checkReplica(id_ + " (snapshot)", replica_, since_, snapshotRules_, claims_);
+    if (snapshotPurges_ == gateway_.purges()) {
+      gateway_.checkReplica(id_ + " (snapshot)", replica_, since_, snapshotRules_, claims_);
+    }
     return;
   }
 }
@@ -233,6 +236,8 @@ void SimClient::changeClaims() {
   trace_.line(id_, "has new claims {}", show(claims_));
   subscription_.reset();
   snapshot_.reset();
+  // A gateway that has forgotten the client cannot see that its view is another: then the client begins anew by itself.
+  if (plan_.gatewayCrashes || plan_.tombstonePurge) resync_ = true;
 }
 
 void SimClient::gatewayDied() {

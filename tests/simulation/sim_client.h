@@ -83,6 +83,7 @@ class SimClient {
   std::optional<GatewaySnapshot> snapshot_;
   ModelState collected_;
   ModelRules snapshotRules_;
+  std::uint64_t snapshotPurges_ = 0;  ///< a snapshot begun before a purge may still show the table
   bool resync_ = false;
   std::size_t offlineSteps_ = 0;
   std::uint64_t pages_ = 0;

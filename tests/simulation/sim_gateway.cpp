@@ -187,6 +187,7 @@ void SimGateway::changeRules(ModelRules rules) {
 void SimGateway::purgeTable(const std::string& table) {
   trace_.line("gateway", "purges table {}", table);
   if (!tookEffect("purgeTable", [&] { gateway_->purgeTable(table); })) return;
+  ++purges_;
   purged_.insert(table);
   model_.purgeTable(table);
   history_.purge(history_.head(), table);

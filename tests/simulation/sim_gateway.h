@@ -50,6 +50,7 @@ class SimGateway {
   const History& history() const noexcept { return history_; }
   const std::set<std::string>& purgedTables() const noexcept { return purged_; }
   std::uint64_t restarts() const noexcept { return restarts_; }
+  std::uint64_t purges() const noexcept { return purges_; }
 
  private:
   using Touched = std::map<Key, std::size_t>;
@@ -81,6 +82,7 @@ class SimGateway {
   Touched unrecorded_;  ///< rows of pushes that reached the store though the gateway could not say so
   bool closed_ = false;
   std::uint64_t restarts_ = 0;
+  std::uint64_t purges_ = 0;  ///< of tables
 };
 
 }  // namespace tidegate::sim

@@ -20,6 +20,7 @@ class Handle final : public TableSnapshot {
   void put(std::string_view rowId, std::string_view packed) override { table_->put(rowId, packed); }
   void erase(std::string_view rowId) override { table_->erase(rowId); }
   void commit() override {}
+  bool outlivesProcess() const override { return false; }
   std::size_t rows() const override { return table_->rows(); }
   std::size_t bytes() const override { return table_->bytes(); }
 

@@ -31,6 +31,8 @@ class TableSnapshot {
   virtual void erase(std::string_view rowId) = 0;
   /// Makes `put` and `erase` since the last one durable (a no-op in memory).
   virtual void commit() = 0;
+  /// Whether what was committed is there after a restart. If so, what is pushed is first noted as in doubt.
+  virtual bool outlivesProcess() const { return true; }
 
   virtual std::size_t rows() const = 0;
   /// Memory held, allocator overhead included.

@@ -10,6 +10,13 @@
 
 namespace tidegate::detail {
 
+namespace {
+
+/// Stands in the snapshot for a row whose push has begun and is not known to have ended: no packed row is a lone 0xFF.
+constexpr std::string_view kInDoubt("\xFF", 1);
+
+}  // namespace
+
 /// What one poll found.
 struct DiffPoller::Found {
   DiffChanges changes;
@@ -115,7 +122,10 @@ bool DiffPoller::read(PollRun& run, TableReport& report, Found& found) {
         break;
       case TableSnapshot::Found::differs:
         ++found.known;
-        found.changes.add({DeltaOp::update, id, packed, before});
+        if (before == kInDoubt)
+          found.changes.add({DeltaOp::insert, id, packed, {}});  // whole: the gateway knows what of it is new
+        else
+          found.changes.add({DeltaOp::update, id, packed, before});
         break;
       case TableSnapshot::Found::repeated:
         throw Error(
@@ -175,8 +185,34 @@ bool DiffPoller::fill(PackedReader& in, DiffChunk& chunk, TableReport& report) c
   return !chunk.changes.empty();
 }
 
+void DiffPoller::doubt(const DiffChunk& chunk) {
+  for (const DiffChange& change : chunk.changes) snapshot_->put(change.rowId, kInDoubt);
+  snapshot_->commit();
+}
+
+/// Between the gateway's acceptance and the snapshot's commit a row may change back: compared with the old picture it
+/// would seem untouched, and the gateway would keep what was pushed for ever. So what is pushed is in doubt until the
+/// picture has taken it in, across a crash as well.
+void DiffPoller::pushInDoubt(DiffChunk& chunk, TableReport& report) {
+  if (chunk.push.deltas.empty()) return;
+  if (snapshot_->outlivesProcess()) {
+    doubt(chunk);
+    pushAccepted(context_, chunk.push, report);
+    return;
+  }
+  try {
+    pushAccepted(context_, chunk.push, report);
+  } catch (const Error& error) {
+    if (error.retry() == Retry::outcomeUnknown) doubt(chunk);
+    throw;
+  } catch (...) {
+    doubt(chunk);
+    throw;
+  }
+}
+
 void DiffPoller::take(DiffChunk& chunk, TableReport& report) {
-  pushAccepted(context_, chunk.push, report);
+  pushInDoubt(chunk, report);
   std::string layouts = layouts_.encode();
   if (layouts != savedLayouts_) snapshot_->put(RowLayouts::kRowId, layouts);
   for (const DiffChange& change : chunk.changes) {

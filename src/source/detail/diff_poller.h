@@ -28,6 +28,8 @@ class DiffPoller final : public TablePoller {
   void collectErases(Found& found);
   void pushAll(PollRun& run, TableReport& report, DiffChanges& changes);
   bool fill(PackedReader& in, struct DiffChunk& chunk, TableReport& report) const;
+  void doubt(const struct DiffChunk& chunk);
+  void pushInDoubt(struct DiffChunk& chunk, TableReport& report);
   void take(struct DiffChunk& chunk, TableReport& report);
   void warnIfLarge();
 

@@ -20,9 +20,15 @@ class GatewayTest : public ::testing::Test {
     o.clock = &clock;
     return o;
   }
-  RowDelta delta(DeltaOp op, std::string row, std::vector<ColumnValue> columns, std::uint64_t ms,
+  RowDelta delta(DeltaOp op, std::string row, std::vector<ColumnValue> columns, std::int64_t ms,
                  std::string client = "c") {
-    return {op, "users", std::move(row), std::move(client), std::move(columns), Hlc::of(kBaseMs + ms), {}};
+    return {op,
+            "users",
+            std::move(row),
+            std::move(client),
+            std::move(columns),
+            Hlc::of(kBaseMs + static_cast<std::uint64_t>(ms)),
+            {}};
   }
   PushResult push(Gateway& gateway, std::vector<RowDelta> deltas, PushContext context = {}) {
     return gateway.handlePush({deltas.empty() ? "c" : deltas[0].clientId, deltas, {}}, context);
@@ -226,7 +232,7 @@ TEST_F(GatewayTest, SnapshotsThatOverlapForEverDoNotKeepEveryOldRow) {
   const std::size_t before = gateway.stats().rowBytes;
   for (int i = 1; i <= 200; ++i) {
     push(gateway, {delta(DeltaOp::update, "1", {{"a", std::string(1'000, i % 2 == 0 ? 'x' : 'y')}},
-                         static_cast<std::uint64_t>(i))});
+                         static_cast<std::int64_t>(i))});
     GatewaySnapshot newer = gateway.snapshot();
     older.emplace(std::move(newer));
     RowDelta row;

@@ -96,7 +96,7 @@ void Replica::apply(const RowDelta& delta) {
     const std::string name = identifier(cell.column);
     names += ", " + name;
     marks += ", ?";
-    changes += (changes.empty() ? "" : ", ") + name + " = excluded." + name;
+    changes.append(changes.empty() ? "" : ", ").append(name).append(" = excluded.").append(name);
     params.push_back(cell.value);
   }
   execute(db_,

@@ -45,7 +45,7 @@ std::string timeTypeIn(Dialect dialect) {
 
 }  // namespace
 
-Shop::Shop(tidegate::QueryFn writer, std::string tablePrefix)
+Shop::Shop(tidegate::QueryFn writer, const std::string& tablePrefix)
     : db_(std::move(writer)),
       users_(tablePrefix + "users"),
       auditLog_(tablePrefix + "audit_log"),

@@ -15,7 +15,7 @@ namespace quickstart {
 class Shop {
  public:
   /// @param tablePrefix goes before both table names, so that a server's own `users` is never touched.
-  Shop(tidegate::QueryFn writer, std::string tablePrefix);
+  Shop(tidegate::QueryFn writer, const std::string& tablePrefix);
 
   /// Makes both tables anew with `rows` rows in each. Stops early where `stop` becomes true.
   void create(std::size_t rows, const std::atomic<bool>& stop);

@@ -74,10 +74,10 @@ struct Plan {
 
   /// Whether a client may ever be told to resync.
   bool resyncAllowed() const;
-  /// Whether the gateway's rows can be computed exactly from the deltas it accepted: purging a tombstone also forgets
-  /// what the source last brought for it (docs/decisions/0004), and a purged table's deltas may still be in the dedupe
-  /// window; no model of deltas alone can see either.
-  bool exactModel() const { return !(tombstonePurge && clientErases) && !purgeTables; }
+  /// Whether the gateway's rows can be computed exactly from the deltas it accepted. Purging a tombstone also forgets
+  /// what the source last brought for it (docs/decisions/0004) and when the row was erased, and a purged table's deltas
+  /// may still be in the dedupe window; no model of deltas alone can see either.
+  bool exactModel() const { return !(tombstonePurge && clientEdits) && !purgeTables; }
   /// The features that are on, for the trace's first line.
   std::string describe() const;
 };

@@ -16,7 +16,7 @@ std::size_t keptBytes(const RowBlock& block) { return blockBytes(block.size) + 1
 
 RetainedBlocks::~RetainedBlocks() {
   for (auto& [slot, blocks] : blocks_) {
-    for (RowBlock* block : blocks) freeBlock(block);
+    for (const Kept& kept : blocks) freeBlock(kept.block);
   }
 }
 
@@ -26,16 +26,16 @@ void RetainedBlocks::close(std::uint64_t sequence) noexcept {
   const std::uint64_t oldest = readers_.empty() ? UINT64_MAX : *readers_.begin();
   for (; !replaced_.empty() && replaced_.front().first <= oldest; replaced_.pop_front()) {
     const auto found = blocks_.find(replaced_.front().second);
-    std::vector<RowBlock*>& blocks = found->second;
-    bytes_ -= keptBytes(*blocks.front());
-    freeBlock(blocks.front());
+    std::vector<Kept>& blocks = found->second;
+    bytes_ -= keptBytes(*blocks.front().block);
+    freeBlock(blocks.front().block);
     blocks.erase(blocks.begin());
     if (blocks.empty()) blocks_.erase(found);
   }
 }
 
 void RetainedBlocks::keep(std::uint32_t slot, RowBlock* block, std::uint64_t until) {
-  blocks_[slot].push_back(block);
+  blocks_[slot].push_back({block, until});
   replaced_.emplace_back(until, slot);
   bytes_ += keptBytes(*block);
 }
@@ -44,8 +44,8 @@ const RowBlock* RetainedBlocks::find(std::uint32_t slot, std::uint64_t sequence)
   const auto found = blocks_.find(slot);
   if (found == blocks_.end()) return nullptr;
   const RowBlock* newest = nullptr;
-  for (const RowBlock* block : found->second) {
-    if (block->sequence <= sequence) newest = block;
+  for (const Kept& kept : found->second) {
+    if (kept.block->sequence <= sequence && sequence < kept.until) newest = kept.block;
   }
   return newest;
 }

@@ -57,8 +57,12 @@ class RetainedBlocks {
 
  private:
   std::multiset<std::uint64_t> readers_;
-  std::unordered_map<std::uint32_t, std::vector<RowBlock*>> blocks_;  ///< by slot, oldest first
-  std::deque<std::pair<std::uint64_t, std::uint32_t>> replaced_;      ///< (until, slot) of each, in order
+  struct Kept {
+    RowBlock* block = nullptr;
+    std::uint64_t until = 0;  ///< readers from this publication on do not see it
+  };
+  std::unordered_map<std::uint32_t, std::vector<Kept>> blocks_;   ///< by slot, oldest first
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> replaced_;  ///< (until, slot) of each, in order
   std::size_t bytes_ = 0;
 };
 

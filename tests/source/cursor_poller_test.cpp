@@ -59,6 +59,29 @@ TEST(CursorPoller, FindsATransactionThatCommitsLateWithinTheLookback) {
   EXPECT_EQ(rig.rows().count("2"), 1u);
 }
 
+TEST(CursorPoller, APollThatEndsEarlyMovesTheWindowNoFurtherThanItRead) {
+  UserTable source;
+  const auto at = [](int second) { return fmt::format("2024-05-01 10:00:{:02}", second); };
+  for (const int second : {9, 10, 11, 13}) source.put(second, "early", at(second));
+  int question = 0;
+  PollRig* poller = nullptr;
+  QueryFn query(Dialect::sqlite, [&](const Query& q) {
+    if (++question == 3) {  // the third page of the first poll comes late
+      source.put(12, "late", at(12));
+      source.put(30, "newest", at(30));
+      poller->clock.advance(std::chrono::seconds(20));
+    }
+    if (question == 6) throw std::runtime_error("no answer");  // the second page of the second
+    return source.query(q);
+  });
+  PollRig rig(query, users({.cursorColumn = "updated_at", .pageRows = 2}));
+  poller = &rig;
+  EXPECT_EQ(rig.pollWell().inserts, 5u);
+  rig.pollBadly();
+  rig.pollWell();
+  EXPECT_EQ(rig.rows().count("12"), 1u);
+}
+
 TEST(CursorPoller, NullCursorsAreReadButNotRefetchedAsChanges) {
   UserTable source;
   source.put(1, "a", nullptr);

@@ -48,6 +48,9 @@ class CursorPoll {
   void checkMoved(const std::optional<PageEnd>& before) const;
   /// Pushes the page, push by push; each part advances as soon as it is accepted.
   void pushPage(TakePart take);
+  /// Forgets what the page's changed rows looked like. A push may be accepted without anyone living to note it; a row
+  /// that then changed back would match its old fingerprint and stay silent for ever.
+  void doubtChanged();
   void accept(std::size_t begin, std::size_t end);
   void acceptNulls(std::size_t begin, std::size_t end);
   void moveNewest(std::size_t firstRun, std::size_t lastRun);
@@ -76,6 +79,7 @@ class CursorPoll {
   std::uint64_t pageNumber_ = 0;  ///< of this page's first row
   bool severalPages_ = false;     ///< and the cursor is no time
   std::optional<Value> countBound_;
+  std::optional<Value> reached_;                     ///< the last finite cursor of this poll
   std::chrono::microseconds began_{0}, elapsed_{0};  ///< from before the first page to after this one
 };
 
@@ -111,7 +115,7 @@ bool CursorPoll::readNewer() {
   }
   if (severalPages_ && form_.kind == CursorKind::other && countBound_) moveFrom(*countBound_);
   const std::uint64_t windowStart = runs_.empty() ? poller_.nextNumber_ : runs_.front().firstNumber;
-  if (state_.window.dropNow(1, windowStart) > 0) poller_.dirty_ = true;
+  if (state_.window.dropNow(1, windowStart) > 0) poller_.forgot();
   return true;
 }
 
@@ -127,7 +131,7 @@ bool CursorPoll::readNulls() {
     after = page_.end();
     if (run_.endsHere()) return false;
   }
-  if (state_.nulls.dropNow(1, pollNumber_) > 0) poller_.dirty_ = true;
+  if (state_.nulls.dropNow(1, pollNumber_) > 0) poller_.forgot();
   return true;
 }
 
@@ -171,6 +175,7 @@ void CursorPoll::pushPage(TakePart take) {
   pageNumber_ = poller_.nextNumber_;
   poller_.nextNumber_ += notes.size();
   const std::size_t pushes = page_.batch().pushes();
+  if (pushes > 0) doubtChanged();
   std::size_t begin = 0;
   for (std::size_t p = 0; p < pushes; ++p) {
     if (p > 0) run_.endsHere();
@@ -186,6 +191,18 @@ void CursorPoll::pushPage(TakePart take) {
   }
   if (begin < notes.size()) (this->*take)(begin, notes.size());
   if (pushes > 0) poller_.context_.progress(report_);
+}
+
+void CursorPoll::doubtChanged() {
+  if (!state_.window.empty() || !state_.nulls.empty()) {
+    for (const CursorPage::Note& note : page_.notes()) {
+      if (!note.pushed) continue;
+      const std::uint64_t row = page_.rowOf(note);
+      if (state_.window.outdate(row)) poller_.forgot();
+      if (state_.nulls.outdate(row)) poller_.forgot();
+    }
+  }
+  if (poller_.forgot_) poller_.save(true);
 }
 
 std::size_t CursorPoll::rowsOf(std::size_t run, std::size_t begin, std::size_t end) const {
@@ -206,17 +223,15 @@ void CursorPoll::accept(std::size_t begin, std::size_t end) {
   const std::uint64_t windowStart = runs_.empty() ? numberOf(end) : runs_.front().firstNumber;
   for (std::size_t i = begin; i < end; ++i) {
     const CursorPage::Note& note = page_.notes()[i];
-    if (note.pushed && !state_.nulls.empty()) state_.nulls.outdate(page_.rowOf(note));
     if (numberOf(i) < windowStart) continue;
     if (state_.window.put(page_.rowOf(note), page_.printOf(note), numberOf(i))) poller_.dirty_ = true;
   }
-  state_.window.drop(pollNumber_, windowStart);
+  if (state_.window.drop(pollNumber_, windowStart) > 0) poller_.forgot();
 }
 
 void CursorPoll::acceptNulls(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
     const CursorPage::Note& note = page_.notes()[i];
-    if (note.pushed) state_.window.outdate(page_.rowOf(note));
     if (state_.nulls.put(page_.rowOf(note), page_.printOf(note), numberOf(i))) poller_.dirty_ = true;
   }
 }
@@ -231,17 +246,19 @@ void CursorPoll::moveNewest(std::size_t firstRun, std::size_t lastRun) {
     if (infinite(run)) return;
   }
   const Value& cursor = page_.run(run).cursor;
+  reached_ = cursor;
   if (state_.newest && (cursor == *state_.newest || !isNewer(cursor, *state_.newest, form_))) return;
   state_.newest = cursor;
   poller_.dirty_ = true;
 }
 
 void CursorPoll::moveFromInTime() {
-  if (!state_.newest || (horizon_ && horizon_->prepared)) return;
+  if (!reached_ || (horizon_ && horizon_->prepared)) return;
   const std::chrono::microseconds lookback = poller_.strategy_.lookback;
   // A page read early in a long poll may miss what is stamped up to a look-back before *that* moment, so the poll's
-  // own duration up to the newest page counts too.
-  Value from = earlier(*state_.newest, lookback + elapsed_ + (horizon_ ? horizon_->age : std::chrono::microseconds(0)));
+  // own duration up to the newest page counts too. And what an earlier poll saw beyond this one's last page says
+  // nothing: this poll may end here, with rows before it unread that came meanwhile.
+  Value from = earlier(*reached_, lookback + elapsed_ + (horizon_ ? horizon_->age : std::chrono::microseconds(0)));
   if (horizon_ && form_.kind == CursorKind::timestampUtc) {
     const Value bound = earlier(Timestamp::utc(horizon_->oldest.count()), lookback);
     if (timeKey(bound) < timeKey(from)) from = bound;
@@ -323,6 +340,7 @@ void CursorPoller::load() {
     if (!saved.problem.empty()) {
       context_.warn(fmt::format("table \"{}\": the saved state is put aside and the table is read anew, because {}",
                                 table_.table, saved.problem));
+      forgot();
     }
     state_ = std::move(saved.state);
   }
@@ -335,6 +353,7 @@ void CursorPoller::save(bool middle) {
   const bool withPrints = !middle || state_.window.size() + state_.nulls.size() <= kMiddlePrints;
   context_.state.put(stateKey(context_.config.name, table_.table), encodeState(state_, config_, withPrints));
   dirty_ = !withPrints;
+  forgot_ = false;
 }
 
 void CursorPoller::poll(PollRun& run, TableReport& report) {

@@ -15,7 +15,8 @@
 
 namespace tidegate::detail {
 
-/// What lasts from poll to poll. Members change only after what they stand for was accepted.
+/// What lasts from poll to poll. Members change only after what they stand for was accepted; only fingerprints of rows
+/// about to be pushed are forgotten before, here and in the saved state, since nobody may live to note the outcome.
 /// @thread The polling thread.
 class CursorPoller final : public TablePoller {
  public:
@@ -28,6 +29,7 @@ class CursorPoller final : public TablePoller {
   /// Saves what was accepted since the last save. In the middle of a poll large windows are left out: the state's
   /// size must not multiply with the pages.
   void save(bool middle);
+  void forgot() { forgot_ = dirty_ = true; }
 
   const PollContext& context_;
   const IngestTableConfig& table_;
@@ -35,7 +37,8 @@ class CursorPoller final : public TablePoller {
   const CursorSql sql_;
   const std::uint64_t config_;
   bool loaded_ = false;
-  bool dirty_ = false;  ///< accepted but not saved
+  bool dirty_ = false;   ///< something is not saved
+  bool forgot_ = false;  ///< fingerprints that the saved state may still hold: no push before it is saved anew
   CursorState state_;
   std::uint64_t nextNumber_ = 2;  ///< of the next row read; 1 is for rows from a saved state
 };

@@ -30,16 +30,19 @@ bool LookbackWindow::put(std::uint64_t row, Hash128 print, std::uint64_t number)
   return changed;
 }
 
-void LookbackWindow::outdate(std::uint64_t row) noexcept {
-  if (live_ == 0) return;
+bool LookbackWindow::outdate(std::uint64_t row) noexcept {
+  if (live_ == 0) return false;
   Entry* e = slotOf(row);
-  if (e->number != 0) e->print = Hash128{};
+  if (e->number == 0 || e->print == Hash128{}) return false;
+  e->print = Hash128{};
+  return true;
 }
 
-void LookbackWindow::drop(std::uint64_t from, std::uint64_t to) {
-  if (live_ < nextDrop_) return;
-  dropNow(from, to);
+std::size_t LookbackWindow::drop(std::uint64_t from, std::uint64_t to) {
+  if (live_ < nextDrop_) return 0;
+  const std::size_t dropped = dropNow(from, to);
   nextDrop_ = std::max<std::size_t>(4'096, live_ * 2);
+  return dropped;
 }
 
 std::size_t LookbackWindow::dropNow(std::uint64_t from, std::uint64_t to) {

@@ -30,10 +30,12 @@ class LookbackWindow {
   const Hash128* find(std::uint64_t row) const noexcept;
   /// Adds or replaces. @return whether the fingerprint is new.
   bool put(std::uint64_t row, Hash128 print, std::uint64_t number);
-  /// The row was pushed by another way: whatever is read next for it counts as changed.
-  void outdate(std::uint64_t row) noexcept;
+  /// What the gateway holds of the row is no longer sure: whatever is read next for it counts as changed.
+  /// @return whether there was a fingerprint to forget.
+  bool outdate(std::uint64_t row) noexcept;
   /// Drops rows numbered within [from, to). Cheap to call often: it works only when what it may drop has added up.
-  void drop(std::uint64_t from, std::uint64_t to);
+  /// @return how many were dropped.
+  std::size_t drop(std::uint64_t from, std::uint64_t to);
   /// Drops them now. @return how many were dropped.
   std::size_t dropNow(std::uint64_t from, std::uint64_t to);
 

@@ -40,15 +40,23 @@ GuardedRows::~GuardedRows() {
   if (entered) guard_->tryLeaveQuery();
 }
 
-bool GuardedRows::next(std::vector<Value>& values) {
-  // The driver fills a row of this call's caller, which lives on the polling thread's stack: a late row harms nobody.
-  const bool more = guardedCall(*guard_, [&] { return rows_->next(values); });
-  if (more && values.size() != columns()->size()) {
+bool GuardedRows::take() {
+  at_ = taken_ = 0;
+  if (ended_) return false;
+  // The driver fills rows of this object, which lives on the polling thread's stack: a late row harms nobody.
+  taken_ = guardedCall(*guard_, [&] {
+    std::size_t taken = 0;
+    while (taken < kRowsAhead && rows_->next(ahead_[taken])) ++taken;
+    return taken;
+  });
+  ended_ = taken_ < kRowsAhead;
+  for (std::size_t i = 0; i < taken_; ++i) {
+    if (ahead_[i].size() == columns()->size()) continue;
     throw Error(ErrorCode::queryFailed, Retry::afterOperator,
-                fmt::format("a row has {} values but the result has {} columns: mend the query function", values.size(),
-                            columns()->size()));
+                fmt::format("a row has {} values but the result has {} columns: mend the query function",
+                            ahead_[i].size(), columns()->size()));
   }
-  return more;
+  return taken_ > 0;
 }
 
 GuardedRows PollRun::ask(Query query) {

@@ -12,7 +12,8 @@
 
 namespace tidegate::detail {
 
-/// Rows of one answer. Every step into the driver crosses the guard.
+/// Rows of one answer. Every step into the driver crosses the guard, and a crossing costs as much as reading a short
+/// row, so a few rows are taken at each.
 class GuardedRows {
  public:
   GuardedRows(ResultSet rows, PollGuard& guard) : rows_(std::move(rows)), guard_(&guard) {}
@@ -22,11 +23,24 @@ class GuardedRows {
   ~GuardedRows();
 
   const Columns& columns() const { return rows_->columns(); }
+  /// Swaps the next row into `values`, so that strings' capacity goes round.
   /// @throws Error as the driver's; Error{queryFailed} for a row that does not fit its columns.
-  bool next(std::vector<Value>& values);
+  bool next(std::vector<Value>& values) {
+    if (at_ == taken_ && !take()) return false;
+    values.swap(ahead_[at_++]);
+    return true;
+  }
 
  private:
+  static constexpr std::size_t kRowsAhead = 16;
+
+  /// Takes rows from the driver. @return whether there were any.
+  bool take();
+
   std::optional<ResultSet> rows_;
+  std::vector<std::vector<Value>> ahead_{kRowsAhead};
+  std::size_t at_ = 0, taken_ = 0;
+  bool ended_ = false;
   PollGuard* guard_;
 };
 

@@ -15,25 +15,39 @@ std::uint64_t packedDouble(double v) {
   return std::bit_cast<std::uint64_t>(std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v);
 }
 
-struct ValuePacker {
-  std::string& out;
-  void operator()(Null) const {}
-  void operator()(bool v) const { out.push_back(v ? 1 : 0); }
-  void operator()(std::int64_t v) const { putVarint(zigzag(v), out); }
-  void operator()(std::uint64_t v) const { putVarint(v, out); }
-  void operator()(double v) const { putFixed64(packedDouble(v), out); }
-  void operator()(const Decimal& v) const { putText(v.text, out); }
-  void operator()(const std::string& v) const { putText(v, out); }
-  void operator()(const Bytes& v) const { putText(v.octets, out); }
-  void operator()(Date v) const { putVarint(zigzag(v.days), out); }
-  void operator()(Time v) const { putVarint(zigzag(v.micros), out); }
-  void operator()(Timestamp v) const {
-    out.push_back(v.hasZone ? 1 : 0);
-    putFixed64(static_cast<std::uint64_t>(v.micros), out);
+/// Kind octet and varint in one append. Short ones are put together in a register: octets stored one by one and read
+/// back as a word would wait for every store before them.
+void putNumber(ValueKind kind, std::uint64_t v, std::string& out) {
+  constexpr std::uint64_t kShort = std::uint64_t{1} << 49;
+  if (v >= kShort) {
+    out.push_back(static_cast<char>(kind));
+    return putVarint(v, out);
   }
-  void operator()(const Uuid& v) const { out.append(reinterpret_cast<const char*>(v.octets.data()), v.octets.size()); }
-  void operator()(const Json& v) const { putText(v.text, out); }
-};
+  auto word = static_cast<std::uint64_t>(kind);
+  unsigned shift = 8;
+  for (; v >= 0x80; v >>= 7, shift += 8) word |= ((v & 0x7F) | 0x80) << shift;
+  word |= v << shift;
+  char octets[8];
+  std::memcpy(octets, &word, 8);
+  out.append(octets, shift / 8 + 1);
+}
+
+void putString(ValueKind kind, std::string_view text, std::string& out) {
+  putNumber(kind, text.size(), out);
+  out.append(text);
+}
+
+void putEight(ValueKind kind, std::uint64_t v, std::string& out) {
+  char octets[9] = {static_cast<char>(kind)};
+  std::memcpy(octets + 1, &v, 8);
+  out.append(octets, 9);
+}
+
+void putTimestamp(Timestamp v, std::string& out) {
+  char octets[10] = {static_cast<char>(ValueKind::timestamp), static_cast<char>(v.hasZone ? 1 : 0)};
+  std::memcpy(octets + 2, &v.micros, 8);
+  out.append(octets, 10);
+}
 
 /// The alternative itself, its string's capacity kept where the kind is the same.
 template <class T>
@@ -44,9 +58,42 @@ T& alternative(Value& out) {
 
 }  // namespace
 
+// A switch, because std::visit over 13 alternatives is an indirect call, and every value of every row passes here.
 void packValue(const Value& v, std::string& out) {
-  out.push_back(static_cast<char>(v.kind()));
-  std::visit(ValuePacker{out}, v.variant());
+  const ValueKind kind = v.kind();
+  const Value::Variant& held = v.variant();
+  switch (kind) {
+    case ValueKind::null:
+      return out.push_back(static_cast<char>(kind));
+    case ValueKind::boolean:
+      return putNumber(kind, *std::get_if<bool>(&held) ? 1 : 0, out);
+    case ValueKind::int64:
+      return putNumber(kind, zigzag(*std::get_if<std::int64_t>(&held)), out);
+    case ValueKind::uint64:
+      return putNumber(kind, *std::get_if<std::uint64_t>(&held), out);
+    case ValueKind::real:
+      return putEight(kind, packedDouble(*std::get_if<double>(&held)), out);
+    case ValueKind::decimal:
+      return putString(kind, std::get_if<Decimal>(&held)->text, out);
+    case ValueKind::text:
+      return putString(kind, *std::get_if<std::string>(&held), out);
+    case ValueKind::bytes:
+      return putString(kind, std::get_if<Bytes>(&held)->octets, out);
+    case ValueKind::date:
+      return putNumber(kind, zigzag(std::get_if<Date>(&held)->days), out);
+    case ValueKind::time:
+      return putNumber(kind, zigzag(std::get_if<Time>(&held)->micros), out);
+    case ValueKind::timestamp:
+      return putTimestamp(*std::get_if<Timestamp>(&held), out);
+    case ValueKind::uuid: {
+      out.push_back(static_cast<char>(kind));
+      const auto& octets = std::get_if<Uuid>(&held)->octets;
+      out.append(reinterpret_cast<const char*>(octets.data()), octets.size());
+      return;
+    }
+    case ValueKind::json:
+      return putString(kind, std::get_if<Json>(&held)->text, out);
+  }
 }
 
 void PackedReader::corrupt(const char* what) {

@@ -29,22 +29,6 @@ bool Value::operator==(const Value& other) const noexcept {
 
 namespace {
 
-struct ByteCounter {
-  std::size_t operator()(Null) const { return 1; }
-  std::size_t operator()(bool) const { return 1; }
-  std::size_t operator()(std::int64_t) const { return 8; }
-  std::size_t operator()(std::uint64_t) const { return 8; }
-  std::size_t operator()(double) const { return 8; }
-  std::size_t operator()(const Decimal& v) const { return v.text.size(); }
-  std::size_t operator()(const std::string& v) const { return v.size(); }
-  std::size_t operator()(const Bytes& v) const { return v.octets.size(); }
-  std::size_t operator()(Date) const { return 4; }
-  std::size_t operator()(Time) const { return 8; }
-  std::size_t operator()(Timestamp) const { return 8; }
-  std::size_t operator()(const Uuid&) const { return 16; }
-  std::size_t operator()(const Json& v) const { return v.text.size(); }
-};
-
 std::string describeDouble(double v) {
   if (std::isnan(v)) return "NaN";
   if (std::isinf(v)) return v < 0 ? "-Infinity" : "Infinity";
@@ -98,7 +82,28 @@ struct Describer {
 
 }  // namespace
 
-std::size_t valueBytes(const Value& v) noexcept { return std::visit(ByteCounter{}, v.variant()); }
+std::size_t valueBytes(const Value& v) noexcept {
+  const Value::Variant& held = v.variant();
+  switch (v.kind()) {
+    case ValueKind::null:
+    case ValueKind::boolean:
+      return 1;
+    case ValueKind::date:
+      return 4;
+    case ValueKind::uuid:
+      return 16;
+    case ValueKind::decimal:
+      return std::get_if<Decimal>(&held)->text.size();
+    case ValueKind::text:
+      return std::get_if<std::string>(&held)->size();
+    case ValueKind::bytes:
+      return std::get_if<Bytes>(&held)->octets.size();
+    case ValueKind::json:
+      return std::get_if<Json>(&held)->text.size();
+    default:
+      return 8;
+  }
+}
 
 std::string describe(const Value& v, std::size_t maxLength) {
   std::string text = std::visit(Describer{maxLength}, v.variant());

@@ -13,6 +13,24 @@ namespace {
 
 constexpr std::size_t kLinearNames = 24;
 
+/// Equality of names, most of them short: the call of memcmp costs more than the comparison.
+bool sameName(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (a.size() < 8) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+  if (a.size() > 16) return a == b;
+  std::uint64_t heads[2], tails[2];
+  std::memcpy(&heads[0], a.data(), 8);
+  std::memcpy(&heads[1], b.data(), 8);
+  std::memcpy(&tails[0], a.data() + a.size() - 8, 8);
+  std::memcpy(&tails[1], b.data() + b.size() - 8, 8);
+  return heads[0] == heads[1] && tails[0] == tails[1];
+}
+
 /// Non-empty, bounded UTF-8 without NUL.
 bool validText(std::string_view text, std::size_t maxBytes) {
   if (text.empty() || text.size() > maxBytes) return false;
@@ -69,7 +87,7 @@ class Preparer {
 
   /// The name of `text`, which is most often the one that stood in this place of the delta before.
   std::uint32_t nameLike(std::uint32_t guess, std::string_view text) {
-    return guess < out_.names.size() && out_.names[guess].text == text ? guess : nameOf(text);
+    return guess < out_.names.size() && sameName(out_.names[guess].text, text) ? guess : nameOf(text);
   }
 
   bool fault(std::size_t index, Verdict verdict, std::string message) {

@@ -53,8 +53,10 @@ inline void pollAllRows(SourcePoller& poller) {
   if (table.rowsRead != kPolledRows) throw std::runtime_error("the benchmark's poll read another number of rows");
 }
 
-/// `cursor_poll_<database>`: a first poll of all rows into a fresh gateway / reading them.
+/// `cursor_poll_<database>`: a first poll of all rows into a fresh gateway / the driver reading the same rows in the
+/// same order. The unordered scan is printed beside it.
 inline void cursorPollBench(const std::string& name, const QueryFn& query) {
+  const std::string scan = "SELECT id, name, email, score, updated_at FROM users";
   const auto ours = [&] {
     GatewayOptions options;
     options.retention.maxLogBytes = 0;
@@ -62,9 +64,10 @@ inline void cursorPollBench(const std::string& name, const QueryFn& query) {
     SourcePoller poller(usersSource(query, CursorStrategy{.cursorColumn = "updated_at"}), gateway);
     return secondsOf([&] { pollAllRows(poller); });
   };
-  const auto limit = [&] { return readOnly(query, "SELECT id, name, email, score, updated_at FROM users"); };
-  const Pair pair = measurePair(5, ours, limit);
+  const Pair pair = measurePair(5, ours, [&] { return readOnly(query, scan + " ORDER BY updated_at, id"); });
   report({name, pair.ours / kPolledRows * 1e9, "ns/row", pair.limit / kPolledRows * 1e9, Better::lower, 2.5});
+  const Pair unordered = measurePair(5, ours, [&] { return readOnly(query, scan); });
+  reportFigure(name + "_to_unordered_scan", unordered.ours / unordered.limit, "ratio");
 }
 
 }  // namespace tidegate::bench

@@ -162,4 +162,25 @@ RowBlock* makeBlock(const RowImage& row, const NameTable& names, std::string& sc
   return block;
 }
 
+RowBlock* makeFreshBlock(const FreshRow& row) {
+  std::size_t size = varintSize(row.table) + varintSize(row.rowId.size()) + row.rowId.size() + 1 + 8 +
+                     varintSize(row.stamp.client) + varintSize(row.columns.size());
+  for (const IncomingColumn& column : row.columns) size += varintSize(column.name) + 1 + column.value.size();
+  RowBlock* block = allocateBlock(size);
+  block->visible = 1;
+  OctetWriter out(block->data());
+  out.varint(row.table);
+  out.text(row.rowId);
+  out.octet(kHasInserted | (row.ingest ? kInsertedByIngest : 0));
+  writeStamp(row.stamp, out);
+  out.varint(row.columns.size());
+  const std::uint8_t flags = kHasRegister | kStampOfInsert | (row.ingest ? kIngest : 0);
+  for (const IncomingColumn& column : row.columns) {
+    out.varint(column.name);
+    out.octet(flags);
+    out.raw(column.value);
+  }
+  return block;
+}
+
 }  // namespace tidegate::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,12 @@ inline bool earlier(const PackedStamp& a, const PackedStamp& b, const NameTable&
   if (a.hlc != b.hlc) return a.hlc < b.hlc;
   return a.client != b.client && names.at(a.client) < names.at(b.client);
 }
+
+/// One column of a delta, packed.
+struct IncomingColumn {
+  NameId name = 0;
+  std::string_view value;
+};
 
 /// One column of a row as read; texts point into the block or the push.
 struct ColumnImage {
@@ -63,5 +70,17 @@ std::size_t rowOctetsBound(const RowImage& row) noexcept;
 std::size_t writeRow(const RowImage& row, char* out) noexcept;
 /// Encodes into a new block, with `visible` set. @throws std::bad_alloc
 RowBlock* makeBlock(const RowImage& row, const NameTable& names, std::string& scratch);
+
+/// A row that nobody has written before, as an insert makes it.
+struct FreshRow {
+  NameId table = 0;
+  std::string_view rowId;
+  PackedStamp stamp;
+  bool ingest = false;
+  std::span<const IncomingColumn> columns;  ///< at least one
+};
+
+/// The block that `makeBlock` would make of it, without an image in between. @throws std::bad_alloc
+RowBlock* makeFreshBlock(const FreshRow& row);
 
 }  // namespace tidegate::detail

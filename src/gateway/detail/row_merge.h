@@ -12,12 +12,6 @@
 
 namespace tidegate::detail {
 
-/// One column of a delta, packed.
-struct IncomingColumn {
-  NameId name = 0;
-  std::string_view value;
-};
-
 /// A delta with its names as numbers and its values packed.
 struct Incoming {
   DeltaOp op = DeltaOp::update;

@@ -102,17 +102,53 @@ Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta
   }
   const NameId table = push.names[delta.table].id;
   const std::uint32_t slot = state_.slots.find(delta.rowHash, table, delta.delta->rowId);
-  readBefore(push, delta, slot, table);
+  ruleColumns_ = &state_.ruleColumns(table);
+  gather(push, delta);
+  if (makesFreshRow(delta, slot)) return stageFresh(push, delta, table);
+  readBefore(delta, slot, table);
   const Incoming incoming{delta.delta->op, {delta.delta->hlc.raw, push.names[delta.client].id}, push.ingest, incoming_};
   merger_.merge(row_, incoming, outcome_);
   if (!outcome_.stateChanged) return Verdict::noEffect;
-  const BlockOwner replaced = setPending(delta, slot);  // texts of `row_` may point into it
+  if (collectNames_) names_.addRow(row_);
+  BlockOwner fresh(makeBlock(row_, state_.names, scratch_));
+  const BlockOwner replaced = setPending(delta, slot, std::move(fresh));  // texts of `row_` may point into it
   if (outcome_.effect == MergeOutcome::Effect::none) return Verdict::noEffect;
   append(delta, incoming);
   return Verdict::applied;
 }
 
-void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table) {
+bool Staging::makesFreshRow(const PreparedDelta& delta, std::uint32_t slot) const {
+  return slot == kNoSlot && delta.delta->op == DeltaOp::insert && delta.columns != 0 && ruleColumns_->empty() &&
+         state_.purgedStamp == 0;
+}
+
+Verdict Staging::stageFresh(const PreparedPush& push, const PreparedDelta& delta, NameId table) {
+  const PackedStamp stamp{delta.delta->hlc.raw, push.names[delta.client].id};
+  row_.clear(table, delta.delta->rowId);
+  rules_.clear();
+  setPending(delta, kNoSlot, BlockOwner(makeFreshBlock({table, delta.delta->rowId, stamp, push.ingest, incoming_})));
+  if (collectNames_) {
+    names_.add(table);
+    for (const IncomingColumn& column : incoming_) names_.add(column.name);
+  }
+  RecordDraft draft;
+  draft.op = DeltaOp::insert;
+  draft.stamp = stamp;
+  draft.columns = incoming_;
+  draft.id = delta.id;
+  write(draft);
+  return Verdict::applied;
+}
+
+void Staging::gather(const PreparedPush& push, const PreparedDelta& delta) {
+  incoming_.clear();
+  for (std::uint32_t i = 0; i < delta.columns; ++i) {
+    const PreparedColumn& column = push.columns[delta.firstColumn + i];
+    incoming_.push_back({push.names[column.name].id, {push.arena.data() + column.offset, column.size}});
+  }
+}
+
+void Staging::readBefore(const PreparedDelta& delta, std::uint32_t slot, NameId table) {
   const RowBlock* block = nullptr;
   if (slot != kNoSlot) {
     const Slot& held = state_.slots[slot];
@@ -122,13 +158,7 @@ void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, s
     readRow(block->octets(), row_);
   else
     row_.clear(table, delta.delta->rowId);
-  incoming_.clear();
-  for (std::uint32_t i = 0; i < delta.columns; ++i) {
-    const PreparedColumn& column = push.columns[delta.firstColumn + i];
-    incoming_.push_back({push.names[column.name].id, {push.arena.data() + column.offset, column.size}});
-  }
   rules_.clear();
-  ruleColumns_ = &state_.ruleColumns(table);
   for (const NameId name : *ruleColumns_) {
     RuleCell& cell = rules_.cells.emplace_back();
     const ColumnImage* column = block == nullptr ? nullptr : findColumn(row_, name);
@@ -136,9 +166,7 @@ void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, s
   }
 }
 
-Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot) {
-  BlockOwner fresh(makeBlock(row_, state_.names, scratch_));
-  if (collectNames_) names_.addRow(row_);
+Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh) {
   if (slot == kNoSlot) slot = state_.slots.add(delta.rowHash);
   Slot& to = state_.slots[slot];
   if (to.pending == nullptr)

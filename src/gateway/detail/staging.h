@@ -48,8 +48,13 @@ class Staging {
   void makeRoom(PreparedPush& push);
   void prefetch(const PreparedPush& push, std::size_t index) const;
   Verdict stageDelta(const PreparedPush& push, const PreparedDelta& delta);
-  void readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table);
-  BlockOwner setPending(const PreparedDelta& delta, std::uint32_t slot);
+  /// Whether the delta makes a row of which nothing is known and nothing must be compared: the usual first reading.
+  bool makesFreshRow(const PreparedDelta& delta, std::uint32_t slot) const;
+  Verdict stageFresh(const PreparedPush& push, const PreparedDelta& delta, NameId table);
+  void gather(const PreparedPush& push, const PreparedDelta& delta);
+  void readBefore(const PreparedDelta& delta, std::uint32_t slot, NameId table);
+  /// @return the pending block that it replaced, if any.
+  BlockOwner setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh);
   void append(const PreparedDelta& delta, const Incoming& incoming);
   void appendInsert(const PreparedDelta& delta, const Incoming& incoming);
   void appendUpdate(const PreparedDelta& delta, const Incoming& incoming);

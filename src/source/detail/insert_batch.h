@@ -40,6 +40,7 @@ class InsertBatch {
 
  private:
   SyncPush& open();
+  void prefetch(const SyncPush& push) const;
 
   const Options options_;
   std::vector<SyncPush> pushes_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "source/detail/hash.h"
 #include "tidegate/core/error.h"
@@ -13,13 +14,33 @@
 namespace tidegate::detail {
 namespace {
 
+/// Digits put together in a register and stored as one word: the row id is copied on at once, and a copy of octets
+/// that were stored one by one would wait for every store before them.
+void appendInteger(std::int64_t v, std::string& out) {
+  if (v < 0 || v >= 100'000'000) {
+    char digits[24];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, v).ptr);
+    return;
+  }
+  auto rest = static_cast<std::uint32_t>(v);
+  std::uint64_t word = 0;
+  std::size_t count = 0;
+  do {
+    word = word << 8 | ('0' + rest % 10);
+    rest /= 10;
+    ++count;
+  } while (rest != 0);
+  const std::size_t before = out.size();
+  out.resize(before + sizeof word);
+  std::memcpy(out.data() + before, &word, sizeof word);
+  out.resize(before + count);
+}
+
 void appendPlain(const Value& v, std::string& out) {
   if (const auto* text = v.getIf<std::string>()) {
     out += *text;
   } else if (const auto* number = v.getIf<std::int64_t>()) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, *number).ptr;
-    out.append(digits, end);
+    appendInteger(*number, out);
   } else if (const auto* decimal = v.getIf<Decimal>()) {
     out += decimal->text;
   } else if (const auto* json = v.getIf<Json>()) {

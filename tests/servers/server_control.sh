@@ -44,7 +44,8 @@ case $server in
   mysql)
     server_user=mysql log=$dir/mysql.log pidfile=$dir/run/mysql.pid
     start() {
-      (cd / && as_owner setsid mariadbd --defaults-file="$dir/mysql.cnf" </dev/null >>"$log" 2>&1 &)
+      # The shell in between is redirected too: it must not hold the caller's output open for as long as the server runs.
+      (cd / && as_owner setsid mariadbd --defaults-file="$dir/mysql.cnf") </dev/null >>"$log" 2>&1 &
       until_true 60 start answers
     }
     answers() { mariadb-admin --no-defaults --socket="$dir/run/mysql.sock" --user=tidegate --password="$password" ping; }

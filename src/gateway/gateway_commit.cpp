@@ -69,6 +69,11 @@ void GatewayCore::enqueue(CommitTicket& ticket) {
   notify();
 }
 
+std::size_t GatewayCore::queued() const {
+  const std::lock_guard lock(queueMutex_);
+  return queue_.size();
+}
+
 void GatewayCore::lead() {
   std::vector<CommitTicket*> group;
   {
@@ -263,7 +268,7 @@ void GatewayCore::setRules(SyncRules rules) {
     if (others) writeMeta(meta, true);
     const std::unique_lock lock(mutex);
     if (others) state.setRules(std::move(rules));
-    state.head = meta.head;
+    state.moveHead(meta.head, 0);
     state.rulesEpoch = meta.rulesEpoch;
   }
   notify();
@@ -277,14 +282,15 @@ std::size_t GatewayCore::purgeTable(std::string_view table) {
     const auto id = state.names.find(table);
     if (!id) return 0;
     GatewayMeta meta = metaNow();
-    meta.head = meta.resyncBefore = nextHead();
+    meta.head = nextHead();
+    meta.resyncBefore = std::max(meta.resyncBefore, meta.head);
     const std::uint64_t lastRows = segments_ ? segments_->lastRowsSegment() : 0;
     std::erase_if(meta.purged, [&](const GatewayMeta::Purge& p) { return p.table == table; });
     meta.purged.push_back({std::string(table), meta.head, lastRows});
     writeMeta(meta, false);  // nothing of the table may be carried past `lastRows`
     const std::unique_lock lock(mutex);
     rows = dropTable(*id);
-    state.head = meta.head;
+    state.moveHead(meta.head, 0);
     state.resyncBefore = meta.resyncBefore;
     std::erase_if(state.purged, [&](const PurgedTable& p) { return p.table == *id; });
     state.purged.push_back({*id, meta.head, lastRows});

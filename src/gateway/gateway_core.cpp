@@ -46,19 +46,24 @@ GatewayCore::~GatewayCore() = default;
 
 void GatewayCore::open() {
   state.setRules(options.rules);
-  if (!options.store) return;
+  if (!options.store) return beginLife();
   segments_ = std::make_unique<SegmentLog>(*options.store);
   const SegmentLog::Recovered recovered = segments_->load(state);
   segmentBytes_.store(segments_->bytes(), std::memory_order_relaxed);
   if (!recovered.clients.empty()) clients.decode(recovered.clients);
   clock.restore(Hlc{state.head});
-  if (!recovered.meta) return;
+  if (!recovered.meta) return beginLife();
   clock.restore(Hlc{recovered.meta->clockLast});
   if (recovered.meta->rulesFingerprint == state.rules.fingerprint() || state.head == 0) return;
   GatewayMeta meta = metaNow();
   meta.head = meta.rulesEpoch = nextHead();
   writeMeta(meta, true);
   state.head = state.rulesEpoch = meta.head;
+}
+
+void GatewayCore::beginLife() {
+  // Every entry will be stamped after this, so whoever asks from before it was served by another life.
+  state.resyncBefore = clock.now().raw;
 }
 
 std::int64_t GatewayCore::nowMs() const {
@@ -83,12 +88,15 @@ CompiledView GatewayCore::viewOf(const Claims& claims) {
 
 std::optional<std::string> GatewayCore::resyncReason(std::uint64_t since, const ClientView& view) const {
   const std::shared_lock lock(mutex);
-  if (since > state.head) {
+  if (since > state.head + state.snapshotViews.size()) {
     return "sinceHlc is ahead of this gateway's log: it was given by another gateway, or before its store was lost";
   }
   if (since < state.trimmedTo) return "the log no longer reaches back to sinceHlc";
   if (since < state.rulesEpoch && !(since == 0 && view.seesEverything())) return "the sync rules changed since";
-  if (since > 0 && since < state.resyncBefore) return "a table was purged since";
+  if (since > 0 && since < state.resyncBefore) {
+    return "the log does not reach back to sinceHlc: a table was purged since, or the gateway began anew with nothing "
+           "stored";
+  }
   return std::nullopt;
 }
 

@@ -13,7 +13,7 @@ void checkClientId(const GatewayCore& core, std::string_view clientId) {
 }
 
 std::optional<std::string> admitReader(GatewayCore& core, std::string_view clientId, std::uint64_t since,
-                                       const ClientView& view) {
+                                       const ClientView& view, bool fromNow) {
   std::uint64_t head = 0, purgedTo = 0;
   {
     const std::shared_lock lock(core.mutex);
@@ -21,7 +21,8 @@ std::optional<std::string> admitReader(GatewayCore& core, std::string_view clien
     purgedTo = core.state.tombstonesPurgedTo;
   }
   auto reason = core.resyncReason(since, view);
-  auto byClient = core.clients.notePull({clientId, since, view.fingerprint(), head, purgedTo, core.nowMs()});
+  auto byClient = core.clients.notePull(
+      {clientId, since, view.fingerprint(), head, purgedTo, core.nowMs(), !view.seesEverything(), fromNow});
   return reason ? reason : byClient;
 }
 

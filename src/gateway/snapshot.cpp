@@ -16,7 +16,7 @@ struct GatewaySnapshot::Impl {
     const std::unique_lock lock(core->mutex);
     core->state.retained.close(sequence);
   }
-  bool open();
+  bool open(bool anonymous);
 
   void fill();
   void take(const detail::RowBlock& block);
@@ -40,13 +40,17 @@ struct GatewaySnapshot::Impl {
 };
 
 /// @return false if the rules are no longer those of the view.
-bool GatewaySnapshot::Impl::open() {
+bool GatewaySnapshot::Impl::open(bool anonymous) {
   const std::unique_lock lock(core->mutex);
   detail::BufferState& state = core->state;
   if (state.rulesGeneration != view.generation) return false;
   rules = state.rules;
   sequence = state.sequence;
   serverHlc = state.head;
+  if (anonymous && !view.view.seesEverything()) {
+    const std::string& seen = view.view.fingerprint();
+    if (const auto stamp = state.snapshotStamp(seen)) core->clients.noteSnapshot(seen, serverHlc = *stamp);
+  }
   endSlot = state.slots.end();
   state.retained.open(sequence);
   opened = true;
@@ -126,9 +130,10 @@ GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& cl
   if (!clientId.empty()) checkClientId(*core, clientId);
   std::unique_ptr<GatewaySnapshot::Impl> impl;
   do impl = std::make_unique<GatewaySnapshot::Impl>(core, core->viewOf(claims));
-  while (!impl->open());
+  while (!impl->open(clientId.empty()));
   if (!clientId.empty()) {
-    core->clients.noteSnapshot(clientId, impl->serverHlc, impl->view.view.fingerprint(), core->nowMs());
+    const ClientView& view = impl->view.view;
+    core->clients.noteSnapshot(clientId, impl->serverHlc, view.fingerprint(), core->nowMs(), !view.seesEverything());
   }
   return GatewaySnapshot(std::move(impl));
 }

@@ -132,7 +132,7 @@ Subscription openSubscription(std::shared_ptr<GatewayCore> core, SubscribeOption
   impl->position = since != 0 ? since : core->head();
   const CompiledView view = core->viewOf(claims);
   impl->view = view.view.fingerprint();
-  impl->behindAtStart = admitReader(*core, impl->options.clientId, impl->position, view.view).has_value();
+  impl->behindAtStart = admitReader(*core, impl->options.clientId, impl->position, view.view, since == 0).has_value();
   return Subscription(std::move(impl));
 }
 

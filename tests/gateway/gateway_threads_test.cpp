@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
 #include <thread>
 
+#include "gateway/detail/gateway_core.h"
 #include "gateway/gateway_model.h"
 #include "support/faulty_gateway_store.h"
 
@@ -101,33 +103,40 @@ TEST(GatewayThreads, AndOverAStoreThatFailsNowAndThen) {
 }
 
 TEST(GatewayThreads, GroupCommitTakesManyPushesInOneCommit) {
-  class Slow final : public GatewayStore {
+  /// Holds its first commit until it is let go.
+  class Held final : public GatewayStore {
    public:
     void load(const Visitor&) override {}
     void commit(std::span<const Segment>, std::span<const SegmentRef>) override {
-      ++commits;
-      // Holds its first commit until the others wait, or a while has gone by.
-      const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-      while (commits == 1 && waiting.load() < 8 && std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::yield();
-      }
+      if (++commits > 1) return;
+      begun.count_down();
+      release.wait();
     }
-    int commits = 0;
-    std::atomic<int> waiting{0};
+    std::atomic<int> commits{0};
+    std::latch begun{1}, release{1};
   };
-  auto store = std::make_shared<Slow>();
-  Gateway gateway({.store = store});
+  constexpr int kWaiting = 7;
+  const auto store = std::make_shared<Held>();
+  GatewayOptions options;
+  options.store = store;
+  const auto core = std::make_shared<detail::GatewayCore>(options);
+  core->open();
   std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) {
+  const auto pushOne = [&](int i) {
     threads.emplace_back([&, i] {
-      const SyncPush push = pushOf(gateway, i, 0);
-      ++store->waiting;
-      EXPECT_EQ(gateway.handlePush(push).status, PushStatus::accepted);
+      RowDelta delta{DeltaOp::insert, "users", std::to_string(i), "c", {{"a", i}}, core->clock.now(), {}};
+      EXPECT_EQ(core->push({"c", {delta}, {}}, {}).status, PushStatus::accepted);
     });
-  }
+  };
+  pushOne(0);
+  store->begun.wait();
+  for (int i = 1; i <= kWaiting; ++i) pushOne(i);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (core->queued() < kWaiting && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  store->release.count_down();
   for (std::thread& thread : threads) thread.join();
-  EXPECT_LT(store->commits, 8);
-  EXPECT_EQ(gateway.stats().pushes, 8u);
+  EXPECT_EQ(store->commits.load(), 2);
+  EXPECT_EQ(core->stats().rows, 1u + kWaiting);
 }
 
 TEST(GatewayThreads, CloseWakesAWaitingSubscriber) {

@@ -71,7 +71,10 @@ Mutation parseMutation(std::string_view name) {
   throw std::invalid_argument("unknown mutation \"" + std::string(name) + "\"; known:" + known);
 }
 
-bool Plan::resyncAllowed() const { return retention || tombstonePurge || purgeTables || ruleChanges || claimChanges; }
+bool Plan::resyncAllowed() const {
+  const bool forgotten = gatewayCrashes && rules;  // a client noted less than a commit before
+  return retention || tombstonePurge || purgeTables || ruleChanges || claimChanges || forgotten;
+}
 
 std::string Plan::describe() const {
   std::string text;

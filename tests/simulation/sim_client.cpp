@@ -236,8 +236,9 @@ void SimClient::changeClaims() {
   trace_.line(id_, "has new claims {}", show(claims_));
   subscription_.reset();
   snapshot_.reset();
-  // A gateway that has forgotten the client cannot see that its view is another: then the client begins anew by itself.
-  if (plan_.gatewayCrashes || plan_.tombstonePurge) resync_ = true;
+  // A gateway that loses what it noted since its last commit may remember the view of before the last change, and take
+  // it for that of after this one: then the client begins anew by itself.
+  if (plan_.gatewayCrashes && claimChanges_++ > 0) resync_ = true;
 }
 
 void SimClient::gatewayDied() {

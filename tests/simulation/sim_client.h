@@ -75,6 +75,7 @@ class SimClient {
   const Mutation mutation_;
   ClientEdits edits_;
   Claims claims_;
+  int claimChanges_ = 0;
   ModelState replica_;
   Hlc since_;
   std::deque<ClientEdits::Pending> pending_;

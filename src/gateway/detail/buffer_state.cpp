@@ -91,6 +91,21 @@ const std::vector<NameId>& BufferState::ruleColumns(NameId table) {
   return ruleColumns_.emplace(table, std::move(columns)).first->second;
 }
 
+void BufferState::moveHead(std::uint64_t to, std::size_t room) {
+  if (to == head) return;
+  head = to;
+  snapshotViews.clear();
+  snapshotRoom = room;
+}
+
+std::optional<std::uint64_t> BufferState::snapshotStamp(const std::string& view) {
+  const auto found = std::find(snapshotViews.begin(), snapshotViews.end(), view);
+  const auto index = static_cast<std::size_t>(found - snapshotViews.begin());
+  if (index == snapshotRoom) return std::nullopt;
+  if (found == snapshotViews.end()) snapshotViews.push_back(view);
+  return head + 1 + index;
+}
+
 void BufferState::setRules(SyncRules newRules) {
   rules = std::move(newRules);
   ruleColumns_.clear();

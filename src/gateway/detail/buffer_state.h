@@ -79,8 +79,12 @@ struct BufferState {
   RetainedBlocks retained;
   std::deque<Tombstone> tombstones;
 
-  std::uint64_t sequence = 0;   ///< of the last publication
-  std::uint64_t head = 0;       ///< the greatest serverHlc readers may pull from
+  std::uint64_t sequence = 0;  ///< of the last publication
+  std::uint64_t head = 0;      ///< the greatest serverHlc readers may pull from
+  /// Views that anonymous snapshots at the head were taken of: the i-th got the stamp head + 1 + i, which nobody else
+  /// ever holds. The commit that wrote the head left room for `snapshotRoom` of them.
+  std::vector<std::string> snapshotViews;
+  std::size_t snapshotRoom = 0;
   std::uint64_t trimmedTo = 0;  ///< serverHlc of the last entry that retention dropped
   std::size_t visibleRows = 0;
   std::size_t tombstoneRows = 0;
@@ -90,7 +94,7 @@ struct BufferState {
   std::uint64_t rulesGeneration = 0;
   std::uint64_t rulesEpoch = 0;  ///< entries up to this serverHlc were judged by other rules
   std::vector<PurgedTable> purged;
-  std::uint64_t resyncBefore = 0;  ///< a table was purged at this serverHlc
+  std::uint64_t resyncBefore = 0;  ///< a table was purged at this serverHlc, or the log begins after it
   std::uint64_t tombstonesPurgedTo = 0;
   std::uint64_t purgedStamp = 0;  ///< the greatest hlc of a purged erase
 
@@ -103,6 +107,9 @@ struct BufferState {
   /// The rule columns of a table, as numbers; empty where no rule names any.
   const std::vector<NameId>& ruleColumns(NameId table);
   void setRules(SyncRules newRules);
+  void moveHead(std::uint64_t to, std::size_t room);
+  /// The stamp of an anonymous snapshot at the head: nullopt if there is no room for another view.
+  std::optional<std::uint64_t> snapshotStamp(const std::string& view);
 
   /// Shows a slot's pending block to readers from `sequence` on.
   void publishSlot(std::uint32_t slot, std::uint64_t stampedAt);

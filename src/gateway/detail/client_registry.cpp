@@ -9,6 +9,7 @@ namespace tidegate::detail {
 namespace {
 constexpr std::int64_t kSaveNewsEveryMs = 1'000;
 constexpr std::int64_t kSaveEveryMs = 10'000;
+constexpr std::size_t kSnapshotsKept = 1'024;
 }  // namespace
 
 KnownClient& ClientRegistry::entry(std::string_view clientId, std::int64_t nowMs, bool& known) {
@@ -34,7 +35,7 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
   const bool upToPurge = known && client.pulledTo >= pull.tombstonesPurgedTo;
   client.lastSeenMs = pull.nowMs;
   moved_ = true;
-  const bool otherView = known && client.view != pull.view;
+  const bool otherView = known && (client.view != pull.view || (pull.underRules && tookOther(pull)));
   if (!known || otherView) {
     client.view = pull.view;
     client.resyncBefore = 0;
@@ -43,6 +44,12 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
   if (otherView && pull.since > 0) {
     client.resyncBefore = pull.head;
     return "the client's view changed: its rules or claims are not those it pulled with before";
+  }
+  if (!known && pull.since > 0 && pull.underRules) {
+    const bool vouched = pull.fromNow || tookSnapshot(pull.view, pull.since);
+    client.resyncBefore = vouched ? pull.since : pull.head;
+    if (!vouched)
+      return "the client is not known (any more), and its rules or claims may not be those it pulled with before";
   }
   if (pull.since > 0 && pull.since < client.resyncBefore) {
     return "the client's view changed and it has not taken a snapshot since";
@@ -55,16 +62,33 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
 }
 
 void ClientRegistry::noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view,
-                                  std::int64_t nowMs) {
+                                  std::int64_t nowMs, bool underRules) {
   const std::lock_guard lock(mutex_);
   bool known = false;
   KnownClient& client = entry(clientId, nowMs, known);
-  if (known && client.view != view) client.resyncBefore = head;
+  if (known ? client.view != view : underRules) client.resyncBefore = head;
   changed_ = changed_ || client.view != view;
   client.view = view;
   client.pulledTo = head;
   client.lastSeenMs = nowMs;
   moved_ = true;
+}
+
+void ClientRegistry::noteSnapshot(std::string_view view, std::uint64_t head) {
+  const std::lock_guard lock(mutex_);
+  if (tookSnapshot(view, head)) return;
+  if (snapshots_.size() == kSnapshotsKept) snapshots_.pop_front();
+  snapshots_.emplace_back(head, view);
+}
+
+bool ClientRegistry::tookSnapshot(std::string_view view, std::uint64_t head) const {
+  return std::any_of(snapshots_.begin(), snapshots_.end(),
+                     [&](const auto& noted) { return noted.first == head && noted.second == view; });
+}
+
+bool ClientRegistry::tookOther(const Pull& pull) const {
+  return std::any_of(snapshots_.begin(), snapshots_.end(),
+                     [&](const auto& noted) { return noted.first == pull.since && noted.second != pull.view; });
 }
 
 bool ClientRegistry::forget(std::string_view clientId) {
@@ -98,7 +122,8 @@ std::size_t ClientRegistry::count(std::int64_t nowMs) const {
 std::size_t ClientRegistry::bytes() const {
   const std::lock_guard lock(mutex_);
   constexpr std::size_t kNode = 224;  // node, bucket, and the texts of id and fingerprint on the heap
-  return clients_.size() * kNode;
+  constexpr std::size_t kSnapshot = 128;
+  return clients_.size() * kNode + snapshots_.size() * kSnapshot;
 }
 
 std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {

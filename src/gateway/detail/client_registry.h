@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace tidegate::detail {
 
@@ -35,11 +37,18 @@ class ClientRegistry {
     std::uint64_t head = 0;
     std::uint64_t tombstonesPurgedTo = 0;
     std::int64_t nowMs = 0;
+    /// A client that is not known is served only if it holds nothing yet or a noted snapshot: its view may have changed
+    /// unseen.
+    bool underRules = false;
+    bool fromNow = false;  ///< it asks for what is new only, whatever it holds
   };
   /// Notes a pull. @return why the client must resync, or nullopt.
   std::optional<std::string> notePull(const Pull& pull);
   /// Notes a snapshot taken at `head`.
-  void noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view, std::int64_t nowMs);
+  void noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view, std::int64_t nowMs,
+                    bool underRules = false);
+  /// Notes a snapshot taken without a client id; the newest are kept, in memory.
+  void noteSnapshot(std::string_view view, std::uint64_t head);
   bool forget(std::string_view clientId);
   /// Forgets clients silent for longer than the retention. @return the least pulledTo of the others; nullopt if none.
   std::optional<std::uint64_t> leastPulledTo(std::int64_t nowMs);
@@ -58,13 +67,17 @@ class ClientRegistry {
   bool expired(const KnownClient& client, std::int64_t nowMs) const {
     return client.lastSeenMs < nowMs - settings_.retentionMs;
   }
+  bool tookSnapshot(std::string_view view, std::uint64_t head) const;
+  /// Whether it stands on an anonymous snapshot of another view; no two views have one at the same stamp.
+  bool tookOther(const Pull& pull) const;
   KnownClient& entry(std::string_view clientId, std::int64_t nowMs, bool& known);
 
   const Settings settings_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, KnownClient> clients_;  ///< guarded by mutex_
-  bool changed_ = false;                                  ///< a client came, went or has another view
-  bool moved_ = false;                                    ///< some pulledTo or lastSeen moved
+  std::unordered_map<std::string, KnownClient> clients_;         ///< guarded by mutex_
+  std::deque<std::pair<std::uint64_t, std::string>> snapshots_;  ///< guarded by mutex_: (head, view), anonymous
+  bool changed_ = false;                                         ///< a client came, went or has another view
+  bool moved_ = false;                                           ///< some pulledTo or lastSeen moved
   std::int64_t savedMs_ = 0;
 };
 

@@ -56,8 +56,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
  public:
   explicit GatewayCore(GatewayOptions options);
   ~GatewayCore();
-  void open();   ///< loads the store and sets the rules
-  void close();  ///< the gateway ended: wakes whoever waits
+  void open();                 ///< loads the store and sets the rules
+  void close();                ///< the gateway ended: wakes whoever waits
+  std::size_t queued() const;  ///< pushes that wait for the next commit
 
   PushResult push(const SyncPush& push, PushContext context);
 
@@ -89,6 +90,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   BufferState state;
 
  private:
+  void beginLife();
   void enqueue(CommitTicket& ticket);
   void lead();
   void commitGroup(std::span<CommitTicket* const> group);
@@ -114,7 +116,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void giveBack(std::unique_ptr<PreparedPush> prepared);
   LogSlice nextSlice(LogReading& reading, const CompiledView& view, std::vector<PurgedTable>& purged) const;
 
-  std::mutex queueMutex_;
+  mutable std::mutex queueMutex_;
   std::vector<CommitTicket*> queue_;  ///< guarded by queueMutex_
 
   std::mutex commitMutex_;                ///< one leader or administrator at a time

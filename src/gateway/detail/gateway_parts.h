@@ -12,9 +12,10 @@ PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claim
 GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& claims, std::string_view clientId);
 Subscription openSubscription(std::shared_ptr<GatewayCore> core, SubscribeOptions options, const Claims& claims);
 
-/// Notes the client's pull. @return why it must resync, or nullopt.
+/// Notes the client's pull. @param fromNow it asks for what is new only, whatever it holds. @return why it must resync,
+/// or nullopt.
 std::optional<std::string> admitReader(GatewayCore& core, std::string_view clientId, std::uint64_t since,
-                                       const ClientView& view);
+                                       const ClientView& view, bool fromNow = false);
 /// @throws Error{invalidArgument} for an id that is empty, too long, or not UTF-8 without NUL.
 void checkClientId(const GatewayCore& core, std::string_view clientId);
 

@@ -13,6 +13,8 @@ constexpr std::size_t kIndexAhead = 24;
 constexpr std::size_t kSlotAhead = 16;
 constexpr std::size_t kBlockAhead = 8;
 
+constexpr std::size_t kSnapshotRoom = 16;  // stamps after each push that only anonymous snapshots get
+
 const ColumnImage* findColumn(const RowImage& row, NameId name) {
   for (const ColumnImage& column : row.columns) {
     if (column.name == name) return &column;
@@ -82,7 +84,7 @@ void Staging::stage(PreparedPush& push, HlcClock& clock, PushResult& result) {
   makeRoom(push);
   clock.restore(Hlc{push.greatestHlc});
   // A delta appends two entries at most; stamps that stay unused are simply skipped.
-  if (!push.deltas.empty()) nextStamp_ = clock.reserve(2 * push.deltas.size()).raw;
+  if (!push.deltas.empty()) nextStamp_ = clock.reserve(2 * push.deltas.size() + kSnapshotRoom).raw;
   for (std::size_t i = 0; i < push.deltas.size(); ++i) {
     prefetch(push, i);
     const Verdict verdict = stageDelta(push, push.deltas[i]);
@@ -105,7 +107,7 @@ Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta
   ruleColumns_ = &state_.ruleColumns(table);
   gather(push, delta);
   if (makesFreshRow(delta, slot)) return stageFresh(push, delta, table);
-  readBefore(delta, slot, table);
+  readBefore(push, delta, slot, table);
   const Incoming incoming{delta.delta->op, {delta.delta->hlc.raw, push.names[delta.client].id}, push.ingest, incoming_};
   merger_.merge(row_, incoming, outcome_);
   if (!outcome_.stateChanged) return Verdict::noEffect;
@@ -148,7 +150,7 @@ void Staging::gather(const PreparedPush& push, const PreparedDelta& delta) {
   }
 }
 
-void Staging::readBefore(const PreparedDelta& delta, std::uint32_t slot, NameId table) {
+void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table) {
   const RowBlock* block = nullptr;
   if (slot != kNoSlot) {
     const Slot& held = state_.slots[slot];
@@ -157,13 +159,21 @@ void Staging::readBefore(const PreparedDelta& delta, std::uint32_t slot, NameId 
   if (block != nullptr)
     readRow(block->octets(), row_);
   else
-    row_.clear(table, delta.delta->rowId);
+    beginRow(push, delta, table);
   rules_.clear();
   for (const NameId name : *ruleColumns_) {
     RuleCell& cell = rules_.cells.emplace_back();
     const ColumnImage* column = block == nullptr ? nullptr : findColumn(row_, name);
     if (column != nullptr && column->hasRegister) cell.before = column->value;
   }
+}
+
+void Staging::beginRow(const PreparedPush& push, const PreparedDelta& delta, NameId table) {
+  row_.clear(table, delta.delta->rowId);
+  // The row may have had a tombstone that is forgotten: what was written before that erase stays hidden. What a trusted
+  // sender says with an older stamp is the row's only word, and stands.
+  if (push.trusted && delta.delta->hlc.raw <= state_.purgedStamp) return;
+  if (state_.purgedStamp != 0) row_.erased = {state_.purgedStamp, push.names[delta.client].id};
 }
 
 Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh) {
@@ -267,7 +277,7 @@ void Staging::write(RecordDraft& draft) {
 
 void Staging::publish() {
   ++state_.sequence;
-  state_.head = head();
+  state_.moveHead(head(), kSnapshotRoom);
   for (const std::uint32_t slot : touched_) state_.publishSlot(slot, nextStamp_);
   state_.log.publish();
   state_.dedupe.turn();

@@ -52,7 +52,8 @@ class Staging {
   bool makesFreshRow(const PreparedDelta& delta, std::uint32_t slot) const;
   Verdict stageFresh(const PreparedPush& push, const PreparedDelta& delta, NameId table);
   void gather(const PreparedPush& push, const PreparedDelta& delta);
-  void readBefore(const PreparedDelta& delta, std::uint32_t slot, NameId table);
+  void readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table);
+  void beginRow(const PreparedPush& push, const PreparedDelta& delta, NameId table);
   /// @return the pending block that it replaced, if any.
   BlockOwner setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh);
   void append(const PreparedDelta& delta, const Incoming& incoming);

@@ -48,7 +48,8 @@ class LiveStream final : public RowStream {
       : session_(std::move(session)),
         stop_(std::move(stop)),
         guard_(std::in_place, stop_, *session_),
-        result_(std::move(result)) {
+        result_(std::move(result)),
+        columns_(result_.shape.columns) {
     session_->streaming = true;
   }
   ~LiveStream() override {
@@ -57,7 +58,7 @@ class LiveStream final : public RowStream {
     close(Keep::no);
   }
 
-  const Columns& columns() const override { return result_.shape.columns; }
+  const Columns& columns() const override { return columns_; }
 
   bool next(std::vector<Value>& values) override {
     if (!open_) return false;
@@ -100,6 +101,7 @@ class LiveStream final : public RowStream {
   std::stop_token stop_;
   std::optional<detail::StopGuard> guard_;
   OpenResult result_;
+  const Columns columns_;  ///< stays when the result is let go
   bool open_ = true;
 };
 

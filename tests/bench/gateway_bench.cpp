@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <cstring>
 #include <optional>
 #include <unordered_map>

@@ -166,6 +166,7 @@ TEST_P(ServerQueryFn, AnEmptyResultHasItsColumns) {
     std::vector<Value> row;
     EXPECT_FALSE(result.next(row));
     EXPECT_FALSE(result.next(row));
+    EXPECT_EQ(result.columns()->size(), 2u) << "the columns stay when the rows are at their end";
   }
 }
 

@@ -42,6 +42,7 @@ struct Query {
 class RowStream {
  public:
   virtual ~RowStream() = default;
+  /// Never null, before the first row and after the last.
   virtual const Columns& columns() const = 0;
   /// Fills `values` (resized to the column count; its strings' capacity may be reused).
   /// @return false at the end. @throws Error{queryFailed, connectionFailed, queryCancelled}

@@ -51,10 +51,10 @@ bool GuardedRows::take() {
   });
   ended_ = taken_ < kRowsAhead;
   for (std::size_t i = 0; i < taken_; ++i) {
-    if (ahead_[i].size() == columns()->size()) continue;
+    if (ahead_[i].size() == width_) continue;
     throw Error(ErrorCode::queryFailed, Retry::afterOperator,
                 fmt::format("a row has {} values but the result has {} columns: mend the query function",
-                            ahead_[i].size(), columns()->size()));
+                            ahead_[i].size(), width_));
   }
   return taken_ > 0;
 }

@@ -16,7 +16,8 @@ namespace tidegate::detail {
 /// row, so a few rows are taken at each.
 class GuardedRows {
  public:
-  GuardedRows(ResultSet rows, PollGuard& guard) : rows_(std::move(rows)), guard_(&guard) {}
+  GuardedRows(ResultSet rows, PollGuard& guard)
+      : rows_(std::move(rows)), guard_(&guard), width_(rows_->columns()->size()) {}
   GuardedRows(GuardedRows&&) noexcept = default;
   GuardedRows& operator=(GuardedRows&&) = delete;
   /// Ending a query early may wait for the driver.
@@ -42,6 +43,7 @@ class GuardedRows {
   std::size_t at_ = 0, taken_ = 0;
   bool ended_ = false;
   PollGuard* guard_;
+  std::size_t width_;
 };
 
 /// @thread The polling thread; `requestStop` through the token from any.

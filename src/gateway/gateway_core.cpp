@@ -75,6 +75,14 @@ std::uint64_t GatewayCore::head() const {
   return state.head;
 }
 
+bool GatewayCore::makeSnapshotRoom() {
+  constexpr std::size_t kMore = 1'024;
+  if (!staging_.empty() || state.head == 0) return false;
+  state.snapshotRoom += kMore;
+  clock.restore(Hlc{state.head + state.snapshotRoom});
+  return true;
+}
+
 CompiledView GatewayCore::viewOf(const Claims& claims) {
   SyncRules rules;
   std::uint64_t generation = 0;

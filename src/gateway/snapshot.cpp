@@ -16,7 +16,7 @@ struct GatewaySnapshot::Impl {
     const std::unique_lock lock(core->mutex);
     core->state.retained.close(sequence);
   }
-  bool open(bool anonymous);
+  bool open();
 
   void fill();
   void take(const detail::RowBlock& block);
@@ -40,16 +40,18 @@ struct GatewaySnapshot::Impl {
 };
 
 /// @return false if the rules are no longer those of the view.
-bool GatewaySnapshot::Impl::open(bool anonymous) {
+bool GatewaySnapshot::Impl::open() {
   const std::unique_lock lock(core->mutex);
   detail::BufferState& state = core->state;
   if (state.rulesGeneration != view.generation) return false;
   rules = state.rules;
   sequence = state.sequence;
   serverHlc = state.head;
-  if (anonymous && !view.view.seesEverything()) {
+  if (!view.view.seesEverything()) {
     const std::string& seen = view.view.fingerprint();
-    if (const auto stamp = state.snapshotStamp(seen)) core->clients.noteSnapshot(seen, serverHlc = *stamp);
+    auto stamp = state.snapshotStamp(seen);
+    if (!stamp && core->makeSnapshotRoom()) stamp = state.snapshotStamp(seen);
+    if (stamp) core->clients.noteSnapshot(seen, serverHlc = *stamp);
   }
   endSlot = state.slots.end();
   state.retained.open(sequence);
@@ -130,7 +132,7 @@ GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& cl
   if (!clientId.empty()) checkClientId(*core, clientId);
   std::unique_ptr<GatewaySnapshot::Impl> impl;
   do impl = std::make_unique<GatewaySnapshot::Impl>(core, core->viewOf(claims));
-  while (!impl->open(clientId.empty()));
+  while (!impl->open());
   if (!clientId.empty()) {
     const ClientView& view = impl->view.view;
     core->clients.noteSnapshot(clientId, impl->serverHlc, view.fingerprint(), core->nowMs(), !view.seesEverything());

@@ -208,7 +208,7 @@ TEST(GatewayLaws, ADeltaSeenBeforeChangesNothingEvenAfterTheWindowForgotItsId) {
 }
 
 TEST(GatewayLaws, TheDedupeWindowHoldsTheNewestIdsThroughTrimsOfTheLog) {
-  forEachSeed(200, [](std::uint64_t seed) {
+  forEachSeed(kSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     GatewayOptions options = with(clock);
@@ -229,7 +229,7 @@ TEST(GatewayLaws, TheDedupeWindowHoldsTheNewestIdsThroughTrimsOfTheLog) {
 }
 
 TEST(GatewayLaws, ARefusedPushUnderPressureLeavesEverythingAndCanBeSentAgain) {
-  forEachSeed(200, [](std::uint64_t seed) {
+  forEachSeed(kSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     GatewayOptions options = with(clock);

@@ -39,24 +39,29 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
   if (!known || otherView) {
     client.view = pull.view;
     client.resyncBefore = 0;
+    client.owesSnapshot = false;
     changed_ = true;
   }
   if (otherView && pull.since > 0) {
     client.resyncBefore = pull.head;
+    client.owesSnapshot = true;
     return "the client's view changed: its rules or claims are not those it pulled with before";
   }
   if (!known && pull.since > 0 && pull.underRules) {
     const bool vouched = pull.fromNow || tookSnapshot(pull.view, pull.since);
     client.resyncBefore = vouched ? pull.since : pull.head;
+    client.owesSnapshot = !vouched;
     if (!vouched)
       return "the client is not known (any more), and its rules or claims may not be those it pulled with before";
   }
-  if (pull.since > 0 && pull.since < client.resyncBefore) {
+  const bool owes = client.owesSnapshot && !pull.fromNow && !tookSnapshot(pull.view, pull.since);
+  if (pull.since > 0 && (owes || pull.since < client.resyncBefore)) {
     return "the client's view changed and it has not taken a snapshot since";
   }
   if (pull.since > 0 && pull.since < pull.tombstonesPurgedTo && !upToPurge) {
     return "erases that the client has not seen are forgotten: it was away for longer than tombstoneRetention";
   }
+  client.owesSnapshot = false;
   client.pulledTo = pull.since;
   return std::nullopt;
 }
@@ -66,7 +71,9 @@ void ClientRegistry::noteSnapshot(std::string_view clientId, std::uint64_t head,
   const std::lock_guard lock(mutex_);
   bool known = false;
   KnownClient& client = entry(clientId, nowMs, known);
-  if (known ? client.view != view : underRules) client.resyncBefore = head;
+  const bool otherView = known ? client.view != view : underRules;
+  if (otherView || client.owesSnapshot) client.resyncBefore = head;
+  client.owesSnapshot = false;
   changed_ = changed_ || client.view != view;
   client.view = view;
   client.pulledTo = head;
@@ -138,6 +145,7 @@ std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {
     putFixed64(static_cast<std::uint64_t>(client.lastSeenMs), out);
     putText(client.view, out);
     putFixed64(client.resyncBefore, out);
+    out.push_back(client.owesSnapshot ? 1 : 0);
   }
   changed_ = moved_ = false;
   savedMs_ = nowMs;
@@ -154,6 +162,7 @@ void ClientRegistry::decode(std::string_view octets) {
     client.lastSeenMs = static_cast<std::int64_t>(in.fixed64());
     client.view = in.text();
     client.resyncBefore = in.fixed64();
+    client.owesSnapshot = in.octet() != 0;
     clients_.insert_or_assign(std::move(id), std::move(client));
   }
 }

@@ -18,6 +18,9 @@ struct KnownClient {
   std::int64_t lastSeenMs = 0;     ///< wall clock
   std::string view;                ///< fingerprint
   std::uint64_t resyncBefore = 0;  ///< its view changed at this serverHlc
+  /// It was told to resync, and nothing shows yet that it did: the answer may have been lost, and where it stands may
+  /// be the very head.
+  bool owesSnapshot = false;
   bool operator==(const KnownClient&) const = default;
 };
 
@@ -47,7 +50,7 @@ class ClientRegistry {
   /// Notes a snapshot taken at `head`.
   void noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view, std::int64_t nowMs,
                     bool underRules = false);
-  /// Notes a snapshot taken without a client id; the newest are kept, in memory.
+  /// Notes that a snapshot of the view was taken at this stamp; the newest are kept, in memory.
   void noteSnapshot(std::string_view view, std::uint64_t head);
   bool forget(std::string_view clientId);
   /// Forgets clients silent for longer than the retention. @return the least pulledTo of the others; nullopt if none.

@@ -56,8 +56,11 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
  public:
   explicit GatewayCore(GatewayOptions options);
   ~GatewayCore();
-  void open();                 ///< loads the store and sets the rules
-  void close();                ///< the gateway ended: wakes whoever waits
+  void open();   ///< loads the store and sets the rules
+  void close();  ///< the gateway ended: wakes whoever waits
+  /// Makes room for more stamps that only snapshots get, unless a commit under way may use them. @pre the exclusive
+  /// lock.
+  bool makeSnapshotRoom();
   std::size_t queued() const;  ///< pushes that wait for the next commit
 
   PushResult push(const SyncPush& push, PushContext context);

@@ -152,8 +152,7 @@ TEST_P(SnapshotStoreContract, TablesDoNotSeeEachOther) {
   EXPECT_EQ(mark(*b, "1", "b"), Found::same);
 }
 
-TEST_P(SnapshotStoreContract, WhatWasCommittedIsThereAfterARestart) {
-  if (!GetParam().survivesRestart) GTEST_SKIP() << "by design: kept in memory";
+TEST_P(SnapshotStoreContract, ARestartFindsWhatWasCommittedOrNothingAtAll) {
   auto snapshot = store->open("shop/t");
   snapshot->put("1", "a");
   snapshot->put("2", "b");
@@ -164,9 +163,10 @@ TEST_P(SnapshotStoreContract, WhatWasCommittedIsThereAfterARestart) {
   store.reset();
   store = open();
   snapshot = store->open("shop/t");
-  EXPECT_EQ(snapshot->rows(), 2u);
+  const Rows left = GetParam().survivesRestart ? Rows{{"1", "a"}, {"2", "b"}} : Rows{};
+  EXPECT_EQ(snapshot->rows(), left.size());
   snapshot->beginPoll();
-  EXPECT_EQ(unmarked(*snapshot), (Rows{{"1", "a"}, {"2", "b"}}));
+  EXPECT_EQ(unmarked(*snapshot), left);
 }
 
 TEST_P(SnapshotStoreContract, BehavesAsAMapOverRandomPolls) {

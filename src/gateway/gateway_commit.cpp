@@ -95,11 +95,18 @@ void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
     if (!staging_.empty()) makeDurable(metaNow(), true);
     const std::unique_lock lock(mutex);
     publishAndTrim(kTrimPerCommit);
+  } catch (const Error& error) {
+    failGroup(group, [&] { return std::make_exception_ptr(Error(error.code(), error.retry(), error.message())); });
   } catch (...) {
-    const std::unique_lock lock(mutex);
-    staging_.undo();
-    for (CommitTicket* ticket : group) ticket->error = std::current_exception();
+    failGroup(group, [] { return std::current_exception(); });
   }
+}
+
+void GatewayCore::failGroup(std::span<CommitTicket* const> group, const std::function<std::exception_ptr()>& error) {
+  const std::unique_lock lock(mutex);
+  staging_.undo();
+  // Each push throws an exception of its own: they end on threads that share nothing else.
+  for (CommitTicket* ticket : group) ticket->error = error();
 }
 
 void GatewayCore::requireWhole() const {

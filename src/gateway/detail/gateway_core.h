@@ -4,6 +4,8 @@
 
 #include <array>
 #include <atomic>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -97,6 +99,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void enqueue(CommitTicket& ticket);
   void lead();
   void commitGroup(std::span<CommitTicket* const> group);
+  void failGroup(std::span<CommitTicket* const> group, const std::function<std::exception_ptr()>& error);
   void stageOne(CommitTicket& ticket);
   bool underPressure(CommitTicket& ticket) const;
   void makeDurable(const GatewayMeta& meta, bool clean);

@@ -9,10 +9,9 @@
 namespace tidegate::contract {
 
 INSTANTIATE_TEST_SUITE_P(Memory, SnapshotStoreContract,
-                         testing::Values(SnapshotStoreCase{
-                             .name = "memory",
-                             .make = [] { return [store = memorySnapshotStore()] { return store; }; },
-                             .survivesRestart = false}),
+                         testing::Values(SnapshotStoreCase{.name = "memory",
+                                                           .make = [] { return [] { return memorySnapshotStore(); }; },
+                                                           .survivesRestart = false}),
                          snapshotStoreCaseName);
 
 }  // namespace tidegate::contract

@@ -35,7 +35,7 @@ struct Query {
   std::vector<Value> params{};
   std::stop_token stop{};  ///< a QueryFn returns or throws Error{queryCancelled} soon after it is requested
   std::chrono::milliseconds timeout{0};  ///< 0: the driver's own statement timeout
-  bool wholeResult = false;              ///< true: no LIMIT bounds the rows; a driver must stream, not buffer
+  bool wholeResult = false;              ///< true: the result may be large; a driver must stream it, not buffer it
 };
 
 /// A driver's half of a result set. Destroying it early must cancel or drain the query.

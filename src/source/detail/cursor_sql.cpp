@@ -36,6 +36,7 @@ void CursorSql::finish(Query& query, const std::string& where, bool byCursor) co
   query.sql = fmt::format("SELECT * {} WHERE {}", source_, where);
   if (!order.empty()) query.sql += fmt::format(" ORDER BY {}", fmt::join(order, ", "));
   query.sql += fmt::format(" LIMIT {}", pageRows_);
+  query.wholeResult = true;  // streamed, a page is read while the server still finds its rows
 }
 
 Query CursorSql::first(const Value* from) const {

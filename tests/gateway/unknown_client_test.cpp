@@ -117,6 +117,15 @@ TEST_F(UnknownClient, ASubscriptionIsJudgedLikeAPull) {
   EXPECT_FALSE(resyncsSubscription("listener", {}, kTwo)) << "what comes from now on needs nothing from before";
 }
 
+// Found by the simulator: it took snapshots for ever.
+TEST_F(UnknownClient, WhoseRulesWereTakenAwayIsServedFromAnAnonymousSnapshot) {
+  const Hlc since = gateway_.handlePull({"r", {}, 10}, kOne).serverHlc;
+  gateway_.setSyncRules(SyncRules());
+  EXPECT_TRUE(resyncs("r", since, kOne));
+  EXPECT_TRUE(resyncs("r", since, kOne)) << "the first answer may have been lost";
+  EXPECT_FALSE(resyncs("r", gateway_.snapshot(kOne).serverHlc(), kOne));
+}
+
 TEST_F(UnknownClient, WithoutRulesIsServed) {
   Gateway open;
   const RowDelta delta{DeltaOp::insert, "users", "1", "host", {}, open.clock().now(), {}};

@@ -44,7 +44,9 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
   }
   if (otherView && pull.since > 0) {
     client.resyncBefore = pull.head;
-    client.owesSnapshot = true;
+    // Who sees everything has no snapshots noted, and needs none: only other rules change such a view, and they move
+    // the head past wherever it stood.
+    client.owesSnapshot = pull.underRules;
     return "the client's view changed: its rules or claims are not those it pulled with before";
   }
   if (!known && pull.since > 0 && pull.underRules) {

@@ -77,7 +77,9 @@ std::uint64_t GatewayCore::head() const {
 
 bool GatewayCore::makeSnapshotRoom() {
   constexpr std::size_t kMore = 1'024;
-  if (!staging_.empty() || state.head == 0) return false;
+  // Commits, new rules and purges take stamps before they take the lock: none may be under way.
+  const std::unique_lock commit(commitMutex_, std::try_to_lock);
+  if (!commit || state.head == 0) return false;
   state.snapshotRoom += kMore;
   clock.restore(Hlc{state.head + state.snapshotRoom});
   return true;

@@ -81,7 +81,7 @@ struct BufferState {
 
   std::uint64_t sequence = 0;  ///< of the last publication
   std::uint64_t head = 0;      ///< the greatest serverHlc readers may pull from
-  /// Views that anonymous snapshots at the head were taken of: the i-th got the stamp head + 1 + i, which nobody else
+  /// Views that snapshots at the head were taken of: the i-th got the stamp head + 1 + i, which nobody else
   /// ever holds. The commit that wrote the head left room for `snapshotRoom` of them.
   std::vector<std::string> snapshotViews;
   std::size_t snapshotRoom = 0;
@@ -108,7 +108,7 @@ struct BufferState {
   const std::vector<NameId>& ruleColumns(NameId table);
   void setRules(SyncRules newRules);
   void moveHead(std::uint64_t to, std::size_t room);
-  /// The stamp of an anonymous snapshot at the head: nullopt if there is no room for another view.
+  /// The stamp of a snapshot at the head: nullopt if there is no room for another view.
   std::optional<std::uint64_t> snapshotStamp(const std::string& view);
 
   /// Shows a slot's pending block to readers from `sequence` on.

@@ -71,14 +71,14 @@ class ClientRegistry {
     return client.lastSeenMs < nowMs - settings_.retentionMs;
   }
   bool tookSnapshot(std::string_view view, std::uint64_t head) const;
-  /// Whether it stands on an anonymous snapshot of another view; no two views have one at the same stamp.
+  /// Whether it stands on a snapshot of another view; no two views have one at the same stamp.
   bool tookOther(const Pull& pull) const;
   KnownClient& entry(std::string_view clientId, std::int64_t nowMs, bool& known);
 
   const Settings settings_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, KnownClient> clients_;         ///< guarded by mutex_
-  std::deque<std::pair<std::uint64_t, std::string>> snapshots_;  ///< guarded by mutex_: (head, view), anonymous
+  std::deque<std::pair<std::uint64_t, std::string>> snapshots_;  ///< guarded by mutex_: (stamp, view)
   bool changed_ = false;                                         ///< a client came, went or has another view
   bool moved_ = false;                                           ///< some pulledTo or lastSeen moved
   std::int64_t savedMs_ = 0;

@@ -13,7 +13,7 @@ constexpr std::size_t kIndexAhead = 24;
 constexpr std::size_t kSlotAhead = 16;
 constexpr std::size_t kBlockAhead = 8;
 
-constexpr std::size_t kSnapshotRoom = 16;  // stamps after each push that only anonymous snapshots get
+constexpr std::size_t kSnapshotRoom = 16;  // stamps after each push that only snapshots get
 
 const ColumnImage* findColumn(const RowImage& row, NameId name) {
   for (const ColumnImage& column : row.columns) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/detail/prefetch.h"
 #include "tidegate/core/delta.h"
 
 namespace tidegate::detail {
@@ -27,7 +28,7 @@ class SeenSet {
   void remove(const SeenKey& key, std::uint64_t seed) noexcept;
   void reserve(std::size_t more, std::uint64_t seed);
   void prefetch(const SeenKey& key, std::uint64_t seed) const noexcept {
-    if (!entries_.empty()) __builtin_prefetch(&entries_[home(key, seed)]);
+    if (!entries_.empty()) prefetchLine(&entries_[home(key, seed)]);
   }
   std::size_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return entries_.capacity() * sizeof(SeenKey); }

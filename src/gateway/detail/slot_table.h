@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/detail/prefetch.h"
 #include "gateway/detail/name_table.h"
 #include "gateway/detail/row_block.h"
 
@@ -44,11 +45,11 @@ class SlotTable {
   void reserve(std::size_t more);
 
   void prefetchIndex(std::uint64_t hash) const noexcept {
-    if (!index_.empty()) __builtin_prefetch(&index_[home(tagOf(hash))]);
+    if (!index_.empty()) prefetchLine(&index_[home(tagOf(hash))]);
   }
   /// The slot that probably holds the key, by tag alone; kNoSlot if none can.
   std::uint32_t candidate(std::uint64_t hash) const noexcept;
-  void prefetchSlot(std::uint32_t slot) const noexcept { __builtin_prefetch(&(*this)[slot]); }
+  void prefetchSlot(std::uint32_t slot) const noexcept { prefetchLine(&(*this)[slot]); }
 
   std::size_t bytes() const noexcept;
 

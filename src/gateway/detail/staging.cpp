@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/detail/prefetch.h"
+
 namespace tidegate::detail {
 namespace {
 
@@ -74,8 +76,8 @@ void Staging::prefetch(const PreparedPush& push, std::size_t index) const {
     const std::uint32_t slot = state_.slots.candidate(delta->rowHash);
     if (slot == kNoSlot) return;
     const char* block = reinterpret_cast<const char*>(state_.slots[slot].committed);
-    __builtin_prefetch(block);
-    __builtin_prefetch(block + 64);
+    prefetchLine(block);
+    prefetchLine(block + 64);
   }
 }
 

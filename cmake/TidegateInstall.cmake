@@ -18,7 +18,7 @@ function(tidegate_install component target)
   endforeach()
 endfunction()
 
-tidegate_install(core tidegate core gateway source)
+tidegate_install(core tidegate core gateway source sink engine)
 foreach(driver sqlite postgres mysql)
   if(TARGET tidegate_${driver})
     tidegate_install(${driver} tidegate_${driver} ${driver})

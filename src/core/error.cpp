@@ -38,6 +38,14 @@ std::string_view toString(ErrorCode code) noexcept {
       return "typeUnsupported";
     case ErrorCode::diffRefused:
       return "diffRefused";
+    case ErrorCode::noReplicaIdentity:
+      return "noReplicaIdentity";
+    case ErrorCode::slotInvalid:
+      return "slotInvalid";
+    case ErrorCode::positionLost:
+      return "positionLost";
+    case ErrorCode::fenced:
+      return "fenced";
     case ErrorCode::stopped:
       return "stopped";
     case ErrorCode::internal:

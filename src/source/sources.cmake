@@ -1,7 +1,10 @@
 set(source_sources
+  change_event.cpp
   ingest_config.cpp
   memory_snapshot.cpp
   source_poller.cpp
+  source_state.cpp
+  sync_source.cpp
   detail/commit_horizon.cpp
   detail/cursor_page.cpp
   detail/cursor_poller.cpp

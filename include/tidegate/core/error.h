@@ -29,11 +29,15 @@ enum class ErrorCode {
   queryCancelled,  ///< stopped by a stop token or by the statement timeout
   tableNotFound,
   columnNotFound,
-  rowIdInvalid,     ///< a row id is null, missing or repeated
-  typeUnsupported,  ///< a source type that has no exact `Value` and no declared text form
-  diffRefused,      ///< a diff poll would delete more than `maxDeleteFraction`
-  stopped,          ///< the object was stopped; the call did nothing
-  internal          ///< a broken invariant of Tidegate itself
+  rowIdInvalid,       ///< a row id is null, missing or repeated
+  typeUnsupported,    ///< a source type that has no exact `Value` and no declared text form
+  diffRefused,        ///< a diff poll would delete more than `maxDeleteFraction`
+  noReplicaIdentity,  ///< a table's updates and deletes would not say which row they mean
+  slotInvalid,        ///< a replication slot or publication is missing, of another kind, invalidated, or in use
+  positionLost,       ///< a source no longer has the changes after the position asked for: only a new baseline helps
+  fenced,             ///< another writer took over the pipeline; this one must end
+  stopped,            ///< the object was stopped; the call did nothing
+  internal            ///< a broken invariant of Tidegate itself
 };
 
 /// The code's identifier, e.g. "backPressure".

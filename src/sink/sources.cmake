@@ -1,0 +1,3 @@
+set(sink_sources
+  sink.cpp
+)

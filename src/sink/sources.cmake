@@ -1,3 +1,4 @@
 set(sink_sources
+  memory_dead_letters.cpp
   sink.cpp
 )

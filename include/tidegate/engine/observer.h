@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "tidegate/core/error.h"
-#include "tidegate/engine/dead_letters.h"
 #include "tidegate/engine/status.h"
+#include "tidegate/sink/dead_letters.h"
 #include "tidegate/source/source_state.h"
 #include "tidegate/source/sync_source.h"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "tidegate/engine/dead_letters.h"
 #include "tidegate/engine/filter.h"
 #include "tidegate/engine/transform.h"
+#include "tidegate/sink/dead_letters.h"
 #include "tidegate/sink/sink.h"
 #include "tidegate/source/sync_source.h"
 

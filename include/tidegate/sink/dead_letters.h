@@ -32,7 +32,8 @@ struct DeadLetter {
 class DeadLetters {
  public:
   virtual ~DeadLetters() = default;
-  /// Durable when it returns. The same (pipeline, positionText) twice is once.
+  /// Durable when it returns; `letter.id` is not looked at. The same (pipeline, positionText) twice is once: the first
+  /// stays.
   /// @throws Error{storeUnavailable}; the engine then does not go past the change.
   virtual void add(const DeadLetter& letter) = 0;
   /// Up to `limit` letters of a pipeline with ids greater than `afterId`, oldest first. Empty pipeline: of all.
@@ -44,7 +45,7 @@ class DeadLetters {
   virtual std::uint64_t purge(std::string_view pipeline) = 0;
 };
 
-/// Forgets everything with the process.
+/// Forgets everything with the process. `sqlite::deadLetters` keeps it.
 std::shared_ptr<DeadLetters> memoryDeadLetters();
 
 }  // namespace tidegate

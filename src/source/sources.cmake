@@ -1,4 +1,5 @@
 set(source_sources
+  backoff.cpp
   change_event.cpp
   ingest_config.cpp
   memory_snapshot.cpp

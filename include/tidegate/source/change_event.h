@@ -102,6 +102,7 @@ class ChangeBatch {
   const ChangeEvent& operator[](std::size_t i) const { return slots_[i]; }
   ChangeEvent& operator[](std::size_t i) { return slots_[i]; }
   const ChangeEvent& back() const { return slots_[count_ - 1]; }
+  ChangeEvent& back() { return slots_[count_ - 1]; }
   /// Sum of the events' `bytes()`. Counted when asked.
   std::size_t bytes() const noexcept;
 

@@ -1,0 +1,65 @@
+/// Where a baseline that is read piece by piece plugs into the stream.
+///
+/// The stream's loop owns the connection, the positions and the handler. Between two transactions it asks the
+/// interleave for rows, and it tells it of every change and every commit, so that the interleave knows which of the
+/// rows it has read were overtaken. Everything happens on the stream's thread.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "postgres/detail/lsn.h"
+#include "tidegate/postgres/source.h"
+#include "tidegate/source/change_event.h"
+#include "tidegate/source/sync_source.h"
+
+namespace tidegate::postgres::detail {
+
+/// A transaction as the stream saw it. Transactions that changed nothing published may not come at all.
+struct StreamedCommit {
+  std::uint32_t xid = 0;
+  Lsn commit = 0;  ///< where its commit record begins
+  Lsn end = 0;     ///< where the log goes on behind it
+};
+
+class StreamInterleave {
+ public:
+  virtual ~StreamInterleave() = default;
+
+  /// The stream begins, or begins again after its connection broke, after a position with this progress (empty: nothing
+  /// was pending there). What was read and not yet delivered is forgotten.
+  virtual void restart(std::string_view progress) = 0;
+  /// Whether rows are still to be read. Asked for every event; must be cheap.
+  virtual bool pending() const noexcept = 0;
+  /// How far the reading is: the part of every position behind its place. Not empty while `pending`. Compared octet by
+  /// octet, what is further is greater. Changes only within `restart` and `deliver`.
+  virtual const std::string& progress() const noexcept = 0;
+
+  /// A change of one of the streamed tables, before it is delivered. Those that were delivered before are not told.
+  virtual void onChange(const ChangeEvent& event) = 0;
+  /// The transaction of the changes told since the last one has committed.
+  virtual void onCommit(const StreamedCommit& transaction) = 0;
+  /// A logical message of ours (prefix "tidegate"), with where it stands in the log.
+  virtual void onMessage(std::string_view content, Lsn at) = 0;
+
+  /// Between two transactions. All that committed before `received` has been told. Appends rows to `out` (`read`,
+  /// `baselineBegin`, `baselineEnd`): the loop adds positions and transaction borders. The last event appended gets
+  /// `progress()` as it is after this call, those before it as it was before. Must not wait long for anything.
+  /// @return whether it should be asked again soon although nothing may come from the server meanwhile.
+  virtual bool deliver(Lsn received, ChangeBatch& out) = 0;
+};
+
+/// What reads tables whole before the stream begins is given this.
+struct BaselineJob {
+  const SourceOptions& options;
+  const std::vector<std::string>& tables;  ///< as asked for
+  std::string snapshot;                    ///< an exported one, valid while the job runs; for SET TRANSACTION SNAPSHOT
+  Lsn consistentPoint = 0;                 ///< the snapshot sees exactly what committed before
+  const ChangeHandler& handler;            ///< offered batches until it takes them
+  std::stop_token stop;
+};
+
+}  // namespace tidegate::postgres::detail

@@ -6,13 +6,15 @@
 #include "postgres/detail/encode.h"
 #include "postgres/detail/errors.h"
 #include "postgres/detail/session.h"
+#include "postgres/detail/sql.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::postgres {
 namespace {
 
+using detail::failureOf;
+using detail::OwnedResult;
 using detail::Session;
-using OwnedResult = std::unique_ptr<PGresult, void (*)(PGresult*)>;
 
 /// Column names and, for each, how to read it.
 struct Shape {
@@ -54,17 +56,6 @@ Shape shapeOf(const PGresult* rows, bool trustedEncoding) {
   for (int i = 0; i < PQnfields(rows); ++i) shape.add(names, PQfname(rows, i), PQftype(rows, i), trustedEncoding);
   shape.finish(std::move(names));
   return shape;
-}
-
-/// Why a statement failed. @param result may be null.
-Error failureOf(const PGresult* result, const PGconn* connection) {
-  const char* state = result != nullptr ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
-  const char* text = result != nullptr ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
-  const bool lost = PQstatus(connection) != CONNECTION_OK;
-  return detail::fromSqlState(state != nullptr ? state
-                              : lost           ? "08006"
-                                               : "",
-                              text != nullptr ? text : PQerrorMessage(connection));
 }
 
 bool succeeded(ExecStatusType status) {

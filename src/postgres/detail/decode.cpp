@@ -4,6 +4,7 @@
 
 #include "core/detail/assign_value.h"
 #include "core/detail/sql_time.h"
+#include "postgres/detail/oids.h"
 
 namespace tidegate::postgres::detail {
 
@@ -13,26 +14,6 @@ using tidegate::detail::SqlTimeReader;
 using tidegate::detail::stringIn;
 
 namespace {
-
-/// OIDs of pg_type.dat; fixed for ever by the server's catalogue rules.
-enum Oid : unsigned {
-  kBool = 16,
-  kBytea = 17,
-  kInt8 = 20,
-  kInt2 = 21,
-  kInt4 = 23,
-  kOid = 26,
-  kJson = 114,
-  kFloat4 = 700,
-  kFloat8 = 701,
-  kDate = 1082,
-  kTime = 1083,
-  kTimestamp = 1114,
-  kTimestamptz = 1184,
-  kNumeric = 1700,
-  kUuid = 2950,
-  kJsonb = 3802
-};
 
 void decodeText(std::string_view text, Value& out) { assignText(out, text); }
 

@@ -7,7 +7,7 @@
 namespace tidegate {
 namespace {
 
-std::uint64_t seedOf(std::uint64_t given) {
+std::uint64_t jitterSeedOf(std::uint64_t given) {
   if (given != 0) return given;
   std::random_device device;
   return (std::uint64_t{device()} << 32) | device();
@@ -15,7 +15,7 @@ std::uint64_t seedOf(std::uint64_t given) {
 
 }  // namespace
 
-Backoff::Backoff(BackoffOptions options, std::uint64_t seed) : options_(options), jitter_(seedOf(seed)) {
+Backoff::Backoff(BackoffOptions options, std::uint64_t seed) : options_(options), jitter_(jitterSeedOf(seed)) {
   if (options_.firstDelay.count() < 1 || options_.maxDelay < options_.firstDelay) {
     throw Error(ErrorCode::invalidConfig, Retry::never,
                 fmt::format("back-off of {} ms up to {} ms: firstDelay must be at least 1 ms and at most maxDelay",
@@ -37,6 +37,7 @@ std::optional<std::chrono::milliseconds> Backoff::next() {
 bool waitToRetry(const Error& failure, Backoff& backoff, SourceStateMachine& state, Scheduler& scheduler,
                  std::stop_token stop) {
   const auto giveUp = [&](const Error& e) {
+    backoff.reset();
     state.to(SourceState::error, e.message());
     throw e;
   };

@@ -6,6 +6,11 @@ set(source_sources
   source_poller.cpp
   source_state.cpp
   sync_source.cpp
+  test_database.cpp
+  test_positions.cpp
+  test_session.cpp
+  test_source.cpp
+  test_transaction.cpp
   detail/commit_horizon.cpp
   detail/cursor_page.cpp
   detail/cursor_poller.cpp

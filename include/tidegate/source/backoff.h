@@ -53,7 +53,7 @@ class Backoff {
 /// waits for its turn.
 /// @return false if stopped meanwhile.
 /// @throws the error itself where it cannot help to try again (its `retry()` is never or afterOperator), or with the
-///         number of tries where these are used up. The state is then ERROR.
+///         number of tries where these are used up. The state is then ERROR, and the back-off fresh for the next call.
 bool waitToRetry(const Error& failure, Backoff& backoff, SourceStateMachine& state, Scheduler& scheduler,
                  std::stop_token stop);
 

@@ -89,7 +89,7 @@ void SegmentLog::loadSeen(SegmentRef ref, std::string_view payload, BufferState&
     key.high = in.fixed64();
     key.low = in.fixed64();
     if (key.low == 0) segmentCorrupt(ref, "holds an empty key");
-    if (!state.dedupe.contains(key)) state.dedupe.add(key);
+    state.dedupe.add(key);
   }
   seen_.push_back({ref.id, state.dedupe.generation()});
   nextSeen_ = ref.id + 1;

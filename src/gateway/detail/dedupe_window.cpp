@@ -23,12 +23,15 @@ bool SeenSet::contains(const SeenKey& key, std::uint64_t seed) const noexcept {
   return false;
 }
 
-void SeenSet::add(const SeenKey& key, std::uint64_t seed) noexcept {
+bool SeenSet::add(const SeenKey& key, std::uint64_t seed) noexcept {
   const std::size_t mask = entries_.size() - 1;
   std::size_t at = home(key, seed);
-  while (entries_[at].low != 0) at = (at + 1) & mask;
+  for (; entries_[at].low != 0; at = (at + 1) & mask) {
+    if (entries_[at] == key) return false;
+  }
   entries_[at] = key;
   ++size_;
+  return true;
 }
 
 void SeenSet::remove(const SeenKey& key, std::uint64_t seed) noexcept {

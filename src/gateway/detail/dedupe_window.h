@@ -22,8 +22,8 @@ SeenKey seenKey(const DeltaId& id, DeltaOp op) noexcept;
 class SeenSet {
  public:
   bool contains(const SeenKey& key, std::uint64_t seed) const noexcept;
-  /// @pre not contained, and `reserve`d.
-  void add(const SeenKey& key, std::uint64_t seed) noexcept;
+  /// @pre `reserve`d. @return whether it was not contained.
+  bool add(const SeenKey& key, std::uint64_t seed) noexcept;
   /// @pre contained.
   void remove(const SeenKey& key, std::uint64_t seed) noexcept;
   void reserve(std::size_t more, std::uint64_t seed);
@@ -60,9 +60,10 @@ class DedupeWindow {
   void reserve(std::size_t more) {
     if (capacity_ != 0) newer_.reserve(more, seed_);
   }
-  /// @pre not contained, and `reserve`d.
-  void add(const SeenKey& key) noexcept {
-    if (capacity_ != 0) newer_.add(key, seed_);
+  /// Remembers a key that is not contained. @pre `reserve`d. @return whether it was not contained.
+  bool add(const SeenKey& key) noexcept {
+    if (capacity_ == 0) return true;
+    return !older_.contains(key, seed_) && newer_.add(key, seed_);
   }
   /// Takes back what was just added.
   void undo(const SeenKey& key) noexcept {

@@ -10,11 +10,6 @@
 namespace tidegate::detail {
 namespace {
 
-// How many deltas ahead each cache line is asked for, so that misses overlap.
-constexpr std::size_t kIndexAhead = 24;
-constexpr std::size_t kSlotAhead = 16;
-constexpr std::size_t kBlockAhead = 8;
-
 constexpr std::size_t kSnapshotRoom = 16;  // stamps after each push that only snapshots get
 
 const ColumnImage* findColumn(const RowImage& row, NameId name) {
@@ -60,25 +55,26 @@ void Staging::makeRoom(PreparedPush& push) {
   seen_.reserve(seen_.size() + push.deltas.size());
 }
 
-void Staging::prefetch(const PreparedPush& push, std::size_t index) const {
-  const auto ahead = [&](std::size_t by) -> const PreparedDelta* {
-    return index + by < push.deltas.size() ? &push.deltas[index + by] : nullptr;
-  };
-  if (const PreparedDelta* delta = ahead(kIndexAhead)) {
-    state_.slots.prefetchIndex(delta->rowHash);
-    if (delta->id != nullptr) state_.dedupe.prefetch(delta->seen);
+void Staging::prefetch(const PreparedPush& push, std::size_t reach) {
+  const std::size_t count = push.deltas.size();
+  if (reach < count) {
+    const PreparedDelta& delta = push.deltas[reach];
+    state_.slots.prefetchIndex(delta.rowHash);
+    if (delta.id != nullptr) state_.dedupe.prefetch(delta.seen);
   }
-  if (const PreparedDelta* delta = ahead(kSlotAhead)) {
-    const std::uint32_t slot = state_.slots.candidate(delta->rowHash);
-    if (slot != kNoSlot) state_.slots.prefetchSlot(slot);
+  // What is still before the first delta wraps round to far behind the last.
+  const std::size_t ofSlot = reach - kPrefetchStep;
+  const std::size_t ofBlock = reach - 2 * kPrefetchStep;
+  std::uint32_t& candidate = candidates_[reach % candidates_.size()];
+  if (ofBlock < count && candidate != kNoSlot) {
+    if (const RowBlock* block = state_.slots[candidate].committed) {
+      prefetchLine(block);
+      prefetchLine(reinterpret_cast<const char*>(block) + 64);
+    }
   }
-  if (const PreparedDelta* delta = ahead(kBlockAhead)) {
-    const std::uint32_t slot = state_.slots.candidate(delta->rowHash);
-    if (slot == kNoSlot) return;
-    const char* block = reinterpret_cast<const char*>(state_.slots[slot].committed);
-    prefetchLine(block);
-    prefetchLine(block + 64);
-  }
+  if (ofSlot >= count) return;
+  candidate = state_.slots.candidate(push.deltas[ofSlot].rowHash);
+  if (candidate != kNoSlot) state_.slots.prefetchSlot(candidate);
 }
 
 void Staging::stage(PreparedPush& push, HlcClock& clock, PushResult& result) {
@@ -87,8 +83,10 @@ void Staging::stage(PreparedPush& push, HlcClock& clock, PushResult& result) {
   clock.restore(Hlc{push.greatestHlc});
   // A delta appends two entries at most; stamps that stay unused are simply skipped.
   if (!push.deltas.empty()) nextStamp_ = clock.reserve(2 * push.deltas.size() + kSnapshotRoom).raw;
+  constexpr std::size_t kAhead = 3 * kPrefetchStep;
+  for (std::size_t reach = 0; reach < kAhead; ++reach) prefetch(push, reach);
   for (std::size_t i = 0; i < push.deltas.size(); ++i) {
-    prefetch(push, i);
+    prefetch(push, i + kAhead);
     const Verdict verdict = stageDelta(push, push.deltas[i]);
     result.verdicts[i].verdict = verdict;
     (verdict == Verdict::applied     ? result.applied
@@ -100,8 +98,7 @@ void Staging::stage(PreparedPush& push, HlcClock& clock, PushResult& result) {
 
 Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta) {
   if (delta.id != nullptr) {
-    if (state_.dedupe.contains(delta.seen)) return Verdict::duplicate;
-    state_.dedupe.add(delta.seen);
+    if (!state_.dedupe.add(delta.seen)) return Verdict::duplicate;
     seen_.push_back(delta.seen);
   }
   const NameId table = push.names[delta.table].id;

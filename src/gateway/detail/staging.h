@@ -1,6 +1,7 @@
 /// Turns prepared pushes into pending blocks, staged log records and dedupe keys, which are then published or undone.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,7 +47,8 @@ class Staging {
   bool admit(const PreparedPush& push, PushResult& result) const;
   bool tooOld(const PreparedPush& push, PushResult& result) const;
   void makeRoom(PreparedPush& push);
-  void prefetch(const PreparedPush& push, std::size_t index) const;
+  /// Asks for the lines of the delta at `reach`, and for what stands behind the lines asked for earlier.
+  void prefetch(const PreparedPush& push, std::size_t reach);
   Verdict stageDelta(const PreparedPush& push, const PreparedDelta& delta);
   /// Whether the delta makes a row of which nothing is known and nothing must be compared: the usual first reading.
   bool makesFreshRow(const PreparedDelta& delta, std::uint32_t slot) const;
@@ -72,6 +74,9 @@ class Staging {
   std::vector<SeenKey> seen_;
   std::uint64_t stagedHead_ = 0;
   std::uint64_t nextStamp_ = 0;
+  /// Deltas between asking for an index line, for the slot it names, and for that slot's block.
+  static constexpr std::size_t kPrefetchStep = 8;
+  std::array<std::uint32_t, kPrefetchStep> candidates_{};  ///< slots asked for, whose blocks are next
   // Scratch of one delta.
   RowImage row_;
   MergeOutcome outcome_;

@@ -30,12 +30,12 @@ class StreamInterleave {
   virtual ~StreamInterleave() = default;
 
   /// The stream begins, or begins again after its connection broke, after a position with this progress (empty: nothing
-  /// was pending there). What was read and not yet delivered is forgotten.
+  /// was pending there). What was read and not yet delivered is forgotten; which changes were told is not.
   virtual void restart(std::string_view progress) = 0;
   /// Whether rows are still to be read. Asked for every event; must be cheap.
   virtual bool pending() const noexcept = 0;
   /// How far the reading is: the part of every position behind its place. Not empty while `pending`. Compared octet by
-  /// octet, what is further is greater. Changes only within `restart` and `deliver`.
+  /// octet, what is further is greater. Changes only within `restart` and `deliverRows`.
   virtual const std::string& progress() const noexcept = 0;
 
   /// A change of one of the streamed tables, before it is delivered. Those that were delivered before are not told.
@@ -45,11 +45,18 @@ class StreamInterleave {
   /// A logical message of ours (prefix "tidegate"), with where it stands in the log.
   virtual void onMessage(std::string_view content, Lsn at) = 0;
 
-  /// Between two transactions. All that committed before `received` has been told. Appends rows to `out` (`read`,
-  /// `baselineBegin`, `baselineEnd`): the loop adds positions and transaction borders. The last event appended gets
-  /// `progress()` as it is after this call, those before it as it was before. Must not wait long for anything.
-  /// @return whether it should be asked again soon although nothing may come from the server meanwhile.
-  virtual bool deliver(Lsn received, ChangeBatch& out) = 0;
+  /// Between two transactions. Everything whose commit record begins before `received` has been told. Appends some of
+  /// the rows that are ripe to `out`: `read`, `baselineBegin`, `baselineEnd`, and `schemaChange` where a table was
+  /// found altered before the stream said so; its shape is then the stream's shape of that table too.
+  ///
+  /// Each event appended has in `position` its progress alone, strictly increasing: the loop writes the place
+  /// {received, 0} before it and adds the transaction borders. (Not the place of the last commit: a table added later
+  /// has its rows dropped up to where its baseline was taken, which may lie behind that commit. Not one progress for
+  /// them all: a pipeline that has made a part of them durable drops what is at or before it.)
+  /// Must not wait long for anything.
+  /// @return whether it should be asked again soon (some milliseconds) although nothing may come from the server
+  ///         meanwhile; at once if it appended something.
+  virtual bool deliverRows(Lsn received, ChangeBatch& out) = 0;
 };
 
 /// What reads tables whole before the stream begins is given this.

@@ -82,7 +82,7 @@ class SinkHistories : public SinkContract {
         return now.write(model, row, unchanged);
       }
       case 2:
-        erase(t, {row[0], row[1]});
+        erase(t, {row[t->key[0]], row[t->key[1]]});
         model.rows.erase(SinkModel::keyOf(row));
         return;
       case 3:
@@ -139,6 +139,8 @@ class SinkHistories : public SinkContract {
 
   void run(std::uint64_t seed, int steps) {
     SinkHistory history(seed);
+    sink.reset();
+    target.reset();  // there may be room for one only
     target = GetParam().make();
     checkpoint.reset();
     crashAndOpen();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,7 @@ struct SinkCase {
   SinkAbilities can{};
 };
 
+inline void PrintTo(const SinkCase& sinkCase, std::ostream* out) { *out << sinkCase.name; }
 inline std::string sinkCaseName(const ::testing::TestParamInfo<SinkCase>& info) { return info.param.name; }
 
 inline Shape shapeOf(std::string table, std::vector<ColumnSchema> columns, std::vector<std::string> key) {

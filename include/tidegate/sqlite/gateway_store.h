@@ -11,14 +11,9 @@
 #include <string>
 
 #include "tidegate/gateway/store.h"
+#include "tidegate/sqlite/synchronous.h"
 
 namespace tidegate::sqlite {
-
-/// What a commit survives.
-enum class Synchronous {
-  full,   ///< one fsync a commit: an acknowledged push survives a power cut
-  normal  ///< no fsync a commit: it survives the process's death, and after a power cut the newest may be gone
-};
 
 struct GatewayStoreOptions {
   std::string path;  ///< made where there is none; its folder must exist

@@ -1,4 +1,5 @@
 #include "contract/state_store_contract.h"
+#include "contract/sync_source_contract.h"
 
 using namespace tidegate;
 using namespace tidegate::contract;

@@ -140,10 +140,11 @@ class PostgresSink final : public Sink {
   std::string withGrant(const Error& e, const Shape& shape) {
     if (!connection_.isOpen()) return e.message();
     const TargetName name(shape->schema.table);
-    return fmt::format("table \"{}\": {}: GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}; to make tables: GRANT CREATE "
-                       "ON SCHEMA {} TO {}; to change their columns the role must own them",
-                       name.text, e.message(), name.quoted, detail::quoted(connection_.user()),
-                       name.schema.empty() ? "public" : detail::quoted(name.schema), detail::quoted(connection_.user()));
+    return fmt::format(
+        "table \"{}\": {}: GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}; to make tables: GRANT CREATE "
+        "ON SCHEMA {} TO {}; to change their columns the role must own them",
+        name.text, e.message(), name.quoted, detail::quoted(connection_.user()),
+        name.schema.empty() ? "public" : detail::quoted(name.schema), detail::quoted(connection_.user()));
   }
 
   detail::Bookkeeping& books() {
@@ -242,11 +243,14 @@ class PostgresSink final : public Sink {
     flush(table);
     if (!table.baseline.seenTable.empty()) {
       connection_.limit(options_.maintenanceTimeout);
-      connection_.run("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on; "
-                      "ANALYZE " + table.baseline.seenTable);
+      connection_.run(
+          "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on; "
+          "ANALYZE " +
+          table.baseline.seenTable);
       connection_.run(table.eraseSql("", fmt::format("NOT EXISTS (SELECT 1 FROM {} AS s WHERE {})",
                                                      table.baseline.seenTable, table.keyMatch("s", "k"))));
-      connection_.run("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off");
+      connection_.run(
+          "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off");
       connection_.limit(connection_.statementTimeout());
     }
     books().endBaseline(table.name(), table.baseline);
@@ -263,7 +267,8 @@ class PostgresSink final : public Sink {
     }
     connection_.begin();
     connection_.limit(options_.maintenanceTimeout);
-    if (event.schemaChange) detail::followChange(connection_, TargetName(event.shape->schema.table), event.shape, *event.schemaChange);
+    if (event.schemaChange)
+      detail::followChange(connection_, TargetName(event.shape->schema.table), event.shape, *event.schemaChange);
     tableFor(event.shape);
     connection_.limit(connection_.statementTimeout());
   }
@@ -280,12 +285,12 @@ class PostgresSink final : public Sink {
     const detail::ColumnPlan& plan = table.plans()[*at];
     const auto params = detail::encodeParams({cutoff});
     const bool moment = plan.kind == ValueKind::timestamp;  // perhaps kept as text
-    const std::string sql = table.eraseSql("", fmt::format("t.{}{} < $1{}", plan.quoted, moment ? "::timestamptz" : "",
-                                                           moment ? "::timestamptz" : ""));
+    const std::string sql = table.eraseSql(
+        "", fmt::format("t.{}{} < $1{}", plan.quoted, moment ? "::timestamptz" : "", moment ? "::timestamptz" : ""));
     connection_.limit(options_.maintenanceTimeout);
     const auto done = connection_.ask(sql, {std::optional(params.texts[0])});
     connection_.limit(connection_.statementTimeout());
-    return rowsWritten(done);
+    return detail::rowsWritten(done);
   }
 
   /// The table of a shape, made or matched when it is met for the first time in a unit, or in another shape.
@@ -308,10 +313,11 @@ class PostgresSink final : public Sink {
 
   std::unique_ptr<SinkTable> makeTable(const Shape& shape) {
     if (shape->key.empty()) {
-      throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                  fmt::format("table \"{}\" has no key, and a Postgres sink names rows by it: give the source's table a "
-                              "primary key or a replica identity by an index",
-                              shape->schema.table));
+      throw Error(
+          ErrorCode::invalidConfig, Retry::afterOperator,
+          fmt::format("table \"{}\" has no key, and a Postgres sink names rows by it: give the source's table a "
+                      "primary key or a replica identity by an index",
+                      shape->schema.table));
     }
     TargetName name(shape->schema.table);
     detail::Bookkeeping& kept = books();

@@ -11,7 +11,7 @@ SinkAbilities abilities() {
     const auto* text = v.getIf<std::string>();
     return text == nullptr || text->find('\0') == std::string::npos;
   };
-  can.seeds = 60;
+  can.seeds = 25;
   return can;
 }
 

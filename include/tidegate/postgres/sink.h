@@ -34,9 +34,9 @@ struct SinkOptions {
 /// A sink with one connection of its own, made by `open`. Its target tables are "table" (found by search_path) or
 /// "schema.table" (the first dot divides; schema and table are made if they are not there).
 ///
-/// Everything of a unit of work is one transaction, schema changes too. A second writer of a pipeline ends the first one:
-/// `open` ends its session, and its `commit` throws Error{fenced}. A sink that finds itself fenced by `open` says so
-/// once; opened again, it takes over.
+/// Everything of a unit of work is one transaction, schema changes too. A second writer of a pipeline ends the first
+/// one: `open` ends its session, and its `commit` throws Error{fenced}. A sink that finds itself fenced by `open` says
+/// so once; opened again, it takes over.
 ///
 /// @throws Error{invalidConfig} here for options that contradict each other.
 /// @thread One at a time. `readTable` has a connection of its own and reads what is committed.

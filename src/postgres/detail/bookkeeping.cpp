@@ -4,7 +4,6 @@
 
 #include <charconv>
 
-
 namespace tidegate::postgres::detail {
 namespace {
 
@@ -89,9 +88,10 @@ BaselineState Bookkeeping::beginBaseline(const SinkTable& target, bool targetIsE
     columns += fmt::format("{}t.{} AS k{}", i == 0 ? "" : ", ", target.plans()[target.shape()->key[i]].quoted, i + 1);
     keys += fmt::format("{}k{}", i == 0 ? "" : ", ", i + 1);
   }
-  connection_.run(fmt::format("CREATE TABLE {} AS SELECT {} FROM {} AS t WITH NO DATA; ALTER TABLE {} ADD PRIMARY KEY "
-                              "({})",
-                              state.seenTable, columns, target.name().quoted, state.seenTable, keys));
+  connection_.run(
+      fmt::format("CREATE TABLE {} AS SELECT {} FROM {} AS t WITH NO DATA; ALTER TABLE {} ADD PRIMARY KEY "
+                  "({})",
+                  state.seenTable, columns, target.name().quoted, state.seenTable, keys));
   return state;
 }
 
@@ -109,9 +109,8 @@ void Bookkeeping::endBaseline(const TargetName& target, const BaselineState& sta
 
 void Bookkeeping::makeTables() {
   const std::string name = quoted(schema_);
-  const SqlResult there =
-      connection_.ask("SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL",
-                      Params{table("checkpoints"), table("baselines")});
+  const SqlResult there = connection_.ask("SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL",
+                                          Params{table("checkpoints"), table("baselines")});
   if (cellIsTrue(there, 0, 0)) return;
   try {
     connection_.begin();
@@ -127,10 +126,11 @@ void Bookkeeping::makeTables() {
   } catch (const Error& e) {
     connection_.rollback();
     if (e.code() != ErrorCode::permissionDenied) throw;
-    throw Error(e.code(), e.retry(),
-                fmt::format("the sink cannot make its tables in schema {0}: {1}: GRANT CREATE ON DATABASE {2} TO {3}, or "
-                            "CREATE SCHEMA {0} AUTHORIZATION {3}",
-                            name, e.message(), quoted(connection_.database()), quoted(connection_.user())));
+    throw Error(
+        e.code(), e.retry(),
+        fmt::format("the sink cannot make its tables in schema {0}: {1}: GRANT CREATE ON DATABASE {2} TO {3}, or "
+                    "CREATE SCHEMA {0} AUTHORIZATION {3}",
+                    name, e.message(), quoted(connection_.database()), quoted(connection_.user())));
   }
 }
 

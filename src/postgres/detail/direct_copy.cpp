@@ -30,7 +30,7 @@ DirectCopy::DirectCopy(const TargetName& name, const Shape& shape, const std::ve
       columns, name.quoted);
   stageCopySql_ = fmt::format("COPY pg_temp.tidegate_piece ({}) FROM STDIN (FORMAT binary)", columns);
   upsertSql_ = fmt::format(
-      "INSERT INTO {} ({}) SELECT {} FROM (SELECT DISTINCT ON ({}) * FROM pg_temp.tidegate_piece ORDER BY {}, "
+      "INSERT INTO {} AS t ({}) SELECT {} FROM (SELECT DISTINCT ON ({}) * FROM pg_temp.tidegate_piece ORDER BY {}, "
       "\"tidegate ordinal\" DESC) AS u {}; DROP TABLE pg_temp.tidegate_piece",
       name.quoted, columns, columns, keys, keys, onConflict);
 }

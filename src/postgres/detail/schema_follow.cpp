@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-
 namespace tidegate::postgres::detail {
 namespace {
 
@@ -13,7 +12,11 @@ using Renames = std::vector<std::pair<std::string, std::string>>;
 class Follower {
  public:
   Follower(SinkConnection& connection, const TargetName& name, const Shape& after, const SchemaChange& change)
-      : connection_(connection), name_(name), after_(after), before_(change.before), table_(readCatalog(connection, name)) {
+      : connection_(connection),
+        name_(name),
+        after_(after),
+        before_(change.before),
+        table_(readCatalog(connection, name)) {
     for (const auto& pair : change.renamed) {
       if (table_.columns.count(pair.first) != 0) renames_.push_back(pair);  // else it is done already
     }
@@ -36,13 +39,14 @@ class Follower {
   /// A target that was prepared for the new shape already has the new column, still without values.
   void makeRoomFor(const std::string& to) {
     if (table_.columns.count(to) == 0 || isRenamed(to)) return;
-    const SqlResult used = connection_.run(
-        fmt::format("SELECT 1 FROM {} WHERE {} IS NOT NULL LIMIT 1", name_.quoted, quoted(to)));
+    const SqlResult used =
+        connection_.run(fmt::format("SELECT 1 FROM {} WHERE {} IS NOT NULL LIMIT 1", name_.quoted, quoted(to)));
     if (PQntuples(used.get()) > 0) {
-      throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                  fmt::format("target table \"{}\": the source renamed a column to \"{}\", and the target has one of that "
-                              "name with values in it: ALTER TABLE {} RENAME COLUMN {} TO …, or drop it",
-                              name_.text, to, name_.quoted, quoted(to)));
+      throw Error(
+          ErrorCode::invalidConfig, Retry::afterOperator,
+          fmt::format("target table \"{}\": the source renamed a column to \"{}\", and the target has one of that "
+                      "name with values in it: ALTER TABLE {} RENAME COLUMN {} TO …, or drop it",
+                      name_.text, to, name_.quoted, quoted(to)));
     }
     alter("DROP COLUMN " + quoted(to));
     table_.columns.erase(to);
@@ -69,7 +73,8 @@ class Follower {
   void drop() {
     if (!before_) return;
     for (const ColumnSchema& column : before_->schema.columns) {
-      if (after_->columns->find(column.name) || isRenamed(column.name) || table_.columns.count(column.name) == 0) continue;
+      if (after_->columns->find(column.name) || isRenamed(column.name) || table_.columns.count(column.name) == 0)
+        continue;
       alter("DROP COLUMN " + quoted(column.name));
       table_.columns.erase(column.name);
     }
@@ -80,12 +85,14 @@ class Follower {
     if (there == table_.columns.end()) return;  // added by makeTarget
     const auto& key = after_->schema.primaryKey;
     const bool inKey = std::find(key.begin(), key.end(), column.name) != key.end();
-    if (there->second.notNull && column.nullable && !inKey) alter("ALTER COLUMN " + quoted(column.name) + " DROP NOT NULL");
+    if (there->second.notNull && column.nullable && !inKey)
+      alter("ALTER COLUMN " + quoted(column.name) + " DROP NOT NULL");
     ColumnPlan plan;
     std::string remedy;
     if (planFor(column, there->second, plan, remedy)) return;
     const std::string type{typeNameFor(after_, column)};
-    alter(fmt::format("ALTER COLUMN {} TYPE {} USING {}::text::{}", quoted(column.name), type, quoted(column.name), type));
+    alter(fmt::format("ALTER COLUMN {} TYPE {} USING {}::text::{}", quoted(column.name), type, quoted(column.name),
+                      type));
   }
 
   void checkKey() {
@@ -103,11 +110,13 @@ class Follower {
     std::vector<std::string> now = after_->schema.primaryKey;
     std::sort(now.begin(), now.end());
     // A rename that the target has already is not among `renames_`: then the catalogue is compared, by matchColumns.
-    if (key == now || std::any_of(key.begin(), key.end(), [&](const auto& c) { return !after_->columns->find(c); })) return;
-    throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                fmt::format("target table \"{}\": the source's key changed, and with it what names a row: DROP TABLE {}, "
-                            "then reload the table",
-                            name_.text, name_.quoted));
+    if (key == now || std::any_of(key.begin(), key.end(), [&](const auto& c) { return !after_->columns->find(c); }))
+      return;
+    throw Error(
+        ErrorCode::invalidConfig, Retry::afterOperator,
+        fmt::format("target table \"{}\": the source's key changed, and with it what names a row: DROP TABLE {}, "
+                    "then reload the table",
+                    name_.text, name_.quoted));
   }
 
   SinkConnection& connection_;

@@ -9,6 +9,15 @@
 namespace tidegate::postgres::detail {
 namespace {
 
+/// What the server said last, if it said something: "FATAL:  57P01: terminating connection …", then where in its
+/// source.
+SqlError lostConnection(std::string_view text) {
+  text = text.substr(0, text.find('\n'));
+  const auto at = text.find("57P01: ");
+  if (at == std::string_view::npos) return {fromSqlState("08006", text), "08006"};
+  return {fromSqlState("57P01", text.substr(at + 7)), "57P01"};
+}
+
 ConnectOptions writable(ConnectOptions options) {
   options.readOnly = false;
   return options;
@@ -48,8 +57,8 @@ SqlResult SinkConnection::run(const std::string& sql) { return checked(PQexec(ra
 SqlResult SinkConnection::ask(const std::string& sql, const std::vector<std::optional<std::string>>& params) {
   std::vector<const char*> values;
   for (const auto& p : params) values.push_back(p ? p->c_str() : nullptr);
-  return checked(PQexecParams(raw(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                              nullptr, 0));
+  return checked(
+      PQexecParams(raw(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0));
 }
 
 std::string SinkConnection::prepare(const std::string& sql, const std::vector<unsigned>& types) {
@@ -82,8 +91,7 @@ void SinkConnection::commit() {
     if (std::string_view(PQcmdStatus(done.get())) == "COMMIT") return;
   } catch (const Error& e) {
     if (PQstatus(raw()) == CONNECTION_OK) throw;
-    throw Error(e.code(), Retry::outcomeUnknown,
-                fmt::format("the connection was lost during COMMIT: {}", e.message()));
+    throw Error(e.code(), Retry::outcomeUnknown, fmt::format("the connection was lost during COMMIT: {}", e.message()));
   }
   throw Error(ErrorCode::internal, Retry::later, "the transaction had failed before its COMMIT");
 }
@@ -143,8 +151,8 @@ void SinkConnection::fail(const PGresult* result) {
   }
   const char* state = result != nullptr ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
   const char* text = result != nullptr ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
-  const bool lost = PQstatus(raw()) != CONNECTION_OK;
-  const std::string known = state != nullptr ? state : lost ? "08006" : "";
+  if (state == nullptr && PQstatus(raw()) != CONNECTION_OK) throw lostConnection(PQerrorMessage(raw()));
+  const std::string known = state != nullptr ? state : "";
   throw SqlError(fromSqlState(known, text != nullptr ? text : PQerrorMessage(raw())), known);
 }
 

@@ -264,8 +264,8 @@ std::string SinkTable::upsertSql() const {
     columns += comma + plans_[i].quoted;
     values += fmt::format("{}u.u{}{}", comma, i + 1, plans_[i].cast);
   }
-  return fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} {}", name_.quoted, columns, values, unnest(allColumns_),
-                     onConflictOf(shape_, plans_, softDelete_));
+  return fmt::format("INSERT INTO {} AS t ({}) SELECT {} FROM {} {}", name_.quoted, columns, values,
+                     unnest(allColumns_), onConflictOf(shape_, plans_, softDelete_));
 }
 
 std::string SinkTable::patchSql(const std::vector<std::uint32_t>& columns) const {

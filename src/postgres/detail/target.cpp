@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 
-
 namespace tidegate::postgres::detail {
 namespace {
 
@@ -14,16 +13,15 @@ constexpr std::size_t kMaxNameBytes = 63;
 bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 [[noreturn]] void refuse(const TargetName& name, const std::string& what) {
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("target table \"{}\": {}", name.text, what));
+  throw Error(ErrorCode::invalidConfig, Retry::afterOperator, fmt::format("target table \"{}\": {}", name.text, what));
 }
 
 /// Longer names would be cut by the server, silently, and meet others.
 void checkLength(std::string_view name) {
   if (name.size() <= kMaxNameBytes) return;
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("\"{}\" is longer than the 63 bytes that Postgres keeps of a name: give the target another",
-                          name));
+  throw Error(
+      ErrorCode::invalidConfig, Retry::afterOperator,
+      fmt::format("\"{}\" is longer than the 63 bytes that Postgres keeps of a name: give the target another", name));
 }
 
 /// What the source says of a timestamp: 1 with a zone, 0 without, -1 nothing.
@@ -138,9 +136,10 @@ void checkKey(const TargetName& name, const Shape& shape, const CatalogTable& ta
 void checkOthers(const TargetName& name, const Shape& shape, const CatalogTable& table) {
   for (const auto& [column, there] : table.columns) {
     if (shape->columns->find(column) || !there.notNull || there.hasDefault || there.generated) continue;
-    refuse(name, fmt::format("column \"{}\" is NOT NULL without a default, and the source does not send it: ALTER TABLE "
-                             "{} ALTER COLUMN {} DROP NOT NULL",
-                             column, name.quoted, quoted(column)));
+    refuse(name,
+           fmt::format("column \"{}\" is NOT NULL without a default, and the source does not send it: ALTER TABLE "
+                       "{} ALTER COLUMN {} DROP NOT NULL",
+                       column, name.quoted, quoted(column)));
   }
 }
 
@@ -169,7 +168,7 @@ SELECT i.indexrelid, a.attname
 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey[0:i.indnkeyatts - 1])
 WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
   AND i.indexprs IS NULL
-ORDER BY 1, 2 COLLATE "C")";
+ORDER BY 1, a.attname COLLATE "C")";
 
 }  // namespace
 
@@ -179,7 +178,7 @@ TargetName::TargetName(std::string_view name) : text(name) {
   table = schema.empty() ? std::string(name) : std::string(name.substr(dot + 1));
   checkLength(schema);
   checkLength(table);
-  quoted = (schema.empty() ? "" : quoted(schema) + ".") + quoted(table);
+  quoted = (schema.empty() ? "" : detail::quoted(schema) + ".") + detail::quoted(table);
 }
 
 CatalogTable readCatalog(SinkConnection& connection, const TargetName& name) {
@@ -258,8 +257,8 @@ std::string createTableSql(const TargetName& name, const Shape& shape, const std
   std::string sql = "CREATE TABLE " + name.quoted + " (";
   for (const ColumnSchema& column : shape->schema.columns) {
     checkLength(column.name);
-    sql += fmt::format("{} {}{}, ", quoted(column.name), typeNameFor(shape, column),
-                       column.nullable ? "" : " NOT NULL");
+    sql +=
+        fmt::format("{} {}{}, ", quoted(column.name), typeNameFor(shape, column), column.nullable ? "" : " NOT NULL");
   }
   if (!softDeleteColumn.empty()) sql += quoted(softDeleteColumn) + " timestamp with time zone, ";
   return sql + "PRIMARY KEY (" + joined(shape->schema.primaryKey) + "))";
@@ -269,8 +268,8 @@ std::vector<ColumnPlan> matchColumns(const TargetName& name, const Shape& shape,
                                      const std::string& softDeleteColumn) {
   if (table.kind != 'r' && table.kind != 'p') refuse(name, "it is no table; give the pipeline another target");
   if (!softDeleteColumn.empty() && shape->columns->find(softDeleteColumn)) {
-    refuse(name, fmt::format("the source sends a column \"{}\" itself: choose another softDeleteColumn",
-                             softDeleteColumn));
+    refuse(name,
+           fmt::format("the source sends a column \"{}\" itself: choose another softDeleteColumn", softDeleteColumn));
   }
   std::vector<ColumnPlan> plans(shape->columns->size());
   for (std::size_t i = 0; i < plans.size(); ++i) {

@@ -27,9 +27,9 @@ struct TargetName {
 struct CatalogColumn {
   std::string type;  ///< as format_type prints it: "numeric(10,2)"
   bool notNull = false;
-  bool hasDefault = false;     ///< or is an identity column
-  bool generated = false;      ///< always computed: cannot be written
-  bool mergesTexts = false;    ///< its collation, or citext, finds texts equal that are not the same
+  bool hasDefault = false;   ///< or is an identity column
+  bool generated = false;    ///< always computed: cannot be written
+  bool mergesTexts = false;  ///< its collation, or citext, finds texts equal that are not the same
   bool isEnum = false;
 };
 

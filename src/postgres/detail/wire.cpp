@@ -102,8 +102,8 @@ Misfit appendNumeric(std::string_view text, std::string& out) {
   appendNumericHeader((end - first) / 4, weight, negative && first != end ? kNegative : std::uint16_t{0},
                       fraction.size(), out);
   for (std::size_t i = first; i < end; i += 4) {
-    const int group = (digits[i] - '0') * 1000 + (digits[i + 1] - '0') * 100 + (digits[i + 2] - '0') * 10 +
-                      (digits[i + 3] - '0');
+    const int group =
+        (digits[i] - '0') * 1000 + (digits[i + 1] - '0') * 100 + (digits[i + 2] - '0') * 10 + (digits[i + 3] - '0');
     appendBig(static_cast<std::int16_t>(group), out);
   }
   return Misfit::none;

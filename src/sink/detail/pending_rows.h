@@ -40,7 +40,8 @@ class FieldReader {
 };
 
 /// Changes by key, the last word for each. What a key went through is kept as far as it matters:
-///  - an erase before an insert stays an erase and an insert, so that columns which the source does not send start anew;
+///  - an erase before an insert stays an erase and an insert, so that columns which the source does not send start
+///  anew;
 ///  - a row with unchanged columns over a whole row is a whole row; over another such row it is one still.
 ///
 ///     rows.begin();

@@ -15,8 +15,8 @@ void appendValueText(const Value& v, std::string& out);
 /// The value of `kind` that the text form means; Text where it is none.
 Value valueOfText(ValueKind kind, std::string_view text);
 
-/// Appends one JSON scalar that keeps the kind, for columns of any kind: null, bool, numbers and text are JSON's own; the
-/// rest, and a text that begins with '$', is a string "$kind:text form".
+/// Appends one JSON scalar that keeps the kind, for columns of any kind: null, bool, numbers and text are JSON's own;
+/// the rest, and a text that begins with '$', is a string "$kind:text form".
 void appendTagged(const Value& v, std::string& out);
 /// Reads it back. @throws Error{parseError} where the text is no JSON.
 Value valueOfTagged(std::string_view json);

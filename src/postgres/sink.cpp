@@ -110,7 +110,8 @@ class PostgresSink final : public Sink {
         disconnect();
         refuseIfTakenOver(e);
       }
-      if (e.code() != ErrorCode::permissionDenied || !shape) throw;
+      const bool refused = dynamic_cast<const detail::SqlError*>(&e) != nullptr;
+      if (!refused || e.code() != ErrorCode::permissionDenied || !shape) throw;
       throw Error(e.code(), e.retry(), withGrant(e, shape));
     } catch (...) {
       rollback();
@@ -206,22 +207,31 @@ class PostgresSink final : public Sink {
       flush(table);
   }
 
+  void send(SinkTable& table) {
+    try {
+      table.flush(connection_);
+    } catch (const detail::SqlError& e) {
+      if (e.code() == ErrorCode::connectionFailed) throw;
+      const std::string message = fmt::format("table \"{}\": {}", table.name().text, e.message());
+      throw Error(e.code(), e.retry(), e.code() == ErrorCode::permissionDenied ? withGrant(e, table.shape()) : message);
+    }
+  }
   /// Ends a COPY under way: the connection is free for statements.
   void settle() {
     if (copying_ == nullptr) return;
     SinkTable& table = *copying_;
     copying_ = nullptr;
     const bool before = table.baseline.pristine;
-    table.flush(connection_);
+    send(table);
     if (before && !table.baseline.pristine) books().markChanged(table.name());
   }
   void flush(SinkTable& table) {
     settle();
-    table.flush(connection_);
+    send(table);
   }
   void flushAll() {
     settle();
-    for (auto& [name, table] : tables_) table->flush(connection_);
+    for (auto& [name, table] : tables_) send(*table);
   }
 
   void truncate(SinkTable& table) {
@@ -261,7 +271,7 @@ class PostgresSink final : public Sink {
     const auto found = tables_.find(event.shape->schema.table);
     settle();
     if (found != tables_.end()) {
-      found->second->flush(connection_);
+      send(*found->second);
       tables_.erase(found);
       last_ = nullptr;
     }
@@ -303,7 +313,7 @@ class PostgresSink final : public Sink {
     }
     settle();
     if (found != tables_.end()) {
-      found->second->flush(connection_);
+      send(*found->second);
       tables_.erase(found);
       last_ = nullptr;
     }

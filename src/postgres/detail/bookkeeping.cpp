@@ -7,7 +7,7 @@
 namespace tidegate::postgres::detail {
 namespace {
 
-using Params = std::vector<std::optional<std::string>>;
+using BookParams = std::vector<std::optional<std::string>>;
 
 std::int64_t number(std::string_view text) {
   std::int64_t n = 0;
@@ -22,22 +22,21 @@ Bookkeeping::Bookkeeping(SinkConnection& connection, std::string schema, std::st
 
 std::optional<std::string> Bookkeeping::takeOver(std::int64_t heldEpoch) {
   makeTables();
+  epoch_ = heldEpoch;
+  if (heldEpoch != 0 && storedEpoch() != heldEpoch) refuseFenced();
   endWriterBefore();
   connection_.begin();
   // Waits for a commit of the writer before that is still under way, and then sees it.
   const SqlResult before = connection_.ask(
-      fmt::format("SELECT epoch FROM {} WHERE pipeline = $1 FOR UPDATE", table("checkpoints")), Params{pipeline_});
-  if (heldEpoch != 0 && (PQntuples(before.get()) == 0 || number(cell(before, 0, 0)) != heldEpoch)) {
-    epoch_ = heldEpoch;
-    refuseFenced();
-  }
+      fmt::format("SELECT epoch FROM {} WHERE pipeline = $1 FOR UPDATE", table("checkpoints")), BookParams{pipeline_});
+  if (heldEpoch != 0 && (PQntuples(before.get()) == 0 || number(cell(before, 0, 0)) != heldEpoch)) refuseFenced();
   const SqlResult taken = connection_.ask(
       fmt::format("INSERT INTO {} AS c (pipeline, epoch, writer_pid, writer_start) SELECT $1, 1, pg_backend_pid(), "
                   "(SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) ON CONFLICT (pipeline) DO "
                   "UPDATE SET epoch = c.epoch + 1, writer_pid = EXCLUDED.writer_pid, writer_start = "
                   "EXCLUDED.writer_start RETURNING epoch, checkpoint",
                   table("checkpoints")),
-      Params{pipeline_});
+      BookParams{pipeline_});
   epoch_ = number(cell(taken, 0, 0));
   std::optional<std::string> checkpoint;
   if (PQgetisnull(taken.get(), 0, 1) == 0) checkpoint = cell(taken, 0, 1);
@@ -46,8 +45,8 @@ std::optional<std::string> Bookkeeping::takeOver(std::int64_t heldEpoch) {
 }
 
 std::int64_t Bookkeeping::storedEpoch() {
-  const SqlResult found =
-      connection_.ask(fmt::format("SELECT epoch FROM {} WHERE pipeline = $1", table("checkpoints")), Params{pipeline_});
+  const SqlResult found = connection_.ask(fmt::format("SELECT epoch FROM {} WHERE pipeline = $1", table("checkpoints")),
+                                          BookParams{pipeline_});
   return PQntuples(found.get()) == 0 ? 0 : number(cell(found, 0, 0));
 }
 
@@ -58,14 +57,14 @@ void Bookkeeping::write(std::string_view checkpoint) {
   const SqlResult written = connection_.ask(
       fmt::format("UPDATE {} SET checkpoint = $1, committed_at = now() WHERE pipeline = $2 AND epoch = $3",
                   table("checkpoints")),
-      Params{std::string(checkpoint), pipeline_, std::to_string(epoch_)});
+      BookParams{std::string(checkpoint), pipeline_, std::to_string(epoch_)});
   if (rowsWritten(written) != 1) refuseFenced();
 }
 
 BaselineState Bookkeeping::baselineOf(const TargetName& target) {
   const SqlResult found = connection_.ask(
       fmt::format("SELECT id, tracked, pristine FROM {} WHERE pipeline = $1 AND target = $2", table("baselines")),
-      Params{pipeline_, target.text});
+      BookParams{pipeline_, target.text});
   BaselineState state;
   if (PQntuples(found.get()) == 0) return state;
   state.active = true;
@@ -79,7 +78,7 @@ BaselineState Bookkeeping::beginBaseline(const SinkTable& target, bool targetIsE
   const SqlResult made = connection_.ask(
       fmt::format("INSERT INTO {} (pipeline, target, tracked, pristine) VALUES ($1, $2, $3, $4) RETURNING id",
                   table("baselines")),
-      Params{pipeline_, target.name().text, targetIsEmpty ? "f" : "t", targetIsEmpty ? "t" : "f"});
+      BookParams{pipeline_, target.name().text, targetIsEmpty ? "f" : "t", targetIsEmpty ? "t" : "f"});
   BaselineState state{.active = true, .pristine = targetIsEmpty};
   if (targetIsEmpty) return state;
   state.seenTable = table(fmt::format("named_{}", cell(made, 0, 0)));
@@ -97,26 +96,27 @@ BaselineState Bookkeeping::beginBaseline(const SinkTable& target, bool targetIsE
 
 void Bookkeeping::markChanged(const TargetName& target) {
   connection_.ask(fmt::format("UPDATE {} SET pristine = false WHERE pipeline = $1 AND target = $2", table("baselines")),
-                  Params{pipeline_, target.text});
+                  BookParams{pipeline_, target.text});
 }
 
 void Bookkeeping::endBaseline(const TargetName& target, const BaselineState& state) {
   if (!state.active) return;
   connection_.ask(fmt::format("DELETE FROM {} WHERE pipeline = $1 AND target = $2", table("baselines")),
-                  Params{pipeline_, target.text});
+                  BookParams{pipeline_, target.text});
   if (!state.seenTable.empty()) connection_.run("DROP TABLE " + state.seenTable);
 }
 
 void Bookkeeping::makeTables() {
   const std::string name = quoted(schema_);
   const SqlResult there = connection_.ask("SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL",
-                                          Params{table("checkpoints"), table("baselines")});
+                                          BookParams{table("checkpoints"), table("baselines")});
   if (cellIsTrue(there, 0, 0)) return;
   try {
     connection_.begin();
     connection_.run("SELECT pg_advisory_xact_lock(7233941)");  // two sinks that make them at once
+    const SqlResult schema = connection_.ask("SELECT 1 FROM pg_namespace WHERE nspname = $1", BookParams{schema_});
+    if (PQntuples(schema.get()) == 0) connection_.run("CREATE SCHEMA " + name);
     connection_.run(fmt::format(
-        "CREATE SCHEMA IF NOT EXISTS {0};"
         "CREATE TABLE IF NOT EXISTS {0}.checkpoints (pipeline text PRIMARY KEY, epoch bigint NOT NULL, checkpoint "
         "text, writer_pid integer, writer_start timestamptz, committed_at timestamptz);"
         "CREATE TABLE IF NOT EXISTS {0}.baselines (pipeline text, target text, id bigint GENERATED ALWAYS AS IDENTITY, "
@@ -139,10 +139,10 @@ void Bookkeeping::endWriterBefore() {
       fmt::format("SELECT a.pid FROM {} c JOIN pg_stat_activity a ON a.pid = c.writer_pid AND a.backend_start = "
                   "c.writer_start WHERE c.pipeline = $1 AND a.pid <> pg_backend_pid()",
                   table("checkpoints")),
-      Params{pipeline_});
+      BookParams{pipeline_});
   for (int i = 0; i < PQntuples(writers.get()); ++i) {
     try {  // waits until it is gone; a session that we may not end is fenced by its epoch all the same
-      connection_.ask("SELECT pg_terminate_backend($1, 5000)", Params{std::string(cell(writers, i, 0))});
+      connection_.ask("SELECT pg_terminate_backend($1, 5000)", BookParams{std::string(cell(writers, i, 0))});
     } catch (const SqlError& e) {
       if (e.code() == ErrorCode::connectionFailed) throw;
     }

@@ -8,8 +8,8 @@ namespace tidegate::servers {
 namespace {
 
 constexpr std::size_t kRows = 1'000'000;
-/// A page of 10,000 rows of about 120 octets, in a driver's form, as values and as a push, with room for allocators.
-constexpr std::size_t kPageBytes = 64u << 20;
+/// A push of 5,000 rows of about 120 octets, in a driver's form and as values, with room for allocators.
+constexpr std::size_t kPushBytes = 64u << 20;
 /// One row and the socket's and library's buffers.
 constexpr std::size_t kStreamBytes = 8u << 20;
 
@@ -52,7 +52,7 @@ TEST_P(ServerMemory, AStreamedResultIsNeverHeldWhole) {
   EXPECT_LT(peakResident() - before, kStreamBytes);
 }
 
-TEST_P(ServerMemory, AFirstPollHoldsOnePageAtATime) {
+TEST_P(ServerMemory, AFirstPollHoldsOnePushAtATime) {
   IngestSourceConfig config;
   config.name = "source";
   config.query = server.connect();
@@ -71,9 +71,9 @@ TEST_P(ServerMemory, AFirstPollHoldsOnePageAtATime) {
   const std::size_t before = resetPeak();
   const PollReport report = poller.pollOnce();
   ASSERT_TRUE(report.ok()) << report.tables[0].error->what();
-  EXPECT_EQ(report.tables[0].rowsRead, kRows);
+  EXPECT_EQ(report.tables[0].rowsRead - report.tables[0].suppressed, kRows);
   EXPECT_EQ(pushed, kRows);
-  EXPECT_LT(peakResident() - before, kPageBytes);
+  EXPECT_LT(peakResident() - before, kPushBytes);
 }
 
 }  // namespace

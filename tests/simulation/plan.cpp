@@ -89,7 +89,7 @@ std::string Plan::describe() const {
       add(durable, "durable");
   add(emptyResults, "emptyResults"), add(pushFaults, "pushFaults"), add(storeFaults, "storeFaults");
   add(gatewayCrashes, "gatewayCrashes"), add(pollerCrashes, "pollerCrashes"), add(stateFaults, "stateFaults");
-  add(amnesia, "amnesia"), add(packedSnapshots, "packedSnapshots"), add(strict, "strict");
+  add(amnesia, "amnesia"), add(packedSnapshots, "packedSnapshots"), add(strict, "strict"), add(streamed, "streamed");
   return text;
 }
 
@@ -115,6 +115,7 @@ Plan makePlan(SimRandom& random) {
   plan.strict = random.chance(40);
   plan.durable = random.chance(85);
   drawFaults(plan, random);
+  plan.streamed = random.chance(50);
   plan.maxDeleteFraction = plan.emptyResults ? 0.9 : 1.0;
   if (plan.amnesia) {
     for (TablePlan& table : plan.tables) table.hardDeletes = false;

@@ -48,6 +48,7 @@ struct Plan {
   std::size_t lookbackRows = 40;
   std::size_t pushDeltas = 10;
   double maxDeleteFraction = 1.0;
+  bool streamed = false;  ///< the query function streams, so that catch-ups are read in one answer
 
   bool clientEdits = false;
   bool clientErases = false;

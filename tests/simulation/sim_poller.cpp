@@ -51,7 +51,9 @@ SimPoller::SimPoller(const Plan& plan, SimRandom random, SimClock& clock, Trace&
 IngestSourceConfig SimPoller::config() {
   IngestSourceConfig config;
   config.name = name_;
-  config.query = QueryFn(Dialect::sqlite, [this](const Query& query) { return answer(query); });
+  config.query = QueryFn(
+      Dialect::sqlite, [this](const Query& query) { return answer(query); },
+      plan_.streamed ? Delivery::streamed : Delivery::buffered);
   config.pushDeltas = plan_.pushDeltas;
   for (const std::size_t index : tables_) {
     const TablePlan& table = plan_.tables[index];
@@ -90,7 +92,7 @@ void SimPoller::start() {
   trace_.line(name_, "starts");
 }
 
-/// The source goes on while it is polled: rows commit between two pages. Bounded, since what a poll cannot see for
+/// The source goes on while it is polled: rows commit between two pages, and while a stream is read. Bounded, since what a poll cannot see for
 /// longer than the look-back it may miss (docs/decisions/0005).
 void SimPoller::betweenQueries() {
   if (!life_.faultsOn || hooksLeft_ == 0 || !random_.chance(40)) return;
@@ -152,6 +154,7 @@ void SimPoller::mutate(SyncPush& push) {
 
 PushResult SimPoller::push(const SyncPush& original, PushContext context) {
   if (life_.dead) throw Error(ErrorCode::connectionFailed, Retry::later, "simulated: this process is dead");
+  if (plan_.streamed) betweenQueries();
   SyncPush push = original;
   if (mutation_ != Mutation::none) mutate(push);
   const auto dice = life_.faultsOn && plan_.pushFaults ? random_.below(100) : 99;

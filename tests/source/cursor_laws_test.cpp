@@ -161,29 +161,41 @@ void expectEqual(const std::map<std::int64_t, Writers::Row>& source,
   }
 }
 
+/// All rows of an answer, as they are at this moment.
+ResultSet copyOf(ResultSet answer) {
+  Rows rows;
+  std::vector<Value> row;
+  while (answer.next(row)) rows.push_back(row);
+  return ResultSet::fromRows(answer.columns(), std::move(rows));
+}
+
 void runSeed(std::uint64_t seed, Column column) {
   Random random(seed);
   SqlSource source;
   bool faults = true;
+  const bool streamed = random.chance(50);
   Writers* writers = nullptr;
-  QueryFn query(Dialect::sqlite, [&](const Query& q) {
+  const auto answer = [&](const Query& q) {
     // Writers go on between the pages of one poll.
     if (writers != nullptr && faults && random.chance(30)) writers->step();
     if (faults && random.chance(4)) throw std::runtime_error("no answer");
-    ResultSet rows = source.query(q);
+    ResultSet rows = copyOf(source.query(q));
     if (!faults || !random.chance(6)) return rows;
-    return ResultSet(std::make_unique<BreakingStream>(std::move(rows), random.below(5)));
-  });
-  PollRig rig(query, {.table = "t",
+    return ResultSet(std::make_unique<BreakingStream>(std::move(rows), random.below(streamed ? 25 : 5)));
+  };
+  PollRig rig({Dialect::sqlite, answer, streamed ? Delivery::streamed : Delivery::buffered},
+              {.table = "t",
                       .query = "SELECT * FROM t;",
                       .strategy = CursorStrategy{.cursorColumn = "c",
                                                  .lookbackRows = Writers::kLateRows,
                                                  .pageRows = static_cast<std::size_t>(random.between(1, 7))}});
   rig.config.pushDeltas = static_cast<std::size_t>(random.between(1, 7));
+  rig.config.queryTimeout = std::chrono::milliseconds(random.between(1, 8'000));  // a stream is read for half of it
   auto state = std::make_shared<FailingState>();
   state->fails = [&] { return faults && random.chance(5); };
   rig.state = state;
   rig.gateway.judge = [&](const SyncPush&) {
+    if (streamed && faults && random.chance(10)) writers->step();  // and while a stream is read
     if (!faults || !random.chance(12)) return PushStatus::accepted;
     if (random.chance(30)) throw Error(ErrorCode::storeUnavailable, Retry::later, "gateway down");
     return random.chance(50) ? PushStatus::backPressure : PushStatus::rejected;

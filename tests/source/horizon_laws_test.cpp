@@ -62,11 +62,12 @@ class LongTransactions {
     }
     ResultSet found = source_.query(q);
     const Columns columns = found.columns();
+    const std::size_t cursor = columns->size() - 1;  // of a row, or alone
     Rows rows;
     std::vector<Value> row;
     while (found.next(row)) {
-      const auto* micros = row[2].getIf<std::int64_t>();
-      if (micros != nullptr) row[2] = Timestamp{*micros, stamp_ == Stamp::utc};
+      const auto* micros = row[cursor].getIf<std::int64_t>();
+      if (micros != nullptr) row[cursor] = Timestamp{*micros, stamp_ == Stamp::utc};
       rows.push_back(row);
     }
     return ResultSet::fromRows(columns, std::move(rows));

@@ -252,16 +252,16 @@ TEST(SqlLaws, AQuotedNameIsOneNameAndReadsBackAsItWas) {
 /// Every statement that a cursor poll can ask.
 std::vector<Query> statements(Dialect dialect, const std::vector<std::string>& names,
                               const std::vector<Value>& values) {
-  const CursorStrategy strategy{.cursorColumn = names[2], .pageRows = 10};
+  const CursorStrategy strategy{.cursorColumn = names[2]};
   const CursorSql sql(dialect,
                       {.table = "t", .query = "SELECT 1", .rowIdColumns = {names[0], names[1]}, .strategy = strategy},
                       strategy);
-  return {sql.first(nullptr),
-          sql.first(&values[2]),
-          sql.next({values[2], {values[0], values[1]}}),
-          sql.firstNulls(),
+  return {sql.first(nullptr, 10),
+          sql.first(&values[2], 10),
+          sql.next({values[2], {values[0], values[1]}}, 10),
+          sql.firstNulls(10),
           sql.countNulls(),
-          sql.nextNulls({values[0], values[1]}),
+          sql.nextNulls({values[0], values[1]}, 10),
           sql.nthNewest(3, nullptr),
           sql.nthNewest(3, &values[2])};
 }

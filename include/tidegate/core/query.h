@@ -36,6 +36,7 @@ struct Query {
   std::stop_token stop{};  ///< a QueryFn returns or throws Error{queryCancelled} soon after it is requested
   std::chrono::milliseconds timeout{0};  ///< 0: the driver's own statement timeout
   bool wholeResult = false;              ///< true: the result may be large; a driver must stream it, not buffer it
+  std::string orderBy{};                 ///< the ORDER BY list within `sql`, for a driver that must wrap the text
 };
 
 /// A driver's half of a result set. Destroying it early must cancel or drain the query.
@@ -64,20 +65,29 @@ class ResultSet {
   std::unique_ptr<RowStream> stream_;
 };
 
+/// How a query function answers with `wholeResult`.
+enum class Delivery {
+  buffered,  ///< the rows are in memory before the first is handed out: a poll asks for no more than a page at a time
+  streamed   ///< row by row as the source finds them, all of one moment; a reader may take its time between two rows
+};
+
 /// A way to ask, with the dialect it speaks. Copyable; copies share the connection behind it.
 /// @thread One call at a time unless the implementation says more.
 class QueryFn {
  public:
   using Function = std::function<ResultSet(const Query&)>;
   QueryFn() = default;
-  QueryFn(Dialect dialect, Function function) : dialect_(dialect), function_(std::move(function)) {}
+  QueryFn(Dialect dialect, Function function, Delivery delivery = Delivery::buffered)
+      : dialect_(dialect), delivery_(delivery), function_(std::move(function)) {}
 
   Dialect dialect() const noexcept { return dialect_; }
+  Delivery delivery() const noexcept { return delivery_; }
   explicit operator bool() const noexcept { return static_cast<bool>(function_); }
   ResultSet operator()(const Query& query) const { return function_(query); }
 
  private:
   Dialect dialect_ = Dialect::sqlite;
+  Delivery delivery_ = Delivery::buffered;
   Function function_;
 };
 

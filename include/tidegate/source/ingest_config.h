@@ -36,7 +36,9 @@ struct CursorStrategy {
   /// transactions (`pg_read_all_stats`, `PROCESS`): without that right the poll fails with the GRANT that mends it.
   bool commitHorizon = false;
   NullCursors nullCursors = NullCursors::poll;
-  std::size_t pageRows = 10'000;  ///< rows a page; one page is one push at most
+  /// Rows read for one push, at most `pushDeltas`. Where the query function does not stream they are also all that is
+  /// asked for at once.
+  std::size_t pageRows = 5'000;
 };
 
 /// Compares the whole result with the last one; sees deletes.

@@ -73,13 +73,15 @@ OpenResult executeBinary(Session& session, std::unique_ptr<sql::PreparedStatemen
 }
 
 /// The query with its FLOAT columns as doubles. Used for whole results, and for pages that cannot be read otherwise.
-std::string withDoubles(const std::string& sql, const Shape& shape) {
+/// A subquery's order is nobody's promise, so the order asked for is asked for again outside.
+std::string withDoubles(const Query& query, const Shape& shape) {
   std::string columns;
   for (std::size_t i = 0; i < shape.columns->size(); ++i) {
     const std::string name = quoteIdentifier(Dialect::mysql, (*shape.columns)[i]);
     columns += fmt::format("{}{}{} AS {}", i == 0 ? "" : ", ", name, shape.isFloat[i] ? " * 1e0" : "", name);
   }
-  return fmt::format("SELECT {} FROM ({}) AS tidegate_src", columns, wrappableQuery(Dialect::mysql, sql));
+  return fmt::format("SELECT {} FROM ({}) AS tidegate_src{}{}", columns, wrappableQuery(Dialect::mysql, query.sql),
+                     query.orderBy.empty() ? "" : " ORDER BY ", query.orderBy);
 }
 
 /// Whether a statement can have result columns at all: only such a one is prepared to learn their types.
@@ -118,7 +120,7 @@ OpenResult executeUnknown(Session& session, const Query& query) {
   }
   // Closing a statement reads whatever result is pending on the connection, a stream's too: close it before.
   prepared.reset();
-  if (shape.hasFloat()) return executeText(session, withDoubles(query.sql, shape), query);
+  if (shape.hasFloat()) return executeText(session, withDoubles(query, shape), query);
   if (session.withoutFloat.size() >= kMaxRemembered) session.withoutFloat.clear();
   session.withoutFloat.insert(query.sql);
   return executeText(session, query.sql, query);

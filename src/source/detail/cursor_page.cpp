@@ -7,37 +7,47 @@
 
 namespace tidegate::detail {
 
-void CursorPage::read(GuardedRows rows, const LookbackWindow& known, CursorForm& form) { readAll(rows, known, &form); }
-
-void CursorPage::readNulls(GuardedRows rows, const LookbackWindow& known) { readAll(rows, known, nullptr); }
-
-void CursorPage::readAll(GuardedRows& rows, const LookbackWindow& known, CursorForm* form) {
+void CursorPage::begin(const GuardedRows& rows) {
   if (!shape_ || shape_->columns()->names() != rows.columns()->names()) {
     shape_.emplace(rows.columns(), options_.table.rowIdColumns);
   }
-  const std::size_t cursorAt = shape_->require(options_.cursorColumn, "cursor column");
-  std::vector<std::size_t> keyAt;
-  for (const std::string& column : options_.keyColumns) keyAt.push_back(shape_->require(column, "row id column"));
+  cursorAt_ = shape_->require(options_.cursorColumn, "cursor column");
+  keyAt_.clear();
+  for (const std::string& column : options_.keyColumns) keyAt_.push_back(shape_->require(column, "row id column"));
+  waiting_ = false;
+}
+
+bool CursorPage::read(GuardedRows& rows, const LookbackWindow& known, CursorForm* form) {
   batch_.begin(*shape_);
   notes_.clear();
   runCount_ = 0;
   bytes_ = suppressed_ = 0;
-  end_.reset();
-  PageEnd end;
-  end.ids.resize(keyAt.size());
-  std::vector<Value> row;
-  while (rows.next(row)) {
-    shape_->rowId(row, rowId_);
-    // The keyset of the last row must outlive the row; copying into kept values reuses their strings.
-    for (std::size_t i = 0; i < keyAt.size(); ++i) end.ids[i] = row[keyAt[i]];
-    if (form != nullptr && (runCount_ == 0 || !(runs_[runCount_ - 1].cursor == row[cursorAt]))) {
-      startRun(row[cursorAt], *form);
+  while (waiting_ || rows.next(next_)) {
+    const std::size_t bytes = bytesOf(next_);
+    waiting_ = !batch_.fits(bytes);
+    if (waiting_) return true;
+    row_.swap(next_);
+    shape_->rowId(row_, rowId_);
+    if (form != nullptr && (runCount_ == 0 || !(runs_[runCount_ - 1].cursor == row_[cursorAt_]))) {
+      startRun(row_[cursorAt_], *form);
     }
-    keep(row, known);
+    keep(bytes, known);
+    if (notes_.size() == options_.pushRows) return true;
   }
-  if (notes_.empty()) return;
-  if (form != nullptr) end.cursor = runs_[runCount_ - 1].cursor;
-  end_ = std::move(end);
+  return false;
+}
+
+PageEnd CursorPage::end() const {
+  PageEnd end;
+  if (runCount_ > 0) end.cursor = runs_[runCount_ - 1].cursor;
+  for (const std::size_t at : keyAt_) end.ids.push_back(row_[at]);
+  return end;
+}
+
+std::size_t CursorPage::bytesOf(const std::vector<Value>& row) const {
+  std::size_t bytes = 0;
+  for (const Value& v : row) bytes += valueBytes(v);
+  return bytes;
 }
 
 void CursorPage::startRun(const Value& cursor, CursorForm& form) {
@@ -67,23 +77,20 @@ void CursorPage::wrongForm(const Value& cursor, CursorForm before, CursorForm no
                   column, describe(before), describe(now), describe(cursor), rowId_));
 }
 
-void CursorPage::keep(std::vector<Value>& row, const LookbackWindow& known) {
-  std::size_t bytes = rowId_.size();
-  for (const Value& v : row) bytes += valueBytes(v);
+void CursorPage::keep(std::size_t bytes, const LookbackWindow& known) {
   bytes_ += bytes;
   Note& note = notes_.emplace_back();
-  note.run = static_cast<std::uint32_t>(runCount_ == 0 ? 0 : runCount_ - 1);
-  note.place = batch_.add(*shape_, rowId_, row, bytes);
   note.pushed = true;
+  note.delta = static_cast<std::uint32_t>(batch_.size());
+  const RowDelta& delta = batch_.add(*shape_, rowId_, row_, bytes);
   if (known.empty()) return;
-  const std::uint64_t id = hash64(rowId_);
-  const Hash128* before = known.find(id);
+  note.row = hash64(rowId_);
+  const Hash128* before = known.find(note.row);
   if (before == nullptr) return;
-  const Hash128 now = print(batch_.at(note.place));
+  const Hash128 now = print(delta);
   if (now != *before) return;
   batch_.takeBack();
   note.pushed = false;
-  note.row = id;
   note.print = now;
   ++suppressed_;
 }
@@ -96,9 +103,9 @@ Hash128 CursorPage::print(const RowDelta& delta) const {
 }
 
 std::uint64_t CursorPage::rowOf(const Note& note) const {
-  return note.pushed ? hash64(batch_.at(note.place).rowId) : note.row;
+  return note.row != 0 ? note.row : hash64(batch_.at(note.delta).rowId);
 }
 
-Hash128 CursorPage::printOf(const Note& note) const { return note.pushed ? print(batch_.at(note.place)) : note.print; }
+Hash128 CursorPage::printOf(const Note& note) const { return note.pushed ? print(batch_.at(note.delta)) : note.print; }
 
 }  // namespace tidegate::detail

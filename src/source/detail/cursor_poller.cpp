@@ -4,8 +4,22 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace tidegate::detail {
+namespace {
+
+/// Rows asked for at once in a catch-up, where they are streamed. Planners sort a whole table rather than use its index if they must
+/// expect to return all of it, and then the first row takes as long as the table is large.
+constexpr std::size_t kStreamRows = 250'000;
+/// How long a statement is read before the rest is asked for anew.
+constexpr std::chrono::milliseconds kStreamTime{10'000};
+
+std::chrono::milliseconds streamTime(std::chrono::milliseconds queryTimeout) {
+  return queryTimeout.count() == 0 ? kStreamTime : std::min(kStreamTime, queryTimeout / 2);
+}
+
+}  // namespace
 
 /// One poll of one table; everything in it dies with the poll.
 class CursorPoll {
@@ -18,9 +32,8 @@ class CursorPoll {
         page_({.table = poller.table_,
                .cursorColumn = poller.strategy_.cursorColumn,
                .keyColumns = poller.sql_.keyColumns(),
-               .batch = {.table = poller.table_.table,
-                         .clientId = poller.context_.clientId(),
-                         .pushDeltas = poller.context_.config.pushDeltas}}) {}
+               .clientId = poller.context_.clientId(),
+               .pushRows = poller.pushRows_}) {}
 
   void run() {
     if (!readNewer()) return;
@@ -29,7 +42,7 @@ class CursorPoll {
     } else if (!readNulls()) {
       return;
     }
-    poller_.save(false);
+    poller_.save(std::numeric_limits<std::size_t>::max());
   }
 
  private:
@@ -39,32 +52,40 @@ class CursorPoll {
     std::int64_t key;
     std::uint64_t firstNumber, rows;
   };
-  using TakePart = void (CursorPoll::*)(std::size_t begin, std::size_t end);
+  enum class Ended { atLast, early, paused };
+  enum class Rows { newer, nulls };
 
+  /// Reads one answer and pushes it as it is read. @return why it ended; early: there may be more after `after_`.
+  Ended readPage(Query query, Rows which);
+  /// The next page's LIMIT. A first page is one push: a steady poll needs no more, and a planner uses the index for it.
+  std::size_t pageRows() const { return catchUp_ ? poller_.catchUpRows_ : poller_.pushRows_; }
   bool readNewer();
   bool readNulls();
   void countNulls();
   void checkForm(CursorForm form) const;
   void checkMoved(const std::optional<PageEnd>& before) const;
-  /// Pushes the page, push by push; each part advances as soon as it is accepted.
-  void pushPage(TakePart take);
-  /// Forgets what the page's changed rows looked like. A push may be accepted without anyone living to note it; a row
-  /// that then changed back would match its old fingerprint and stay silent for ever.
+  /// Pushes what was read, and advances as soon as it is accepted. @param more whether the answer may go on.
+  void pushRead(Rows which, bool more);
+  /// Forgets what the changed rows looked like. A push may be accepted without anyone living to note it; a row that
+  /// then changed back would match its old fingerprint and stay silent for ever.
   void doubtChanged();
-  void accept(std::size_t begin, std::size_t end);
-  void acceptNulls(std::size_t begin, std::size_t end);
-  void moveNewest(std::size_t firstRun, std::size_t lastRun);
+  void accept();
+  void acceptNulls();
+  void moveNewest();
   void moveFromInTime();
-  void appendRuns(std::size_t firstRun, std::size_t begin, std::size_t end);
-  std::size_t rowsOf(std::size_t run, std::size_t begin, std::size_t end) const;
-  void keepTimeRuns(std::size_t begin, std::size_t end);
-  void keepCountedRuns(std::size_t begin, std::size_t end);
+  void appendRuns(std::size_t firstRun);
+  void keepTimeRuns();
+  void keepCountedRuns();
   /// A poll of several pages sees several moments of the source. Rows that came meanwhile must not make the window of
-  /// the newest rows narrower: it is bounded by what was the n-th newest before the first page.
-  void askCountBound();
+  /// the newest rows narrower: it is bounded by what was the n-th newest before the first page. Rows far before the
+  /// window need no fingerprints.
+  void beginCatchUp();
+  /// Whether all rows last read are before what will be the window, as far as one can tell. If not, the next poll
+  /// pushes rows again that the gateway then finds unchanged.
+  bool farBeforeWindow() const;
   bool pastCountBound(const Value& cursor) const;
   void moveFrom(const Value& from);
-  std::uint64_t numberOf(std::size_t note) const { return pageNumber_ + note; }
+  std::uint64_t numberOf(std::size_t note) const { return readNumber_ + note; }
 
   CursorPoller& poller_;
   CursorState& state_;
@@ -75,13 +96,43 @@ class CursorPoll {
   std::optional<CommitHorizon> horizon_;
   std::deque<WindowRun> runs_;    ///< of this poll, at or after the window's start
   std::uint64_t runRows_ = 0;     ///< rows in them
-  std::uint64_t pollNumber_ = 0;  ///< of this pass's first row
-  std::uint64_t pageNumber_ = 0;  ///< of this page's first row
-  bool severalPages_ = false;     ///< and the cursor is no time
+  std::uint64_t passNumber_ = 0;  ///< of this pass's first row
+  std::uint64_t readNumber_ = 0;  ///< of the first row last read
+  std::optional<PageEnd> after_;  ///< where the last page ended
+  bool catchUp_ = false;          ///< this pass needs several pages
+  bool printed_ = false;          ///< this pass has put fingerprints since it last dropped its own
   std::optional<Value> countBound_;
+  std::int64_t printsFrom_ = std::numeric_limits<std::int64_t>::min();  ///< a `timeKey`
   std::optional<Value> reached_;                     ///< the last finite cursor of this poll
-  std::chrono::microseconds began_{0}, elapsed_{0};  ///< from before the first page to after this one
+  std::chrono::microseconds began_{0}, elapsed_{0};  ///< from before the first page to this one's moment
 };
+
+CursorPoll::Ended CursorPoll::readPage(Query query, Rows which) {
+  const PollContext& context = poller_.context_;
+  const std::optional<PageEnd> before = std::exchange(after_, std::nullopt);
+  const std::uint64_t firstNumber = poller_.nextNumber_;
+  std::optional<GuardedRows> rows(run_.ask(std::move(query)));
+  const std::chrono::microseconds asked = context.clock.steadyNow();
+  page_.begin(*rows);
+  for (bool first = true;; first = false) {
+    const bool newer = which == Rows::newer;
+    const bool more = page_.read(*rows, newer ? state_.window : state_.nulls, newer ? &form_ : nullptr);
+    const std::chrono::microseconds now = context.clock.steadyNow();
+    // A page is one moment of the source, before its first rows were read; over several, writers go on meanwhile.
+    if (first && (before || horizon_)) elapsed_ = now - began_;
+    // No statement, and so no snapshot or lock, is kept for long; none at all where its rows are in memory.
+    if (!more || !poller_.streams_ || now - asked >= poller_.streamTime_) rows.reset();
+    if (newer) checkForm(form_);
+    if (!page_.notes().empty()) {
+      after_ = page_.end();
+      checkMoved(before);
+      pushRead(which, more);
+    }
+    if (!more && poller_.nextNumber_ - firstNumber < pageRows()) return Ended::atLast;
+    if (run_.endsHere()) return Ended::paused;
+    if (!rows) return Ended::early;
+  }
+}
 
 bool CursorPoll::readNewer() {
   form_ = state_.form;
@@ -94,53 +145,64 @@ bool CursorPoll::readNewer() {
           poller_.table_.table));
     }
   }
-  pollNumber_ = poller_.nextNumber_;
-  std::optional<PageEnd> after;
+  passNumber_ = poller_.nextNumber_;
   for (;;) {
-    page_.read(run_.ask(after ? poller_.sql_.next(*after) : poller_.sql_.first(state_.from ? &*state_.from : nullptr)),
-               state_.window, form_);
-    // One page is one moment of the source; over several, writers go on meanwhile.
-    if (after || horizon_) elapsed_ = poller_.context_.clock.steadyNow() - began_;
-    checkForm(form_);
-    checkMoved(after);
-    const bool full = page_.notes().size() == poller_.strategy_.pageRows;
-    if (full && !severalPages_ && !form_.isTime()) {
-      askCountBound();
-      continue;
-    }
-    pushPage(&CursorPoll::accept);
-    if (!full) break;
-    after = page_.end();
-    if (run_.endsHere()) return false;
+    const Ended ended = readPage(after_ ? poller_.sql_.next(*after_, pageRows())
+                                        : poller_.sql_.first(state_.from ? &*state_.from : nullptr, pageRows()),
+                                 Rows::newer);
+    if (ended == Ended::paused) return false;
+    if (ended == Ended::atLast) break;
+    if (!catchUp_) beginCatchUp();
   }
-  if (severalPages_ && form_.kind == CursorKind::other && countBound_) moveFrom(*countBound_);
+  if (catchUp_ && form_.kind == CursorKind::other && countBound_) moveFrom(*countBound_);
   const std::uint64_t windowStart = runs_.empty() ? poller_.nextNumber_ : runs_.front().firstNumber;
   if (state_.window.dropNow(1, windowStart) > 0) poller_.forgot();
   return true;
 }
 
 bool CursorPoll::readNulls() {
-  pollNumber_ = poller_.nextNumber_;
-  std::optional<PageEnd> after;
+  passNumber_ = poller_.nextNumber_;
+  after_.reset();
+  catchUp_ = false;
   for (;;) {
-    page_.readNulls(run_.ask(after ? poller_.sql_.nextNulls(after->ids) : poller_.sql_.firstNulls()), state_.nulls);
-    checkMoved(after);
-    report_.nullCursorRows += page_.notes().size();
-    pushPage(&CursorPoll::acceptNulls);
-    if (page_.notes().size() < poller_.strategy_.pageRows) break;
-    after = page_.end();
-    if (run_.endsHere()) return false;
+    const Ended ended = readPage(
+        after_ ? poller_.sql_.nextNulls(after_->ids, pageRows()) : poller_.sql_.firstNulls(pageRows()), Rows::nulls);
+    if (ended == Ended::paused) return false;
+    if (ended == Ended::atLast) break;
+    catchUp_ = true;
   }
-  if (state_.nulls.dropNow(1, pollNumber_) > 0) poller_.forgot();
+  if (state_.nulls.dropNow(1, passNumber_) > 0) poller_.forgot();
   return true;
 }
 
-void CursorPoll::askCountBound() {
-  severalPages_ = true;
-  const std::size_t wanted = std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
-  GuardedRows rows = run_.ask(poller_.sql_.nthNewest(wanted, state_.from ? &*state_.from : nullptr));
+void CursorPoll::beginCatchUp() {
+  catchUp_ = true;
+  const std::size_t rank = form_.isTime() ? 1 : std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
   std::vector<Value> row;
-  if (rows.next(row) && !row.empty() && !row[0].isNull()) countBound_ = std::move(row[0]);
+  {
+    GuardedRows rows = run_.ask(poller_.sql_.nthNewest(rank, state_.from ? &*state_.from : nullptr));
+    if (!rows.next(row)) row.clear();
+  }
+  const bool known = !row.empty() && !row[0].isNull();
+  if (form_.isTime()) {
+    if (!known || !(cursorFormOf(row[0]) == form_)) return;
+    // Twice the look-back, since the window goes back by the poll's duration too.
+    const auto back = poller_.strategy_.lookback * 2 + (horizon_ ? horizon_->age : std::chrono::microseconds(0));
+    printsFrom_ = timeKey(earlier(row[0], back));
+    return;
+  }
+  if (known) countBound_ = std::move(row[0]);
+  // The first page was read before the question: the poll begins anew at the window's start, which it has moved.
+  after_.reset();
+  runs_.clear();
+  runRows_ = 0;
+  passNumber_ = poller_.nextNumber_;
+}
+
+bool CursorPoll::farBeforeWindow() const {
+  const CursorPage::Run& last = page_.run(page_.runCount() - 1);
+  if (form_.isTime()) return last.key < printsFrom_;
+  return countBound_ && compareValues(last.cursor, *countBound_) == std::partial_ordering::less;
 }
 
 void CursorPoll::countNulls() {
@@ -159,38 +221,35 @@ void CursorPoll::checkForm(CursorForm form) const {
 }
 
 void CursorPoll::checkMoved(const std::optional<PageEnd>& before) const {
-  if (!before || !page_.end()) return;
-  if (before->cursor == page_.end()->cursor && before->ids == page_.end()->ids) {
+  if (!before) return;
+  if (before->cursor == after_->cursor && before->ids == after_->ids) {
     throw Error(ErrorCode::queryFailed, Retry::afterOperator,
                 "the next page ends with the same row as the last: the query function ignores WHERE, ORDER BY or the "
                 "bound values, or row ids repeat");
   }
 }
 
-void CursorPoll::pushPage(TakePart take) {
-  const auto& notes = page_.notes();
-  report_.rowsRead += notes.size();
+void CursorPoll::pushRead(Rows which, bool more) {
+  constexpr std::size_t kLastPrints = 4'096;
+  const std::size_t rows = page_.notes().size();
+  report_.rowsRead += rows;
   report_.bytesRead += page_.bytes();
   report_.suppressed += page_.suppressed();
-  pageNumber_ = poller_.nextNumber_;
-  poller_.nextNumber_ += notes.size();
-  const std::size_t pushes = page_.batch().pushes();
-  if (pushes > 0) doubtChanged();
-  std::size_t begin = 0;
-  for (std::size_t p = 0; p < pushes; ++p) {
-    if (p > 0) run_.endsHere();
-    std::size_t end = notes.size();
-    if (p + 1 < pushes) {
-      end = begin;
-      while (!notes[end].pushed || notes[end].place.push == p) ++end;
-    }
-    pushAccepted(poller_.context_, page_.batch().ready(p), report_);
-    (this->*take)(begin, end);
-    poller_.save(true);
-    begin = end;
+  if (which == Rows::nulls) report_.nullCursorRows += rows;
+  readNumber_ = poller_.nextNumber_;
+  poller_.nextNumber_ += rows;
+  const bool pushes = page_.batch().size() > 0;
+  if (pushes) {
+    doubtChanged();
+    pushAccepted(poller_.context_, page_.batch().ready(), report_);
   }
-  if (begin < notes.size()) (this->*take)(begin, notes.size());
-  if (pushes > 0) poller_.context_.progress(report_);
+  if (which == Rows::newer)
+    accept();
+  else
+    acceptNulls();
+  if (!pushes) return;
+  poller_.save(more ? 0 : kLastPrints);
+  poller_.context_.progress(report_);
 }
 
 void CursorPoll::doubtChanged() {
@@ -202,47 +261,46 @@ void CursorPoll::doubtChanged() {
       if (state_.nulls.outdate(row)) poller_.forgot();
     }
   }
-  if (poller_.forgot_) poller_.save(true);
+  if (poller_.forgot_) poller_.save(0);
 }
 
-std::size_t CursorPoll::rowsOf(std::size_t run, std::size_t begin, std::size_t end) const {
-  const std::size_t next = run + 1 < page_.runCount() ? page_.run(run + 1).firstNote : page_.notes().size();
-  return std::min(next, end) - std::max(page_.run(run).firstNote, begin);
-}
-
-void CursorPoll::accept(std::size_t begin, std::size_t end) {
-  const std::size_t firstRun = page_.notes()[begin].run, lastRun = page_.notes()[end - 1].run;
+void CursorPoll::accept() {
   state_.form = form_;
-  moveNewest(firstRun, lastRun);
+  moveNewest();
   if (form_.isTime()) {
     moveFromInTime();
-    keepTimeRuns(begin, end);
+    keepTimeRuns();
   } else {
-    keepCountedRuns(begin, end);
+    keepCountedRuns();
   }
-  const std::uint64_t windowStart = runs_.empty() ? numberOf(end) : runs_.front().firstNumber;
-  for (std::size_t i = begin; i < end; ++i) {
-    const CursorPage::Note& note = page_.notes()[i];
-    if (numberOf(i) < windowStart) continue;
-    if (state_.window.put(page_.rowOf(note), page_.printOf(note), numberOf(i))) poller_.dirty_ = true;
+  const std::uint64_t end = numberOf(page_.notes().size());
+  const std::uint64_t windowStart = runs_.empty() ? end : runs_.front().firstNumber;
+  if (farBeforeWindow()) {
+    if (std::exchange(printed_, false) && state_.window.dropNow(passNumber_, end) > 0) poller_.forgot();
+    return;
   }
-  if (state_.window.drop(pollNumber_, windowStart) > 0) poller_.forgot();
+  for (std::uint64_t number = std::max(windowStart, readNumber_); number < end; ++number) {
+    const CursorPage::Note& note = page_.notes()[number - readNumber_];
+    if (state_.window.put(page_.rowOf(note), page_.printOf(note), number)) poller_.dirty_ = true;
+  }
+  printed_ = true;
+  if (state_.window.drop(passNumber_, windowStart) > 0) poller_.forgot();
 }
 
-void CursorPoll::acceptNulls(std::size_t begin, std::size_t end) {
-  for (std::size_t i = begin; i < end; ++i) {
+void CursorPoll::acceptNulls() {
+  for (std::size_t i = 0; i < page_.notes().size(); ++i) {
     const CursorPage::Note& note = page_.notes()[i];
     if (state_.nulls.put(page_.rowOf(note), page_.printOf(note), numberOf(i))) poller_.dirty_ = true;
   }
 }
 
-void CursorPoll::moveNewest(std::size_t firstRun, std::size_t lastRun) {
+void CursorPoll::moveNewest() {
   constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min(),
                          kMax = std::numeric_limits<std::int64_t>::max();
-  std::size_t run = lastRun;
+  std::size_t run = page_.runCount() - 1;
   if (form_.isTime()) {  // an infinite cursor says nothing of how far the source has come
     const auto infinite = [&](std::size_t r) { return page_.run(r).key == kMax || page_.run(r).key == kMin; };
-    while (run > firstRun && infinite(run)) --run;
+    while (run > 0 && infinite(run)) --run;
     if (infinite(run)) return;
   }
   const Value& cursor = page_.run(run).cursor;
@@ -268,54 +326,52 @@ void CursorPoll::moveFromInTime() {
   poller_.dirty_ = true;
 }
 
-void CursorPoll::appendRuns(std::size_t firstRun, std::size_t begin, std::size_t end) {
-  for (std::size_t r = firstRun; r <= page_.notes()[end - 1].run; ++r) {
+void CursorPoll::appendRuns(std::size_t firstRun) {
+  for (std::size_t r = firstRun; r < page_.runCount(); ++r) {
     const CursorPage::Run& run = page_.run(r);
-    const std::size_t rows = rowsOf(r, begin, end);
+    const std::size_t rows = page_.rowsOfRun(r);
     runRows_ += rows;
     if (!runs_.empty() && runs_.back().cursor == run.cursor) {
       runs_.back().rows += rows;
     } else {
-      runs_.push_back({run.cursor, run.key, numberOf(std::max(run.firstNote, begin)), rows});
+      runs_.push_back({run.cursor, run.key, numberOf(run.firstNote), rows});
     }
   }
 }
 
-void CursorPoll::keepTimeRuns(std::size_t begin, std::size_t end) {
+void CursorPoll::keepTimeRuns() {
   const std::int64_t from = state_.from ? timeKey(*state_.from) : std::numeric_limits<std::int64_t>::min();
-  const std::size_t firstRun = page_.notes()[begin].run;
-  std::size_t r = page_.notes()[end - 1].run + std::size_t{1};
-  while (r > firstRun && page_.run(r - 1).key >= from) --r;
-  if (r > firstRun) runs_.clear();
+  std::size_t r = page_.runCount();
+  while (r > 0 && page_.run(r - 1).key >= from) --r;
+  if (r > 0) runs_.clear();
   while (!runs_.empty() && runs_.front().key < from) runs_.pop_front();
-  appendRuns(r, begin, end);
+  appendRuns(r);
 }
 
 bool CursorPoll::pastCountBound(const Value& cursor) const {
-  if (!severalPages_) return false;
+  if (!catchUp_) return false;
   return !countBound_ || compareValues(cursor, *countBound_) == std::partial_ordering::greater;
 }
 
-void CursorPoll::keepCountedRuns(std::size_t begin, std::size_t end) {
+void CursorPoll::keepCountedRuns() {
   const std::uint64_t wanted = std::max<std::size_t>(1, poller_.strategy_.lookbackRows);
-  const std::size_t firstRun = page_.notes()[begin].run;
-  std::size_t r = page_.notes()[end - 1].run + std::size_t{1};
+  std::size_t r = page_.runCount();
   std::uint64_t rows = 0;
   do {
-    rows += rowsOf(--r, begin, end);
-  } while (r > firstRun && (rows < wanted || pastCountBound(page_.run(r).cursor)));
-  if (r > firstRun) {
+    rows += page_.rowsOfRun(--r);
+  } while (r > 0 && (rows < wanted || pastCountBound(page_.run(r).cursor)));
+  if (r > 0) {
     runs_.clear();
     runRows_ = 0;
   }
-  appendRuns(r, begin, end);
+  appendRuns(r);
   while (runs_.size() > 1 && runRows_ - runs_.front().rows >= wanted && !pastCountBound(runs_[1].cursor)) {
     runRows_ -= runs_.front().rows;
     runs_.pop_front();
   }
   // How texts and the like order only the database knows (the octets are a guess, good for keeping fingerprints): over
   // several pages their window moves at the end.
-  if (severalPages_ && form_.kind == CursorKind::other) return;
+  if (catchUp_ && form_.kind == CursorKind::other) return;
   if (runRows_ >= wanted && !pastCountBound(runs_.front().cursor)) moveFrom(runs_.front().cursor);
 }
 
@@ -330,6 +386,10 @@ CursorPoller::CursorPoller(const PollContext& context, const IngestTableConfig& 
     : context_(context),
       table_(table),
       strategy_(std::get<CursorStrategy>(table.strategy)),
+      streams_(context.config.query.delivery() == Delivery::streamed),
+      pushRows_(std::min(strategy_.pageRows, context.config.pushDeltas)),
+      catchUpRows_(streams_ ? std::max(kStreamRows, pushRows_) : pushRows_),
+      streamTime_(streamTime(context.config.queryTimeout)),
       sql_(context.config.query.dialect(), table, strategy_),
       config_(configHash(table)) {}
 
@@ -347,10 +407,9 @@ void CursorPoller::load() {
   loaded_ = true;
 }
 
-void CursorPoller::save(bool middle) {
-  constexpr std::size_t kMiddlePrints = 4'096;
+void CursorPoller::save(std::size_t mostPrints) {
   if (!dirty_) return;
-  const bool withPrints = !middle || state_.window.size() + state_.nulls.size() <= kMiddlePrints;
+  const bool withPrints = state_.window.size() + state_.nulls.size() <= mostPrints;
   context_.state.put(stateKey(context_.config.name, table_.table), encodeState(state_, config_, withPrints));
   dirty_ = !withPrints;
   forgot_ = false;

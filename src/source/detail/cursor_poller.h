@@ -26,14 +26,18 @@ class CursorPoller final : public TablePoller {
  private:
   friend class CursorPoll;
   void load();
-  /// Saves what was accepted since the last save. In the middle of a poll large windows are left out: the state's
-  /// size must not multiply with the pages.
-  void save(bool middle);
+  /// Saves what was accepted since the last save. Windows of more than `mostPrints` fingerprints are left out: between
+  /// the pushes of a long poll their size would multiply.
+  void save(std::size_t mostPrints);
   void forgot() { forgot_ = dirty_ = true; }
 
   const PollContext& context_;
   const IngestTableConfig& table_;
   const CursorStrategy& strategy_;
+  const bool streams_;          ///< rows come as they are read; else a page is in memory, and is one push
+  const std::size_t pushRows_;     ///< rows read for one push
+  const std::size_t catchUpRows_;  ///< rows a page from the second on
+  const std::chrono::milliseconds streamTime_;
   const CursorSql sql_;
   const std::uint64_t config_;
   bool loaded_ = false;

@@ -9,8 +9,7 @@ CursorSql::CursorSql(Dialect dialect, const IngestTableConfig& table, const Curs
     : dialect_(dialect),
       // The line break ends a comment in the last line of the user's query.
       source_(fmt::format("FROM ({}\n) AS tidegate_src", wrappableQuery(dialect, table.query))),
-      cursor_(quoteIdentifier(dialect, strategy.cursorColumn)),
-      pageRows_(strategy.pageRows) {
+      cursor_(quoteIdentifier(dialect, strategy.cursorColumn)) {
   for (const std::string& column : table.rowIdColumns) {
     if (column == strategy.cursorColumn) continue;
     keyColumns_.push_back(column);
@@ -30,26 +29,27 @@ std::string CursorSql::keyAfter(Query& query, const std::vector<Value>& ids, std
   return fmt::format("({} OR ({} AND {}))", text, equal, keyAfter(query, ids, at + 1));
 }
 
-void CursorSql::finish(Query& query, const std::string& where, bool byCursor) const {
+void CursorSql::finish(Query& query, const std::string& where, bool byCursor, std::size_t limit) const {
   std::vector<std::string> order = keys_;
   if (byCursor) order.insert(order.begin(), cursor_);
   query.sql = fmt::format("SELECT * {} WHERE {}", source_, where);
-  if (!order.empty()) query.sql += fmt::format(" ORDER BY {}", fmt::join(order, ", "));
-  query.sql += fmt::format(" LIMIT {}", pageRows_);
-  query.wholeResult = true;  // streamed, a page is read while the server still finds its rows
+  query.orderBy = fmt::format("{}", fmt::join(order, ", "));
+  if (!order.empty()) query.sql += " ORDER BY " + query.orderBy;
+  query.sql += fmt::format(" LIMIT {}", limit);
+  query.wholeResult = true;
 }
 
-Query CursorSql::first(const Value* from) const {
+Query CursorSql::first(const Value* from, std::size_t limit) const {
   Query query;
   finish(query, from == nullptr ? cursor_ + " IS NOT NULL" : fmt::format("{} >= {}", cursor_, bind(query, *from)),
-         true);
+         true, limit);
   return query;
 }
 
-Query CursorSql::next(const PageEnd& after) const {
+Query CursorSql::next(const PageEnd& after, std::size_t limit) const {
   Query query;
   if (keys_.empty()) {
-    finish(query, fmt::format("{} > {}", cursor_, bind(query, after.cursor)), true);
+    finish(query, fmt::format("{} > {}", cursor_, bind(query, after.cursor)), true, limit);
     return query;
   }
   // The leading range alone lets an index on (cursor, id) serve the page: planners do not derive it from the OR.
@@ -57,19 +57,19 @@ Query CursorSql::next(const PageEnd& after) const {
   where += fmt::format(" AND ({} > {}", cursor_, bind(query, after.cursor));
   where += fmt::format(" OR ({} = {}", cursor_, bind(query, after.cursor));
   where += fmt::format(" AND {}))", keyAfter(query, after.ids, 0));
-  finish(query, where, true);
+  finish(query, where, true, limit);
   return query;
 }
 
-Query CursorSql::firstNulls() const {
+Query CursorSql::firstNulls(std::size_t limit) const {
   Query query;
-  finish(query, cursor_ + " IS NULL", false);
+  finish(query, cursor_ + " IS NULL", false, limit);
   return query;
 }
 
-Query CursorSql::nextNulls(const std::vector<Value>& afterIds) const {
+Query CursorSql::nextNulls(const std::vector<Value>& afterIds, std::size_t limit) const {
   Query query;
-  finish(query, fmt::format("{} IS NULL AND {}", cursor_, keyAfter(query, afterIds, 0)), false);
+  finish(query, fmt::format("{} IS NULL AND {}", cursor_, keyAfter(query, afterIds, 0)), false, limit);
   return query;
 }
 

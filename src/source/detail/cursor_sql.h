@@ -25,11 +25,11 @@ class CursorSql {
   const std::vector<std::string>& keyColumns() const noexcept { return keyColumns_; }
 
   /// The first page: from a cursor, inclusive, or with null everything that has a cursor.
-  Query first(const Value* from) const;
-  Query next(const PageEnd& after) const;
+  Query first(const Value* from, std::size_t limit) const;
+  Query next(const PageEnd& after, std::size_t limit) const;
   /// Rows whose cursor is NULL, from the first or after a key.
-  Query firstNulls() const;
-  Query nextNulls(const std::vector<Value>& afterIds) const;
+  Query firstNulls(std::size_t limit) const;
+  Query nextNulls(const std::vector<Value>& afterIds, std::size_t limit) const;
   Query countNulls() const;
   /// The cursor of the `rank`-th newest row (1 is the newest) at or after `from`; no row if there are fewer.
   Query nthNewest(std::size_t rank, const Value* from) const;
@@ -38,13 +38,12 @@ class CursorSql {
   std::string bind(Query& query, const Value& value) const;
   /// `(a > ? OR (a = ? AND (b > ? …)))` over the key columns from `at` on.
   std::string keyAfter(Query& query, const std::vector<Value>& ids, std::size_t at) const;
-  void finish(Query& query, const std::string& where, bool byCursor) const;
+  void finish(Query& query, const std::string& where, bool byCursor, std::size_t limit) const;
 
   Dialect dialect_;
   std::string source_;  ///< the wrapped query
   std::string cursor_;  ///< quoted
   std::vector<std::string> keyColumns_, keys_;
-  std::size_t pageRows_;
 };
 
 }  // namespace tidegate::detail

@@ -201,7 +201,8 @@ ResultSet run(const std::shared_ptr<Session>& session, const Query& query) {
 
 QueryFn queryFn(ConnectOptions options) {
   auto session = std::make_shared<Session>(std::move(options));
-  return QueryFn(Dialect::postgres, [session](const Query& query) { return run(session, query); }, Delivery::streamed);
+  return QueryFn(
+      Dialect::postgres, [session](const Query& query) { return run(session, query); }, Delivery::streamed);
 }
 
 }  // namespace tidegate::postgres

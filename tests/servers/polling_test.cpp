@@ -97,6 +97,59 @@ TEST_P(ServerPolling, TiesAtPageBordersAreNeitherSkippedNorReadForEver) {
   }
 }
 
+TEST_P(ServerPolling, ACatchUpOfFloatsIsReadInCursorOrder) {
+  const std::string number = server.isPostgres() ? "n::int" : "n";
+  // The rows stand in another order than their cursors. FLOAT columns make the MySQL driver wrap the statement.
+  execute(admin, {"DROP TABLE IF EXISTS weights",
+                  "CREATE TABLE weights (id INT PRIMARY KEY, w " + std::string(server.isPostgres() ? "real" : "FLOAT") +
+                      ", c INT)",
+                  "INSERT INTO weights SELECT " + number + ", n * 0.1, n * 7919 % 20011 FROM (" +
+                      server.numbers(20'000) + ") AS t"});
+  Polling polling(server, {.table = "weights",
+                           .query = "SELECT * FROM weights",
+                           .strategy = CursorStrategy{.cursorColumn = "c", .pageRows = 2'000}});
+  EXPECT_EQ(polling.poll().applied, 20'000u);
+  polling.expectEqualToSource();
+  const TableReport again = polling.poll();
+  EXPECT_EQ(again.rowsRead, 1'000u) << "the window is that of the newest rows";
+  EXPECT_EQ(again.suppressed, 1'000u);
+}
+
+TEST_P(ServerPolling, ARefusedPushClosesTheStreamAndTheNextPollGoesOnWhereItStood) {
+  execute(admin, {"DROP TABLE IF EXISTS numbers", "CREATE TABLE numbers (id BIGINT PRIMARY KEY)",
+                  "INSERT INTO numbers SELECT n FROM (" + server.numbers(20'000) + ") AS t"});
+  IngestSourceConfig config;
+  config.name = "source";
+  config.query = server.connect();
+  config.tables.push_back({.table = "numbers",
+                           .query = "SELECT * FROM numbers",
+                           .strategy = CursorStrategy{.cursorColumn = "id", .lookbackRows = 10, .pageRows = 500}});
+  Gateway gateway;
+  std::size_t left = 7, pushed = 0;
+  SourcePoller poller(config, gateway,
+                      {.observer = std::make_shared<QuietObserver>(), .push = [&](const SyncPush& push, PushContext) {
+                         PushResult result;
+                         if (left == 0) {
+                           result.status = PushStatus::backPressure;
+                           return result;
+                         }
+                         --left;
+                         pushed += push.deltas.size();
+                         result.verdicts.resize(push.deltas.size());
+                         return result;
+                       }});
+  const PollReport refused = poller.pollOnce();
+  ASSERT_TRUE(refused.tables.at(0).error.has_value());
+  EXPECT_EQ(refused.tables[0].error->code(), ErrorCode::backPressure);
+  const std::size_t before = pushed;
+  EXPECT_GE(before, 3'000u);
+  left = 1'000;
+  const PollReport rest = poller.pollOnce();
+  ASSERT_TRUE(rest.ok()) << rest.tables[0].error->what();
+  EXPECT_LE(rest.tables[0].inserts, 20'000 - before + 500) << "it began anew";
+  EXPECT_GE(rest.tables[0].inserts, 20'000 - before);
+}
+
 TEST_P(ServerPolling, CompositeRowIdsAreKeptApart) {
   execute(admin, {"DROP TABLE IF EXISTS places", "CREATE TABLE places (region VARCHAR(20), nr INT, v INT)",
                   "INSERT INTO places VALUES ('a:b', 1, 10), ('a', 1, 20), ('a', 11, 30), ('', 1, 40)"});

@@ -92,8 +92,8 @@ void SimPoller::start() {
   trace_.line(name_, "starts");
 }
 
-/// The source goes on while it is polled: rows commit between two pages, and while a stream is read. Bounded, since what a poll cannot see for
-/// longer than the look-back it may miss (docs/decisions/0005).
+/// The source goes on while it is polled: rows commit between two pages, and while a stream is read. Bounded, since
+/// what a poll cannot see for longer than the look-back it may miss (docs/decisions/0005).
 void SimPoller::betweenQueries() {
   if (!life_.faultsOn || hooksLeft_ == 0 || !random_.chance(40)) return;
   --hooksLeft_;

@@ -185,10 +185,10 @@ void runSeed(std::uint64_t seed, Column column) {
   };
   PollRig rig({Dialect::sqlite, answer, streamed ? Delivery::streamed : Delivery::buffered},
               {.table = "t",
-                      .query = "SELECT * FROM t;",
-                      .strategy = CursorStrategy{.cursorColumn = "c",
-                                                 .lookbackRows = Writers::kLateRows,
-                                                 .pageRows = static_cast<std::size_t>(random.between(1, 7))}});
+               .query = "SELECT * FROM t;",
+               .strategy = CursorStrategy{.cursorColumn = "c",
+                                          .lookbackRows = Writers::kLateRows,
+                                          .pageRows = static_cast<std::size_t>(random.between(1, 7))}});
   rig.config.pushDeltas = static_cast<std::size_t>(random.between(1, 7));
   rig.config.queryTimeout = std::chrono::milliseconds(random.between(1, 8'000));  // a stream is read for half of it
   auto state = std::make_shared<FailingState>();

@@ -82,6 +82,55 @@ TEST(CursorPoller, APollThatEndsEarlyMovesTheWindowNoFurtherThanItRead) {
   EXPECT_EQ(rig.rows().count("12"), 1u);
 }
 
+/// A thousand users with times, and how often they were asked for.
+struct StreamedUsers {
+  UserTable source;
+  std::size_t pages = 0;
+  QueryFn query{Dialect::sqlite,
+                [this](const Query& q) {
+                  pages += q.sql.find("SELECT *") == 0 && q.sql.find("IS NULL") == std::string::npos;
+                  return source.query(q);
+                },
+                Delivery::streamed};
+  StreamedUsers() {
+    for (int i = 0; i < 1'000; ++i) source.put(i, "u", fmt::format("2024-05-01 {:02}:{:02}:00", 1 + i / 60, i % 60));
+  }
+};
+
+TEST(CursorPoller, ACatchUpIsAskedForTwiceWhereTheQueryFunctionStreams) {
+  StreamedUsers streamed;
+  PollRig rig(streamed.query, users({.cursorColumn = "updated_at", .pageRows = 10}));
+  EXPECT_EQ(rig.pollWell().inserts, 1'000u);
+  EXPECT_EQ(rig.gateway.pushes, 100u);
+  EXPECT_EQ(streamed.pages, 2u) << "one page, then the rest";
+  EXPECT_EQ(rig.pollWell().inserts, 0u);
+}
+
+TEST(CursorPoller, AStreamIsReadForHalfTheQueryTimeoutAndThenAskedForAnew) {
+  StreamedUsers streamed;
+  PollRig rig(streamed.query, users({.cursorColumn = "updated_at", .pageRows = 10}));
+  rig.config.queryTimeout = std::chrono::seconds(2);
+  rig.gateway.judge = [&](const SyncPush&) {
+    rig.clock.advance(std::chrono::milliseconds(100));
+    return PushStatus::accepted;
+  };
+  EXPECT_EQ(rig.pollWell().inserts, 1'000u);
+  EXPECT_EQ(streamed.pages, 11u) << "one page of 10, nine streams of 110, and one that finds nothing more";
+}
+
+TEST(CursorPoller, APauseEndsAStreamAfterItsNextPushAndTheNextPollGoesOn) {
+  StreamedUsers streamed;
+  PollRig rig(streamed.query, users({.cursorColumn = "updated_at", .pageRows = 10}));
+  rig.gateway.judge = [&](const SyncPush&) {
+    rig.paused = rig.gateway.pushes == 49;
+    return PushStatus::accepted;
+  };
+  EXPECT_EQ(rig.pollWell().inserts, 500u);
+  rig.paused = false;
+  EXPECT_EQ(rig.pollWell().inserts, 501u) << "no fingerprints are kept in the middle of a catch-up";
+  EXPECT_EQ(rig.gateway.changes, 1'000u);
+}
+
 TEST(CursorPoller, NullCursorsAreReadButNotRefetchedAsChanges) {
   UserTable source;
   source.put(1, "a", nullptr);

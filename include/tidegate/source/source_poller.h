@@ -109,7 +109,7 @@ class SourcePoller {
   /// dropped. No callback runs after it returns. Idempotent.
   /// @return whether the thread ended within the deadline.
   bool stop();
-  /// Skips polls until `resume`; a running poll ends first at its next page.
+  /// Skips polls until `resume`; a running poll ends first after its next push.
   void pause();
   void resume();
   bool running() const;

@@ -9,8 +9,8 @@
 namespace tidegate::detail {
 namespace {
 
-/// Rows asked for at once in a catch-up, where they are streamed. Planners sort a whole table rather than use its index if they must
-/// expect to return all of it, and then the first row takes as long as the table is large.
+/// Rows asked for at once in a catch-up, where they are streamed. Planners sort a whole table rather than use its index
+/// if they must expect to return all of it, and then the first row takes as long as the table is large.
 constexpr std::size_t kStreamRows = 250'000;
 /// How long a statement is read before the rest is asked for anew.
 constexpr std::chrono::milliseconds kStreamTime{10'000};
@@ -103,7 +103,7 @@ class CursorPoll {
   bool printed_ = false;          ///< this pass has put fingerprints since it last dropped its own
   std::optional<Value> countBound_;
   std::int64_t printsFrom_ = std::numeric_limits<std::int64_t>::min();  ///< a `timeKey`
-  std::optional<Value> reached_;                     ///< the last finite cursor of this poll
+  std::optional<Value> reached_;                                        ///< the last finite cursor of this poll
   std::chrono::microseconds began_{0}, elapsed_{0};  ///< from before the first page to this one's moment
 };
 
@@ -196,7 +196,6 @@ void CursorPoll::beginCatchUp() {
   after_.reset();
   runs_.clear();
   runRows_ = 0;
-  passNumber_ = poller_.nextNumber_;
 }
 
 bool CursorPoll::farBeforeWindow() const {

@@ -34,7 +34,7 @@ class CursorPoller final : public TablePoller {
   const PollContext& context_;
   const IngestTableConfig& table_;
   const CursorStrategy& strategy_;
-  const bool streams_;          ///< rows come as they are read; else a page is in memory, and is one push
+  const bool streams_;             ///< rows come as they are read; else a page is in memory, and is one push
   const std::size_t pushRows_;     ///< rows read for one push
   const std::size_t catchUpRows_;  ///< rows a page from the second on
   const std::chrono::milliseconds streamTime_;

@@ -41,8 +41,8 @@ void CursorSql::finish(Query& query, const std::string& where, bool byCursor, st
 
 Query CursorSql::first(const Value* from, std::size_t limit) const {
   Query query;
-  finish(query, from == nullptr ? cursor_ + " IS NOT NULL" : fmt::format("{} >= {}", cursor_, bind(query, *from)),
-         true, limit);
+  finish(query, from == nullptr ? cursor_ + " IS NOT NULL" : fmt::format("{} >= {}", cursor_, bind(query, *from)), true,
+         limit);
   return query;
 }
 

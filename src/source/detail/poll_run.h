@@ -52,13 +52,13 @@ class PollRun {
   struct Control {
     PollGuard& guard;
     std::stop_token stop;             ///< ends the poll with an error, and cancels the running query
-    const std::atomic<bool>& paused;  ///< ends it at the next page, without one
+    const std::atomic<bool>& paused;  ///< ends it after the next push, without one
   };
   PollRun(const IngestSourceConfig& config, Control control) : config_(config), control_(std::move(control)) {}
 
   /// Asks the source, with the stop token and the configured timeout.
   GuardedRows ask(Query query);
-  /// At a page's border: whether to end there. @throws Error{queryCancelled} if the poll was stopped.
+  /// Between two pushes: whether to end there. @throws Error{queryCancelled} if the poll was stopped.
   bool endsHere() const;
   PollGuard& guard() const noexcept { return control_.guard; }
 

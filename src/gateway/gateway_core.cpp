@@ -127,7 +127,7 @@ LogSlice GatewayCore::nextSlice(LogReading& reading, const CompiledView& view, s
 }
 
 LogReading GatewayCore::read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas,
-                             std::vector<RowDelta>& out) {
+                             std::vector<RowDelta>& out, std::vector<Hlc>* stamps) {
   LogReading reading{position, false, std::nullopt};
   LogJudge judge(view.view, state.names);
   RecordView record;
@@ -145,7 +145,7 @@ LogReading GatewayCore::read(std::uint64_t position, const CompiledView& view, s
       const bool hidden = std::any_of(purged.begin(), purged.end(), [&](const PurgedTable& p) {
         return p.table == record.table && record.serverHlc <= p.at;
       });
-      if (!hidden) judge.append(record, out);
+      if (!hidden && judge.append(record, out) && stamps != nullptr) stamps->push_back(Hlc{record.serverHlc});
       full = out.size() - before >= maxDeltas && !record.pairedWithNext;
     }
   }

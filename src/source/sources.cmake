@@ -1,6 +1,8 @@
 set(source_sources
   backoff.cpp
   change_event.cpp
+  gateway_source.cpp
+  gateway_source_shapes.cpp
   ingest_config.cpp
   memory_snapshot.cpp
   source_poller.cpp

@@ -77,6 +77,7 @@ struct SyncPull {
   std::string clientId{};
   Hlc sinceHlc{};               ///< the `serverHlc` of the last page or snapshot; 0 from the beginning
   std::size_t maxDeltas = 100;  ///< 1..10,000; a row's erase + insert pair may exceed it by one
+  bool stamps = false;          ///< in process only: fill `PullResult::stamps`
 };
 
 /// One page of the log, filtered by the client's view.
@@ -87,6 +88,8 @@ struct PullResult {
   bool mustResync =
       false;           ///< the log no longer reaches back to `sinceHlc`, or the client's view changed: take `snapshot`
   std::string reason;  ///< why, where `mustResync`
+  /// The log's stamp of each delta, where asked for: one may go on after any of them. Not part of the wire form.
+  std::vector<Hlc> stamps{};
 };
 
 /// Claim values as text, as LakeSync's resolved JWT claims: one or several per name.

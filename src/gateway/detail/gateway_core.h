@@ -72,7 +72,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   /// Why a reader at `since` cannot go on; nullopt if it can.
   std::optional<std::string> resyncReason(std::uint64_t since, const ClientView& view) const;
   /// Appends what the view sees after `position`, up to `maxDeltas` (and the second half of a pair).
-  LogReading read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas, std::vector<RowDelta>& out);
+  /// @param stamps takes the stamp of each delta, unless it is null.
+  LogReading read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas, std::vector<RowDelta>& out,
+                  std::vector<Hlc>* stamps = nullptr);
 
   void setRules(SyncRules rules);
   std::size_t purgeTable(std::string_view table);

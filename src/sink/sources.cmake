@@ -1,6 +1,15 @@
 set(sink_sources
+  detail/column_index.cpp
+  detail/key_index.cpp
+  detail/memory_state.cpp
   detail/pending_rows.cpp
+  detail/row_layout.cpp
+  detail/row_slabs.cpp
+  detail/stored_table.cpp
+  detail/value_order.cpp
   detail/value_text.cpp
   memory_dead_letters.cpp
+  memory_sink.cpp
+  memory_view.cpp
   sink.cpp
 )

@@ -404,6 +404,7 @@ TEST_P(SinkContract, RowsExpireByAColumn) {
   expectRows(t, {{2, second(1), Date{101}, 11}, {3, second(2), Date{102}, 12}, {4, nullptr, nullptr, nullptr}});
   EXPECT_EQ(sink->expire(t, "seen", second(1)), 0u);
   EXPECT_EQ(sink->expire(t, "day", Date{102}), 1u);
+  commit();
   EXPECT_EQ(sink->expire(t, "at", 13), 1u);
   commit();
   expectRows(t, {{4, nullptr, nullptr, nullptr}});

@@ -1,0 +1,52 @@
+/// A batch made ready for a sink, kept until its unit of work is durable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/detail/shared_batch.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::detail {
+
+/// A change that could not be made ready: a map function failed.
+struct RouteFault {
+  std::uint32_t origin = 0;  ///< index in the source's batch
+  std::uint32_t before = 0;  ///< index in the routed batch of the first event after it
+  Error error;
+};
+
+class Piece {
+ public:
+  Piece() = default;
+  explicit Piece(BatchRef source) : source_(std::move(source)) {}
+  Piece(Piece&&) = default;
+  Piece& operator=(Piece&&) = delete;
+  ~Piece() { giveBack(); }
+
+  /// What the sink shall apply.
+  const ChangeBatch& events() const noexcept { return inPlace_ ? source_->events : own_; }
+  std::size_t bytes() const noexcept { return source_ ? source_->bytes * (inPlace_ ? 1 : 2) : 0; }
+  /// The source's index of a routed event.
+  std::uint32_t originOf(std::size_t event) const noexcept {
+    return inPlace_ ? static_cast<std::uint32_t>(event) : origins_[event];
+  }
+  const Position& positionOf(std::uint32_t origin) const { return source_->events[origin].position; }
+  /// The source's event with its own shape.
+  ChangeEvent original(std::uint32_t origin) const;
+
+  std::vector<Shape> prepare{};  ///< targets to be made fit before the events
+  std::vector<RouteFault> faults{};
+
+ private:
+  friend class Router;
+  void giveBack() noexcept;
+
+  BatchRef source_{};
+  bool inPlace_ = false;  ///< the source's own batch, with the targets' shapes exchanged for its own
+  ChangeBatch own_{};
+  std::vector<std::uint32_t> origins_{};  ///< beside `own_`
+};
+
+}  // namespace tidegate::detail

@@ -1,0 +1,240 @@
+#include "engine/detail/pipeline_runner.h"
+
+#include <algorithm>
+
+#include "engine/detail/dead_letter_writer.h"
+
+namespace tidegate::detail {
+
+PipelineRunner::PipelineRunner(const PipelineSpec& spec, Parts parts)
+    : spec_(spec),
+      parts_(std::move(parts)),
+      link_(spec.maxQueuedEvents, spec.maxQueuedBytes, parts_.scheduler),
+      stats_(spec.name, spec.source),
+      router_(spec, parts_.source, parts_.clock, parts_.observer),
+      backoff_(spec.retry, parts_.seed),
+      letters_(std::make_unique<DeadLetterWriter>(spec, parts_.source, parts_.clock)) {}
+
+PipelineRunner::~PipelineRunner() = default;
+
+void PipelineRunner::check(const std::vector<Shape>& shapes) {
+  names_.clear();
+  const SinkTraits traits = spec_.sink->traits();
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const TablePlan plan(spec_.tables[i], shapes[i]);
+    if (plan.target->key.empty() && !traits.keyless) {
+      throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
+                  "table \"" + shapes[i]->schema.table + "\" has no key, and the sink of pipeline \"" + spec_.name +
+                      "\" needs one: give it a primary key, or choose a sink that takes rows without");
+    }
+    names_.push_back(shapes[i]->schema.table);
+  }
+  router_.tables().name(names_);
+  link_.tableCount(names_.size());
+  wholeTransactions_ = traits.wholeTransactions;
+  keepsCheckpoints_ = traits.keepsCheckpoints;
+}
+
+void PipelineRunner::open() {
+  const auto now = parts_.clock.steadyNow();
+  nextSweep_.clear();
+  for (const TableRoute& route : spec_.tables) {
+    anyTtl_ = anyTtl_ || route.ttl;
+    nextSweep_.push_back(now + (route.ttl ? Micros(route.ttl->sweepInterval) : Micros(0)));
+  }
+  adopt(spec_.sink->open({.pipeline = spec_.name, .stop = sinkStop_.get_token()}));
+  prepareKnown();
+  publish();
+  link_.offer();
+}
+
+/// Takes over what the sink says of itself.
+void PipelineRunner::adopt(const std::optional<std::string>& text) {
+  Checkpoint checkpoint;
+  if (text) {
+    checkpoint = readCheckpoint(*text, parts_.source);
+    const Position told = parts_.source.lastAckedPosition();
+    // Only an isolation that was acknowledged past leaves a checkpoint behind what the source was told.
+    const bool passed = spec_.acknowledgePastIsolation && !told.empty() && !checkpoint.position.empty() &&
+                        parts_.source.comparePositions(checkpoint.position, told) < 0;
+    if (checkpoint.source != spec_.source || !parts_.source.supportsResume() || passed) {
+      const std::uint64_t number = checkpoint.number;
+      checkpoint = {};
+      checkpoint.number = number;
+    }
+  }
+  number_ = checkpoint.number;
+  durableText_ = text;
+  pendingText_.reset();
+  router_.tables().adopt(checkpoint);
+  const auto& tables = router_.tables().all();
+  const bool fresh = std::all_of(tables.begin(), tables.end(), [](const RouteTable& table) {
+    return table.now.phase != TablePhase::ready && table.now.phase != TablePhase::carried;
+  });
+  setPlace(fresh ? Position{} : checkpoint.position);
+  tablesJsonOld_ = true;
+  unit_.clear();
+  arrived_.clear();
+}
+
+void PipelineRunner::setPlace(const Position& place) {
+  durable_ = seen_ = border_ = place;
+  inTransaction_ = false;
+}
+
+void PipelineRunner::prepareKnown() {
+  for (RouteTable& table : router_.tables().all()) {
+    if (!table.durablePlan || table.durable.phase == TablePhase::wanted) continue;
+    spec_.sink->prepareTable(table.durablePlan->target);
+    table.prepared = true;
+  }
+}
+
+Checkpoint PipelineRunner::makeCheckpoint() {
+  Checkpoint checkpoint;
+  checkpoint.source = spec_.source;
+  checkpoint.number = number_ + 1;
+  checkpoint.position = border_;
+  if (router_.tables().changed || tablesJsonOld_) {
+    router_.tables().fill(checkpoint);
+    tablesJson_ = checkpointTablesJson(checkpoint, parts_.source);
+    tablesJsonOld_ = false;
+  }
+  return checkpoint;
+}
+
+void PipelineRunner::publish() {
+  PipelineProgress progress;
+  progress.durable = durable_;
+  progress.whole = true;
+  for (const RouteTable& table : router_.tables().all()) {
+    if (!table.durable.from.empty()) progress.froms.push_back(table.durable.from);
+    progress.whole = progress.whole && table.durable.phase == TablePhase::ready;
+    if (table.now.phase != TablePhase::ready && table.now.phase != TablePhase::carried) {
+      progress.missing.insert(table.name);
+    }
+  }
+  const Hole* hole = router_.tables().hole ? &*router_.tables().hole : nullptr;
+  parts_.acks.durable(parts_.ackIndex, hole != nullptr ? hole->before : durable_);
+  stats_.tables(router_.tables().all());
+  stats_.durable(durable_.empty() ? std::string() : parts_.source.positionToText(durable_), lastCommitMicros_,
+                 link_.queue.empty());
+  link_.publish(std::move(progress));
+}
+
+void PipelineRunner::setState(PipelineState state, std::string reason) {
+  const PipelineState before = stats_.setState(state);
+  if (before != state) parts_.observer.onPipelineState(spec_.name, before, state, reason);
+}
+
+void PipelineRunner::settleState() {
+  const auto& tables = router_.tables().all();
+  const bool whole = std::all_of(tables.begin(), tables.end(),
+                                 [](const RouteTable& t) { return t.now.phase == TablePhase::ready; });
+  setState(whole ? PipelineState::streaming : PipelineState::baselining,
+           whole ? "every table is whole" : "a table's baseline is not whole yet");
+}
+
+bool PipelineRunner::runCommand() {
+  const bool sinkWorks = health_ == Health::working && unit_.empty() && !inTransaction_;
+  auto command = link_.nextCommand(sinkWorks);
+  if (!command) return false;
+  command->run();
+  return true;
+}
+
+PipelineRunner::Step PipelineRunner::step() {
+  try {
+    if (runCommand()) return {.worked = true};
+    if (health_ == Health::isolated || health_ == Health::stopped) return {};
+    if (hasOutsideFailure_.exchange(false)) {
+      const std::lock_guard lock(failureMutex_);
+      throw Error(*outsideFailure_);
+    }
+    const Micros now = parts_.clock.steadyNow();
+    if (health_ == Health::broken) {
+      if (now < retryAt_) return {.due = retryAt_};
+      recover();
+      return {.worked = true};
+    }
+    QueueItem item;
+    if (!link_.queue.pop(item)) return idle(now);
+    process(item);
+    if (anyTtl_) sweep(now);
+  } catch (const Error& e) {
+    failed(e);
+  } catch (const std::exception& e) {
+    failed(Error(ErrorCode::queryFailed, Retry::later,
+                 "pipeline \"" + spec_.name + "\" failed: " + redactSecrets(e.what())));
+  }
+  link_.queue.done();
+  parts_.control.roomMade();
+  return {.worked = true};
+}
+
+/// Nothing is queued: what can be made durable is, and timers run.
+PipelineRunner::Step PipelineRunner::idle(Micros now) {
+  commitIfDue(true);
+  sweep(now);
+  parts_.acks.tick();
+  stats_.caughtUp(unit_.empty() && !ahead());
+  Step step;
+  const auto sooner = [&step](Micros due) { step.due = step.due ? std::min(*step.due, due) : due; };
+  if (const auto due = parts_.acks.due()) sooner(*due);
+  if (unit_.empty() && ahead()) sooner(lastCheckpoint_ + parts_.ackInterval);
+  for (std::size_t i = 0; i < nextSweep_.size(); ++i) {
+    if (spec_.tables[i].ttl) sooner(nextSweep_[i]);
+  }
+  return step;
+}
+
+bool PipelineRunner::drained() const {
+  if (health_ == Health::isolated || health_ == Health::stopped) return true;
+  return health_ == Health::working && link_.queue.empty() && !hasOutsideFailure_;
+}
+
+bool PipelineRunner::finish() {
+  bool whole = health_ == Health::working && link_.queue.empty();
+  if (whole && unit_.empty() && ahead() && !inTransaction_) {
+    try {
+      commit();
+    } catch (const std::exception&) {
+      // The checkpoint stays where it was; nothing but time is lost.
+    }
+  }
+  whole = whole && unit_.empty() && !inTransaction_;
+  if (!unit_.empty()) spec_.sink->rollback();
+  spec_.sink->close();
+  unit_.clear();
+  link_.leave();
+  link_.dropCommands();
+  if (health_ != Health::isolated) setState(PipelineState::stopped, whole ? "drained" : "rolled back");
+  health_ = Health::stopped;
+  return whole;
+}
+
+void PipelineRunner::fail(Error error) {
+  {
+    const std::lock_guard lock(failureMutex_);
+    outsideFailure_ = std::move(error);
+  }
+  hasOutsideFailure_ = true;
+  link_.waker.wake();
+}
+
+void PipelineRunner::countDropped(std::uint64_t events) {
+  stats_.dropped(events);
+  parts_.observer.onDropped(spec_.name, events);
+  link_.waker.wake();
+}
+
+PipelineStatus PipelineRunner::status() const {
+  PipelineStatus status = stats_.status(parts_.clock.steadyNow(), parts_.clock.wallNow());
+  status.queuedEvents = link_.queue.events();
+  status.queuedBytes = link_.queue.bytes();
+  return status;
+}
+
+std::optional<Error> PipelineRunner::stoppedBy() const { return stats_.stoppedBy(); }
+
+}  // namespace tidegate::detail

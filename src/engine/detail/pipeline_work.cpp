@@ -1,0 +1,199 @@
+/// How a pipeline handles what its queue brings, and when it commits.
+#include <algorithm>
+#include <utility>
+
+#include "engine/detail/dead_letter_writer.h"
+#include "engine/detail/pipeline_runner.h"
+
+namespace tidegate::detail {
+
+void PipelineRunner::process(QueueItem& item) {
+  switch (item.kind) {
+    case QueueItem::Kind::events:
+      return processEvents(item);
+    case QueueItem::Kind::baselineBegins:
+      return beginBaseline(item);
+    case QueueItem::Kind::baselineEnds:
+      return endBaseline(item);
+    case QueueItem::Kind::streamBegins:
+      router_.streamBegins(seen_);
+      settleState();
+      return;
+    case QueueItem::Kind::hole:
+      return noteHole(item);
+  }
+}
+
+void PipelineRunner::processEvents(QueueItem& item) {
+  keepWholeTransactions(item);
+  const Micros now = parts_.clock.steadyNow();
+  Piece& piece = unit_.add(item.batch, now);
+  try {
+    // The place first: routing may move the events.
+    notePlace(item);
+    router_.route({std::move(item.batch), item.first, item.last, item.baseline}, piece);
+  } catch (...) {
+    // A table that no longer fits its route; only the source can bring these events again.
+    unit_.keep();
+    unit_.release();
+    throw;
+  }
+  const bool nothing = piece.events().empty() && piece.prepare.empty() && piece.faults.empty();
+  if (nothing) {
+    unit_.takeBack();
+  } else {
+    unit_.keep();
+    apply(piece);
+  }
+  commitIfDue(link_.queue.empty());
+  const std::size_t mostKept = 2 * spec_.commitBytes;
+  if (!unit_.empty() && (!unit_.retained() || unit_.keptBytes() > mostKept)) {
+    unit_.release();
+    if (careful_) letters_->piecesGone();
+  }
+  if (router_.takeWanted()) {
+    publish();
+    settleState();
+    parts_.control.restart();
+  }
+}
+
+/// A sink that wants whole transactions can only commit where the last batch ended with one. So where a unit is due and
+/// this batch ends within one, the batch is cut behind the last one that is whole.
+void PipelineRunner::keepWholeTransactions(QueueItem& item) {
+  if (!wholeTransactions_ || item.baseline) return;
+  const ChangeBatch& events = item.batch->events;
+  std::size_t border = item.last;
+  while (border > item.first && !events[border - 1].transactionEnd && events[border - 1].op != ChangeOp::progress) --border;
+  if (border == item.last || border == item.first) return;
+  const bool due = unit_.events() + item.events() >= spec_.commitEvents ||
+                   unit_.bytes() + item.bytes >= spec_.commitBytes ||
+                   (!unit_.empty() && parts_.clock.steadyNow() - unit_.openedAt() >= spec_.commitInterval);
+  if (!due) return;
+  QueueItem tail = item;
+  tail.first = border;
+  tail.bytes = item.bytes * tail.events() / item.events();
+  item.last = border;
+  item.bytes -= tail.bytes;
+  link_.queue.putBack(std::move(tail));
+}
+
+/// Where the stream is after these events, and where a unit may end.
+void PipelineRunner::notePlace(const QueueItem& item) {
+  if (item.baseline) return;
+  const ChangeBatch& events = item.batch->events;
+  const ChangeEvent& last = events[item.last - 1];
+  // Still behind what the pipeline has: its place stays.
+  if (!router_.drop().passed() && router_.drop().atOrBefore(last.position, seen_)) return;
+  if (last.commitMicros != 0) lastCommitMicros_ = last.commitMicros;
+  seen_ = last.position;
+  for (std::size_t i = item.last; i > item.first; --i) {
+    const ChangeEvent& event = events[i - 1];
+    if (event.op == ChangeOp::progress) continue;
+    inTransaction_ = !event.transactionEnd;
+    break;
+  }
+  if (atBorder()) border_ = seen_;
+}
+
+void PipelineRunner::commitIfDue(bool nothingQueued) {
+  if (!atBorder()) return;
+  const Micros now = parts_.clock.steadyNow();
+  if (!unit_.empty() || router_.tables().changed) {
+    const bool due = nothingQueued || unit_.events() >= spec_.commitEvents || unit_.bytes() >= spec_.commitBytes ||
+                     now - unit_.openedAt() >= spec_.commitInterval;
+    if (due) commit();
+  } else if (ahead() && now - lastCheckpoint_ >= parts_.ackInterval) {
+    // All that came was filtered, or the source only made progress.
+    commit();
+  }
+}
+
+void PipelineRunner::commit() {
+  router_.passGates(border_);
+  const Checkpoint checkpoint = makeCheckpoint();
+  pendingText_ = checkpointJson(checkpoint, tablesJson_, parts_.source);
+  const Micros began = parts_.clock.steadyNow();
+  spec_.sink->commit(*pendingText_);
+  committed(unit_.events(), parts_.clock.steadyNow() - began);
+}
+
+void PipelineRunner::committed(std::uint64_t events, Micros took) {
+  durableText_ = std::exchange(pendingText_, std::nullopt);
+  ++number_;
+  durable_ = border_;
+  const bool tablesChanged = router_.tables().changed;
+  router_.tables().committed();
+  unit_.clear();
+  careful_ = false;
+  backoff_.succeeded();
+  letters_->forget();
+  lastCheckpoint_ = parts_.clock.steadyNow();
+  stats_.committed(events, lastCheckpoint_);
+  publish();
+  if (!arrived_.empty()) link_.baselineArrived(std::exchange(arrived_, {}));
+  if (events > 0) {
+    parts_.observer.onCommit(spec_.name, events, took);
+    for (const RouteTable& table : router_.tables().all()) {
+      if (table.now.phase == TablePhase::copying || table.now.phase == TablePhase::carried) {
+        parts_.observer.onBaselineProgress(spec_.name, table.name, table.baselineRows);
+      }
+    }
+  }
+  if (tablesChanged || stats_.state() == PipelineState::retrying) settleState();
+  parts_.acks.tick();
+}
+
+void PipelineRunner::beginBaseline(const QueueItem& item) {
+  // A stream that was cut within a transaction brings it again, after the baseline.
+  if (!atBorder() || inTransaction_) undo();
+  router_.baselineBegins(item.tables);
+  if (item.tables.size() == names_.size()) {
+    // Where everything is read anew, the old place says nothing; it may even be one that the source has lost.
+    seen_ = border_ = {};
+    parts_.acks.durable(parts_.ackIndex, {});
+  }
+  commit();
+}
+
+void PipelineRunner::endBaseline(const QueueItem& item) {
+  router_.baselineEnds(item.tables, item.position);
+  if (seen_.empty() || item.tables.size() == names_.size()) seen_ = border_ = item.position;
+  arrived_.insert(arrived_.end(), item.tables.begin(), item.tables.end());
+  commit();
+}
+
+/// Changes are missing from here on: the source is told nothing past this place, until the tables were read anew.
+void PipelineRunner::noteHole(const QueueItem& item) {
+  RouteTables& tables = router_.tables();
+  Hole hole = tables.hole ? *tables.hole : Hole{.before = border_};
+  for (const std::string& table : item.tables) {
+    if (tables.find(table) != nullptr) hole.tables.insert(table);
+  }
+  if (hole.tables.empty()) return;
+  tables.hole = std::move(hole);
+  tables.changed = true;
+  parts_.acks.durable(parts_.ackIndex, tables.hole->before);
+}
+
+/// Takes rows out of the sink that became too old.
+void PipelineRunner::sweep(Micros now) {
+  if (!unit_.empty() || inTransaction_) return;
+  auto& tables = router_.tables().all();
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    RouteTable& table = tables[i];
+    if (!table.route->ttl || now < nextSweep_[i]) continue;
+    nextSweep_[i] = now + table.route->ttl->sweepInterval;
+    if (!table.plan || table.now.phase != TablePhase::ready) continue;
+    const TablePlan& plan = *table.plan;
+    const ColumnSchema& column = plan.source->schema.columns[*plan.ttlColumn];
+    const ValueKind kind = column.kind == ValueKind::null ? table.timeLike.kind() : column.kind;
+    const Value cutoff = ttlCutoff(kind, table.timeLike, parts_.clock.wallNow().count(), plan.ttlAge);
+    if (cutoff.isNull()) continue;
+    const std::uint64_t rows = spec_.sink->expire(plan.target, plan.ttlTarget, cutoff);
+    commit();
+    if (rows > 0) parts_.observer.onExpired(spec_.name, table.name, rows);
+  }
+}
+
+}  // namespace tidegate::detail

@@ -19,7 +19,8 @@ void checkSources(const EngineOptions& options) {
     if (source.name.empty()) refuse("a source needs a name");
     if (!names.insert(source.name).second) refuse("two sources are called \"" + source.name + "\"");
     if (!source.source) refuse("source \"" + source.name + "\" has no SyncSource");
-    if (!objects.insert(source.source.get()).second) refuse("source \"" + source.name + "\" is used under another name too");
+    if (!objects.insert(source.source.get()).second)
+      refuse("source \"" + source.name + "\" is used under another name too");
   }
 }
 

@@ -66,8 +66,7 @@ bool Engine::Impl::waitInline(Micros duration, const std::stop_token& stop) {
 void Engine::Impl::beginInline() {
   if (threaded) throw Error(ErrorCode::invalidArgument, Retry::never, "this engine has threads; runInline is without");
   if (stopped) throw Error(ErrorCode::stopped, Retry::never, "this engine was stopped; make a new one");
-  inlineScheduler.hook(
-      [this](Micros duration, const std::stop_token& token) { return waitInline(duration, token); });
+  inlineScheduler.hook([this](Micros duration, const std::stop_token& token) { return waitInline(duration, token); });
   for (SourceSlot& slot : sources) {
     slot.runner->runsInline({.wait = [this](Micros atMost) { waitOrWork(atMost, {}); },
                              .delivered = [this] { pump(); },

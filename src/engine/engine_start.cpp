@@ -23,7 +23,8 @@ void Engine::Impl::closeAll() {
 
 namespace {
 
-std::optional<std::chrono::microseconds> until(const std::optional<std::chrono::microseconds>& due, const Clock& clock) {
+std::optional<std::chrono::microseconds> until(const std::optional<std::chrono::microseconds>& due,
+                                               const Clock& clock) {
   if (!due) return std::nullopt;
   const auto left = *due - clock.steadyNow();
   return left.count() > 0 ? left : std::chrono::microseconds(0);

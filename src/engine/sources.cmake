@@ -1,5 +1,4 @@
 set(engine_sources
-  dead_letters.cpp
   engine.cpp
   engine_inline.cpp
   engine_start.cpp
@@ -10,7 +9,7 @@ set(engine_sources
   status.cpp
   transform.cpp
   detail/ack_tracker.cpp
-  detail/backoff.cpp
+  detail/retry_state.cpp
   detail/checkpoint.cpp
   detail/compiled_filter.cpp
   detail/compiled_transform.cpp

@@ -37,7 +37,7 @@ struct TableProgress {
 
 /// Changes that `OverflowPolicy::dropOldest` threw away.
 struct Hole {
-  Position before{};             ///< the last place at which nothing was missing
+  Position before{};               ///< the last place at which nothing was missing
   std::set<std::string> tables{};  ///< those that lack something; each leaves when it was read anew
   bool operator==(const Hole&) const = default;
 };

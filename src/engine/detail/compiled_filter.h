@@ -40,7 +40,7 @@ class CompiledFilter {
   void add(const Filter& filter, const TableSchema& schema);
   Verdict judge(std::size_t at, const RowImage& row) const;
 
-  Filter filter_{};           ///< keeps what `nodes_` point into
+  Filter filter_{};            ///< keeps what `nodes_` point into
   std::vector<Node> nodes_{};  ///< pre-order
 };
 

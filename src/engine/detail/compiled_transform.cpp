@@ -69,7 +69,8 @@ void CompiledTransform::step(const Transform::Map& map) {
   const std::size_t at = find(map.column, "map");
   if (!map.function) refuse(schema_, "the map of column \"" + map.column + "\" has no function");
   ColumnSchema& column = schema_.columns[at];
-  const bool key = std::find(schema_.primaryKey.begin(), schema_.primaryKey.end(), map.column) != schema_.primaryKey.end();
+  const bool key =
+      std::find(schema_.primaryKey.begin(), schema_.primaryKey.end(), map.column) != schema_.primaryKey.end();
   // A map may make null of anything, so the target has to take nulls.
   column = {.name = column.name, .kind = map.result, .nullable = !key};
   columns_[at].maps.push_back(map.function);

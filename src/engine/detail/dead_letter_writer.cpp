@@ -62,7 +62,8 @@ void DeadLetterWriter::piecesGone() {
 bool DeadLetterWriter::canBlame() const {
   if (suspect_) return describe(*suspect_->first, suspect_->second).row;
   if (incomplete_ || applied_.empty()) return false;
-  return std::any_of(applied_.begin(), applied_.end(), [this](const auto& at) { return describe(*at.first, at.second).row; });
+  return std::any_of(applied_.begin(), applied_.end(),
+                     [this](const auto& at) { return describe(*at.first, at.second).row; });
 }
 
 std::vector<DeadLetter> DeadLetterWriter::write(const Error& error) {

@@ -51,7 +51,7 @@ class DeadLetterWriter {
   const Clock& clock_;
   std::optional<std::pair<const Piece*, std::uint32_t>> suspect_{};
   std::vector<std::pair<const Piece*, std::uint32_t>> applied_{};
-  bool incomplete_ = false;  ///< applied_ lacks some, whose pieces are gone
+  bool incomplete_ = false;       ///< applied_ lacks some, whose pieces are gone
   std::set<std::string> left_{};  ///< names of dead letters of the open unit
 };
 

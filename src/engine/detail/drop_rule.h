@@ -30,9 +30,7 @@ class DropRule {
   bool judges() const noexcept { return judges_; }
 
   /// Whether `a` is at or before `b`, as far as the source can tell.
-  bool atOrBefore(const Position& a, const Position& b) const {
-    return judges_ && source_.comparePositions(a, b) <= 0;
-  }
+  bool atOrBefore(const Position& a, const Position& b) const { return judges_ && source_.comparePositions(a, b) <= 0; }
 
  private:
   const SyncSource& source_;

@@ -106,7 +106,8 @@ Uuid uuidOf(const std::string& text, const JsonRef& node) {
   Uuid uuid;
   const std::string octets = octetsOf(text, node);
   if (octets.size() != uuid.octets.size()) node.fail("expected 16 octets");
-  std::transform(octets.begin(), octets.end(), uuid.octets.begin(), [](char c) { return static_cast<std::uint8_t>(c); });
+  std::transform(octets.begin(), octets.end(), uuid.octets.begin(),
+                 [](char c) { return static_cast<std::uint8_t>(c); });
   return uuid;
 }
 

@@ -20,10 +20,10 @@ namespace tidegate::detail {
 
 /// How far a pipeline is, as its thread last told.
 struct PipelineProgress {
-  Position durable{};             ///< of its checkpoint; empty: none
-  std::vector<Position> froms{};  ///< of baselines that the checkpoint has not passed yet
+  Position durable{};               ///< of its checkpoint; empty: none
+  std::vector<Position> froms{};    ///< of baselines that the checkpoint has not passed yet
   std::set<std::string> missing{};  ///< tables that need a call of `baseline`
-  bool whole = false;             ///< every table's baseline is durable
+  bool whole = false;               ///< every table's baseline is durable
 };
 
 /// Something to be done on the pipeline's thread.

@@ -129,8 +129,8 @@ void PipelineRunner::setState(PipelineState state, std::string reason) {
 
 void PipelineRunner::settleState() {
   const auto& tables = router_.tables().all();
-  const bool whole = std::all_of(tables.begin(), tables.end(),
-                                 [](const RouteTable& t) { return t.now.phase == TablePhase::ready; });
+  const bool whole =
+      std::all_of(tables.begin(), tables.end(), [](const RouteTable& t) { return t.now.phase == TablePhase::ready; });
   setState(whole ? PipelineState::streaming : PipelineState::baselining,
            whole ? "every table is whole" : "a table's baseline is not whole yet");
 }

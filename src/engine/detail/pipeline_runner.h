@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "engine/detail/ack_tracker.h"
-#include "engine/detail/backoff.h"
 #include "engine/detail/pipeline_link.h"
 #include "engine/detail/pipeline_stats.h"
+#include "engine/detail/retry_state.h"
 #include "engine/detail/router.h"
 #include "engine/detail/source_control.h"
 #include "engine/detail/unit.h"
@@ -137,7 +137,7 @@ class PipelineRunner {
   PipelineStats stats_;
   Router router_;
   UnitOfWork unit_;
-  Backoff backoff_;
+  RetryState backoff_;
   std::unique_ptr<DeadLetterWriter> letters_;
   std::vector<std::string> names_;
   std::stop_source sinkStop_;
@@ -163,9 +163,9 @@ class PipelineRunner {
   enum class Health { working, broken, isolated, stopped };
   Health health_ = Health::working;
   Micros retryAt_{0};
-  bool mustStartOver_ = false;  ///< the stream has to bring the unit again
-  bool ackedPast_ = false;      ///< the source was told more than the isolated pipeline has
-  bool careful_ = false;        ///< singling out a poison change: one event at a time
+  bool mustStartOver_ = false;             ///< the stream has to bring the unit again
+  bool ackedPast_ = false;                 ///< the source was told more than the isolated pipeline has
+  bool careful_ = false;                   ///< singling out a poison change: one event at a time
   std::optional<Error> outsideFailure_{};  ///< guarded by failureMutex_
   std::mutex failureMutex_;
   std::atomic<bool> hasOutsideFailure_{false};

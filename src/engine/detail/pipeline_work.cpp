@@ -64,7 +64,8 @@ void PipelineRunner::keepWholeTransactions(QueueItem& item) {
   if (!wholeTransactions_ || item.baseline) return;
   const ChangeBatch& events = item.batch->events;
   std::size_t border = item.last;
-  while (border > item.first && !events[border - 1].transactionEnd && events[border - 1].op != ChangeOp::progress) --border;
+  while (border > item.first && !events[border - 1].transactionEnd && events[border - 1].op != ChangeOp::progress)
+    --border;
   if (border == item.last || border == item.first) return;
   const bool due = unit_.events() + item.events() >= spec_.commitEvents ||
                    unit_.bytes() + item.bytes >= spec_.commitBytes ||

@@ -25,7 +25,8 @@ void RouteTables::adopt(const Checkpoint& checkpoint) {
   for (RouteTable& table : tables_) {
     const auto found = checkpoint.tables.find(table.name);
     table.durable = found == checkpoint.tables.end() ? TableProgress{} : found->second;
-    table.durablePlan = table.durable.shape ? std::make_shared<const TablePlan>(*table.route, table.durable.shape) : nullptr;
+    table.durablePlan =
+        table.durable.shape ? std::make_shared<const TablePlan>(*table.route, table.durable.shape) : nullptr;
   }
   durableHole_ = checkpoint.hole;
   undone();

@@ -80,7 +80,8 @@ bool Router::fitsInPlace(const RouteInput& input) {
       last = event.shape.get();
       found = tables_.known(event.shape);
       if (found == nullptr) return false;
-      if (found->table != nullptr && (found->plan != found->table->plan || !found->table->prepared || !found->plan->plain()))
+      if (found->table != nullptr &&
+          (found->plan != found->table->plan || !found->table->prepared || !found->plan->plain()))
         return false;
     }
     if (found->table == nullptr) continue;
@@ -192,10 +193,11 @@ void Router::routeChange(RouteTable& table, const TablePlan& plan, const RouteIn
     count(table, event, routed.filtered);
     if (routed.needsReload || (routed.mayBeMissed && !table.warned)) {
       table.warned = true;
-      observer_.onWarning(spec_.name, "table \"" + table.name +
-                                          "\": an update left columns out that the filter or a changed key needs; " +
-                                          (routed.needsReload ? "the table is read anew" : "rows may be missing until they change") +
-                                          ". Set REPLICA IDENTITY FULL on it");
+      observer_.onWarning(
+          spec_.name, "table \"" + table.name +
+                          "\": an update left columns out that the filter or a changed key needs; " +
+                          (routed.needsReload ? "the table is read anew" : "rows may be missing until they change") +
+                          ". Set REPLICA IDENTITY FULL on it");
     }
     if (routed.needsReload) want(table);
   } catch (const Error& e) {
@@ -203,9 +205,10 @@ void Router::routeChange(RouteTable& table, const TablePlan& plan, const RouteIn
     piece.faults.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(before), e});
   } catch (const std::exception& e) {
     while (piece.own_.size() > before) piece.own_.dropLast();
-    piece.faults.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(before),
-                            Error(ErrorCode::invalidArgument, Retry::never,
-                                  "a map function of table \"" + table.name + "\" failed: " + redactSecrets(e.what()))});
+    piece.faults.push_back(
+        {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(before),
+         Error(ErrorCode::invalidArgument, Retry::never,
+               "a map function of table \"" + table.name + "\" failed: " + redactSecrets(e.what()))});
   }
 }
 
@@ -243,7 +246,8 @@ void Router::follow(RouteTable& table, const Plan& plan, const ChangeEvent& even
   if (!old || old->source->schema == plan->source->schema) return;
   // Nobody saw what became of the rows unless the source says so.
   SchemaChange told{.before = old->source, .rowsChanged = true};
-  if (event.op == ChangeOp::schemaChange && event.schemaChange && event.schemaChange->before) told = *event.schemaChange;
+  if (event.op == ChangeOp::schemaChange && event.schemaChange && event.schemaChange->before)
+    told = *event.schemaChange;
   observer_.onSchemaChange(spec_.name, table.name, told);
   if (const auto change = transformedChange(told, old.get(), *plan)) {
     if (!table.prepared) {

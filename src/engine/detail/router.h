@@ -1,5 +1,5 @@
-/// From a source's batch to what a sink applies: drops what the pipeline has, filters, transforms, and keeps the tables'
-/// progress.
+/// From a source's batch to what a sink applies: drops what the pipeline has, filters, transforms, and keeps the
+/// tables' progress.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,6 @@
 namespace tidegate::detail {
 namespace {
 
-const std::vector<std::uint32_t> kNothingMissing;
-
 /// One change under way to the sink.
 class RowRoute {
  public:
@@ -66,7 +64,8 @@ void RowRoute::fillUnchanged() {
 }
 
 Verdict RowRoute::wantedBefore() const {
-  if (event_.before.empty()) return plan_.filter.matchesEverything() && !plan_.ttlColumn ? Verdict::yes : Verdict::unknown;
+  if (event_.before.empty())
+    return plan_.filter.matchesEverything() && !plan_.ttlColumn ? Verdict::yes : Verdict::unknown;
   const Verdict verdict = plan_.filter.judge(before());
   // A row that aged may have been swept already.
   return plan_.ttlColumn ? std::min(verdict, Verdict::unknown) : verdict;

@@ -32,7 +32,8 @@ void appendSchemaJson(const TableSchema& schema, std::string& out) {
 
 ValueKind valueKindNamed(const JsonRef& name) {
   const std::string text = name.string();
-  for (auto kind = ValueKind::null; kind <= ValueKind::json; kind = static_cast<ValueKind>(static_cast<int>(kind) + 1)) {
+  for (auto kind = ValueKind::null; kind <= ValueKind::json;
+       kind = static_cast<ValueKind>(static_cast<int>(kind) + 1)) {
     if (toString(kind) == text) return kind;
   }
   name.fail("no kind of value is called \"" + text + "\"");

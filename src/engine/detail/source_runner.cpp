@@ -189,8 +189,8 @@ bool SourceRunner::readBaselines() {
     const std::lock_guard lock(mutex_);
     stop = call_.get_token();
   }
-  const Position from = source_.baseline({all.begin(), all.end()},
-                                         [this](ChangeBatch& batch) { return offer(batch, true); }, stop);
+  const Position from = source_.baseline(
+      {all.begin(), all.end()}, [this](ChangeBatch& batch) { return offer(batch, true); }, stop);
   for (const Share& share : shares) share.pipeline->link().endBaseline(share.tables, from);
   {
     const std::lock_guard lock(mutex_);
@@ -227,7 +227,8 @@ void SourceRunner::stream() {
     const std::lock_guard lock(mutex_);
     stop = call_.get_token();
   }
-  source_.stream(tables_, *from, [this](ChangeBatch& batch) { return offer(batch, false); }, stop);
+  source_.stream(
+      tables_, *from, [this](ChangeBatch& batch) { return offer(batch, false); }, stop);
 }
 
 SourceRunner::Result SourceRunner::failed(const Error& error) {
@@ -250,8 +251,8 @@ SourceRunner::Result SourceRunner::failed(const Error& error) {
     return {Turn::waiting};
   }
   retryAt_ = parts_.clock.steadyNow() + decision.delay;
-  parts_.observer.onWarning(spec_.name, std::string("trying again in ") + std::to_string(decision.delay.count() / 1000) +
-                                            " ms: " + error.what());
+  parts_.observer.onWarning(spec_.name, std::string("trying again in ") +
+                                            std::to_string(decision.delay.count() / 1000) + " ms: " + error.what());
   return {Turn::waiting, retryAt_};
 }
 

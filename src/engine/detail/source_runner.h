@@ -1,4 +1,5 @@
-/// A source: its baselines, its stream, its retries, and the hand-over to the pipelines that share it. Starts no thread.
+/// A source: its baselines, its stream, its retries, and the hand-over to the pipelines that share it. Starts no
+/// thread.
 #pragma once
 
 #include <atomic>
@@ -13,8 +14,8 @@
 #include <vector>
 
 #include "engine/detail/ack_tracker.h"
-#include "engine/detail/backoff.h"
 #include "engine/detail/pipeline_runner.h"
+#include "engine/detail/retry_state.h"
 #include "engine/detail/shared_batch.h"
 #include "engine/detail/source_control.h"
 #include "engine/detail/waker.h"
@@ -106,7 +107,7 @@ class SourceRunner final : public SourceControl {
   std::vector<std::string> tables_;
   BatchPool& pool_;
   Waker waker_;
-  Backoff backoff_;
+  RetryState backoff_;
   Inline inline_{};
   const bool total_;
 

@@ -1,12 +1,12 @@
-/// When to try again: doubled delays with jitter, reset by success.
+/// Failures in a row of a pipeline's sink or of a source, and when to try again.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <random>
 
 #include "tidegate/core/error.h"
 #include "tidegate/engine/pipeline.h"
+#include "tidegate/source/backoff.h"
 
 namespace tidegate::detail {
 
@@ -18,22 +18,18 @@ struct RetryDecision {
 };
 
 /// @thread One at a time.
-class Backoff {
+class RetryState {
  public:
-  Backoff(RetryPolicy policy, std::uint64_t seed) : policy_(policy), random_(seed) {}
+  RetryState(RetryPolicy policy, std::uint64_t seed);
 
   /// A failure more. Lost connections are tried again for ever and use up no attempt.
   RetryDecision failed(const Error& error);
-  void succeeded() noexcept { inARow_ = counted_ = 0; }
+  void succeeded() noexcept;
 
  private:
-  RetryPolicy policy_;
-  std::mt19937_64 random_;
-  std::uint32_t inARow_ = 0;   ///< failures since the last success
-  std::uint32_t counted_ = 0;  ///< those that use up attempts
+  const std::uint32_t attempts_;
+  Backoff backoff_;
+  std::uint32_t counted_ = 0;  ///< failures since the last success that use up attempts
 };
-
-/// Whether it says no more than that the other side could not be reached.
-bool isConnectionLoss(const Error& error) noexcept;
 
 }  // namespace tidegate::detail

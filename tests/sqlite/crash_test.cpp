@@ -2,10 +2,6 @@
 ///
 /// TIDEGATE_CRASH_ROUNDS (default 30) and TIDEGATE_CRASH_SEED (default 1) make it longer and different.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,11 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "sqlite/killed_child.h"
 #include "sqlite/temp_database.h"
 #include "tidegate/gateway/gateway.h"
 #include "tidegate/sqlite/gateway_store.h"
-
-extern char** environ;
 
 namespace tidegate::sqlite {
 namespace {
@@ -42,35 +37,8 @@ std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
   return text != nullptr ? std::stoull(text) : otherwise;
 }
 
-/// Starts the child, reads `octets` of what it prints, kills it, and gives all that it printed.
 std::string outputUntilKilled(const std::string& database, std::uint64_t round, std::size_t octets) {
-  int ends[2];
-  if (::pipe(ends) != 0) throw std::runtime_error("pipe");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  std::string program = TIDEGATE_CRASH_CHILD, path = database, number = std::to_string(round);
-  char* arguments[] = {program.data(), path.data(), number.data(), nullptr};
-  pid_t child = 0;
-  if (::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ) != 0) {
-    throw std::runtime_error("cannot start " + program);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  std::string output;
-  char buffer[4'096];
-  bool killed = false;
-  for (ssize_t n = 1; n > 0;) {
-    if (!killed && output.size() >= octets) killed = ::kill(child, SIGKILL) == 0;
-    n = ::read(ends[0], buffer, sizeof buffer);
-    if (n > 0) output.append(buffer, static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the child ended by itself, status " << status;
-  return output;
+  return testing::outputUntilKilled(TIDEGATE_CRASH_CHILD, {database, std::to_string(round)}, octets);
 }
 
 Round parse(const std::string& output) {

@@ -3,11 +3,14 @@ set(engine_sources
   engine_inline.cpp
   engine_start.cpp
   engine_stop.cpp
+  engine_verify.cpp
   filter.cpp
   log_observer.cpp
+  metrics_observer.cpp
   observer.cpp
   status.cpp
   transform.cpp
+  verify.cpp
   detail/ack_tracker.cpp
   detail/retry_state.cpp
   detail/checkpoint.cpp
@@ -26,12 +29,14 @@ set(engine_sources
   detail/pipeline_work.cpp
   detail/route_tables.cpp
   detail/router.cpp
+  detail/row_digest.cpp
   detail/row_router.cpp
   detail/schema_json.cpp
   detail/shared_batch.cpp
   detail/source_offer.cpp
   detail/source_runner.cpp
   detail/table_plan.cpp
+  detail/table_verifier.cpp
   detail/unit.cpp
   detail/waker.cpp
 )

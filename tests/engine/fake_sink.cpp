@@ -268,7 +268,9 @@ void FakeSink::commit(std::string_view checkpoint) {
     target_->complain("a checkpoint that is no text of up to 1 MiB");
   }
   if (target_->durable_.checkpoint == checkpoint) target_->complain("two commits with the same checkpoint");
-  if (options_.traits.wholeTransactions && !atBorder_) target_->complain("a commit within a transaction");
+  if (options_.traits.wholeTransactions && options_.everyChange && !atBorder_) {
+    target_->complain("a commit within a transaction, behind " + staged_.positions.back());
+  }
   const auto fault = faultOf(SinkCall::commit);
   if (!fault || fault->happens) {
     staged_.checkpoint = std::string(checkpoint);

@@ -30,6 +30,13 @@ void AckTracker::durable(std::size_t pipeline, const Position& durable) {
   dirty_ = true;
 }
 
+void AckTracker::received(const Position& position) {
+  const std::lock_guard lock(mutex_);
+  if (position == received_) return;
+  received_ = position;
+  dirty_ = true;
+}
+
 void AckTracker::suspend() {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : entries_) {
@@ -37,6 +44,7 @@ void AckTracker::suspend() {
     entry.suspended = true;
   }
   acked_ = {};
+  received_ = {};
 }
 
 void AckTracker::exclude(std::size_t pipeline) {
@@ -47,12 +55,13 @@ void AckTracker::exclude(std::size_t pipeline) {
 
 std::optional<Position> AckTracker::next() const {
   std::optional<Position> all;
+
   for (const Entry& entry : entries_) {
     if (!entry.counts) continue;
     if (entry.durable.empty()) return std::nullopt;
     all = all ? source_.meet(*all, entry.durable) : entry.durable;
   }
-  return all;
+  return all && !received_.empty() ? source_.meet(*all, received_) : all;
 }
 
 void AckTracker::tick(bool force) {

@@ -26,6 +26,9 @@ class AckTracker {
 
   /// A pipeline has a checkpoint for everything up to `durable`; empty: for nothing, which holds all back.
   void durable(std::size_t pipeline, const Position& durable);
+  /// The stream under way has come to here. Pipelines may have more from the one before; the source is not told of it
+  /// until it has brought it again, since that is where it would resume.
+  void received(const Position& position);
   /// The source lost its place: what is durable says nothing, until each pipeline has said that it has nothing.
   void suspend();
   /// The pipeline no longer counts, until its next `durable`.
@@ -54,6 +57,7 @@ class AckTracker {
   std::vector<Entry> entries_;
   bool dirty_ = false;
   std::chrono::microseconds lastAck_, lastLag_;
+  Position received_{};
   Position acked_{};
 };
 

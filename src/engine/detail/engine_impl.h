@@ -31,6 +31,9 @@ struct Engine::Impl {
   detail::SourceRunner& sourceOf(const detail::PipelineRunner& pipeline);
   /// Has `run` called on the pipeline's thread, with a sink that works and no open unit, and waits for it.
   void onPipeline(detail::PipelineRunner& pipeline, std::function<void()> run);
+  // engine_verify.cpp
+  TableVerification verifyTable(detail::PipelineRunner& pipeline, const std::string& table,
+                                const VerifyOptions& verifyOptions);
   // engine_start.cpp
   void openAll();
   void closeAll();

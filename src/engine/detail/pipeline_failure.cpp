@@ -124,16 +124,16 @@ void PipelineRunner::retryIsolated() {
 void PipelineRunner::resetSession() {
   resetting_ = true;
   link_.post({.run = [this] {
-    if (health_ == Health::working || health_ == Health::broken) {
+    const Health health = health_;
+    if (health == Health::working || health == Health::broken) {
       link_.leave();
       mustStartOver_ = true;
-      if (health_ == Health::working) {
-        spec_.sink->rollback();
-        startOver();
-      }
     }
     resetting_ = false;
     parts_.control.roomMade();
+    if (health != Health::working) return;
+    spec_.sink->rollback();
+    startOver();
   }});
 }
 
@@ -183,13 +183,14 @@ void PipelineRunner::undo() {
 
 /// Leaves the stream and joins the next one, which begins at what is durable.
 void PipelineRunner::startOver() {
-  mustStartOver_ = false;
+  mustStartOver_ = true;
+  link_.leave();
   unit_.clear();
   arrived_.clear();
   router_.tables().undone();
   setPlace(durable_);
-  link_.leave();
   prepareKnown();
+  mustStartOver_ = false;
   publish();
   settleState();
   link_.offer();

@@ -84,6 +84,7 @@ class PipelineRunner {
   // For verification, repair and replay, on the pipeline's thread with no unit open.
   Sink& sink() noexcept { return *spec_.sink; }
   Router& router() noexcept { return router_; }
+  const Position& place() const noexcept { return border_; }
   /// Applies changes that are not of the stream and makes them durable. @throws Error; nothing is then changed.
   void applyAside(const ChangeBatch& changes);
 

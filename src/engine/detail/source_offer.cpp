@@ -79,6 +79,7 @@ void SourceRunner::deliver(ChangeBatch& batch, std::size_t bytes, bool baseline)
     status_.events += events;
     if (!baseline) received_ = shared->events.back().position;
   }
+  if (!baseline) parts_.acks.received(shared->events.back().position);
   for (std::size_t i = 0; i < taking_.size(); ++i) {
     QueueItem item;
     item.last = events;

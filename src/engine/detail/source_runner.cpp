@@ -216,6 +216,7 @@ void SourceRunner::stream() {
   if (!from) {
     throw Error(ErrorCode::internal, Retry::never, "source \"" + spec_.name + "\": no pipeline says where to begin");
   }
+  parts_.acks.received(*from);
   for (PipelineRunner* pipeline : taking_) {
     QueueItem item;
     item.kind = QueueItem::Kind::streamBegins;

@@ -108,7 +108,8 @@ class MySqlSink final : public Sink {
       rollback();
       if ((lost || e.code() == ErrorCode::queryCancelled) && books_) disconnect();
       if (lost && books_) refuseIfTakenOver();
-      if (e.code() != ErrorCode::permissionDenied || !shape || e.message().find("GRANT CREATE") != std::string::npos) throw;
+      if (e.code() != ErrorCode::permissionDenied || !shape || e.message().find("GRANT CREATE") != std::string::npos)
+        throw;
       throw Error(e.code(), e.retry(), withGrant(e, shape));
     } catch (...) {
       rollback();
@@ -133,10 +134,11 @@ class MySqlSink final : public Sink {
   }
 
   std::string withGrant(const Error& e, const Shape& shape) {
-    const TargetName name(shape->schema.table, connection_.options().database);
-    return fmt::format("table \"{}\": {}: GRANT CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, DELETE ON {}.{} TO the "
-                       "account",
-                       name.text, e.message(), detail::quoted(name.database), detail::quoted(name.table));
+    const TargetName name(shape->schema.table, connection_.database());
+    return fmt::format(
+        "table \"{}\": {}: GRANT CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, DELETE ON {}.{} TO the "
+        "account",
+        name.text, e.message(), detail::quoted(name.database), detail::quoted(name.table));
   }
 
   detail::Bookkeeping& books() {
@@ -215,7 +217,7 @@ class MySqlSink final : public Sink {
   }
 
   void changeSchema(const ChangeEvent& event) {
-    const TargetName name(event.shape->schema.table, connection_.options().database);
+    const TargetName name(event.shape->schema.table, connection_.database());
     detail::SchemaFollow follow(connection_, books(), name, options_.softDeleteColumn);
     const auto found = tables_.find(event.shape->schema.table);
     connection_.limit(options_.maintenanceTimeout);
@@ -225,16 +227,16 @@ class MySqlSink final : public Sink {
         if (found != tables_.end()) found->second->renameColumn(from, to);
       }
     }
-    follow.make(event.shape);
+    auto made = makeTable(event.shape);
+    last_ = nullptr;
+    connection_.begin();
     if (found != tables_.end()) {
       flush(*found->second);
-      tables_.erase(found);
-      last_ = nullptr;
+      made->baseline = found->second->baseline;
     }
-    connection_.begin();
     if (event.schemaChange) follow.note(event.shape, *event.schemaChange);
     dropsMayWait_ = true;
-    tableFor(event.shape);
+    tables_[event.shape->schema.table] = std::move(made);
     connection_.limit(connection_.options().statementTimeout);
   }
 
@@ -250,9 +252,10 @@ class MySqlSink final : public Sink {
     const detail::ColumnPlan& plan = table.plan(*at);
     std::string cell = "t." + plan.quotedName;
     if (plan.kind == ValueKind::timestamp && plan.put == detail::Put::textForm) {  // kept as text
-      cell = fmt::format("CASE WHEN {0} LIKE '%infinity%' THEN NULL ELSE CAST(REPLACE(REPLACE({0}, 'T', ' '), 'Z', '') AS "
-                         "DATETIME(6)) END",
-                         cell);
+      cell = fmt::format(
+          "CASE WHEN {0} LIKE '%infinity%' THEN NULL ELSE CAST(REPLACE(REPLACE({0}, 'T', ' '), 'Z', '') AS "
+          "DATETIME(6)) END",
+          cell);
     }
     connection_.limit(options_.maintenanceTimeout);
     const std::uint64_t erased = connection_.write(table.eraseSql("", cell + " < ?"), {cutoff});
@@ -285,7 +288,7 @@ class MySqlSink final : public Sink {
                               "primary key or a replica identity by an index",
                               shape->schema.table));
     }
-    TargetName name(shape->schema.table, connection_.options().database);
+    TargetName name(shape->schema.table, connection_.database());
     detail::Bookkeeping& kept = books();
     detail::SchemaFollow(connection_, kept, name, options_.softDeleteColumn).make(shape);
     const detail::CatalogTable catalog = detail::readCatalog(connection_, name);
@@ -293,7 +296,8 @@ class MySqlSink final : public Sink {
     auto plans = detail::matchColumns(connection_, name, shape, catalog, options_.softDeleteColumn, moved);
     const std::string named = kept.namedTableFor(name, shape, catalog, moved);
     const BaselineState state = kept.baselineOf(name);
-    auto table = std::make_unique<SinkTable>(std::move(name), shape, std::move(plans), options_.softDeleteColumn, named);
+    auto table =
+        std::make_unique<SinkTable>(std::move(name), shape, std::move(plans), options_.softDeleteColumn, named);
     table->baseline = state;
     return table;
   }

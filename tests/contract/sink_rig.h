@@ -52,6 +52,8 @@ struct SinkAbilities {
   bool retypes = true;  ///< likewise a column of another kind
   /// Whether the target can hold a value; others are left out of the suite (the sink's own tests say what it does).
   std::function<bool(const Value&)> holds = [](const Value&) { return true; };
+  /// Likewise whether a table or a column can have a name.
+  std::function<bool(const std::string&)> takesName = [](const std::string&) { return true; };
   std::size_t largeValueBytes = std::size_t{4} << 20;
   std::uint64_t seeds = 500;  ///< of the random histories
 };

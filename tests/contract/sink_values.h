@@ -179,6 +179,7 @@ TEST_P(SinkContract, NamesMayBeHostile) {
   prepare(t);
   insert(t, {1, "a", 1});
   for (const std::string& name : names) {
+    if (!can.takesName(name)) continue;
     SCOPED_TRACE(name);
     const Shape odd = shapeOf(
         name,

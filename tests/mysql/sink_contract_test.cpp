@@ -9,7 +9,7 @@ constexpr std::int64_t kFirstDay = -719'162, kLastDay = 2'932'896;  // of the ye
 
 /// What docs/types.md says that these servers can hold.
 bool holds(const Value& v) {
-  if (const auto* real = v.getIf<double>()) return std::isfinite(*real);
+  if (const auto* real = v.getIf<double>()) return std::isfinite(*real) && (*real != 0 || !std::signbit(*real));
   if (const auto* day = v.getIf<Date>()) return day->days >= kFirstDay && day->days <= kLastDay;
   return true;
 }
@@ -17,6 +17,9 @@ bool holds(const Value& v) {
 SinkAbilities abilities() {
   SinkAbilities can;
   can.holds = holds;
+  can.takesName = [](const std::string& name) {  // identifiers end at U+FFFF
+    return std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xF0; });
+  };
   can.seeds = 15;
   return can;
 }

@@ -17,21 +17,25 @@ std::string bookTables(const std::string& collation, const std::function<std::st
   const std::string create = "CREATE TABLE IF NOT EXISTS ";
   switch (i) {
     case 0:
-      return fmt::format("{}{} (pipeline varchar(255) {} PRIMARY KEY, epoch bigint NOT NULL, checkpoint longtext {}, "
-                         "commits bigint NOT NULL DEFAULT 0, committed_at datetime(6)) ENGINE = InnoDB",
-                         create, table("checkpoints"), text, text);
+      return fmt::format(
+          "{}{} (pipeline varchar(255) {} PRIMARY KEY, epoch bigint NOT NULL, checkpoint longtext {}, "
+          "commits bigint NOT NULL DEFAULT 0, committed_at datetime(6)) ENGINE = InnoDB",
+          create, table("checkpoints"), text, text);
     case 1:
-      return fmt::format("{}{} (pipeline varchar(255) {}, target varchar(255) {}, tracked boolean NOT NULL, PRIMARY KEY "
-                         "(pipeline, target)) ENGINE = InnoDB",
-                         create, table("baselines"), text, text);
+      return fmt::format(
+          "{}{} (pipeline varchar(255) {}, target varchar(255) {}, tracked boolean NOT NULL, PRIMARY KEY "
+          "(pipeline, target)) ENGINE = InnoDB",
+          create, table("baselines"), text, text);
     case 2:
-      return fmt::format("{}{} (target varchar(255) {}, was varchar(64) {}, now varchar(64) {}, PRIMARY KEY (target, was)) "
-                         "ENGINE = InnoDB",
-                         create, table("moved"), text, text, text);
+      return fmt::format(
+          "{}{} (target varchar(255) {}, was varchar(64) {}, now varchar(64) {}, PRIMARY KEY (target, was)) "
+          "ENGINE = InnoDB",
+          create, table("moved"), text, text, text);
     default:
-      return fmt::format("{}{} (pipeline varchar(255) {}, target varchar(255) {}, name varchar(64) {}, PRIMARY KEY "
-                         "(pipeline, target, name)) ENGINE = InnoDB",
-                         create, table("drops"), text, text, text);
+      return fmt::format(
+          "{}{} (pipeline varchar(255) {}, target varchar(255) {}, name varchar(64) {}, PRIMARY KEY "
+          "(pipeline, target, name)) ENGINE = InnoDB",
+          create, table("drops"), text, text, text);
   }
 }
 
@@ -77,17 +81,18 @@ void Bookkeeping::refuseFenced() const {
 void Bookkeeping::write(std::string_view checkpoint) {
   // The count makes it a change in any case: only changed rows are counted as written.
   const std::uint64_t written = connection_.write(
-      fmt::format("UPDATE {} SET checkpoint = ?, commits = commits + 1, committed_at = UTC_TIMESTAMP(6) WHERE pipeline = "
-                  "? AND epoch = ?",
-                  table("checkpoints")),
+      fmt::format(
+          "UPDATE {} SET checkpoint = ?, commits = commits + 1, committed_at = UTC_TIMESTAMP(6) WHERE pipeline = "
+          "? AND epoch = ?",
+          table("checkpoints")),
       {checkpoint, pipeline_, epoch_});
   if (written != 1) refuseFenced();
 }
 
 BaselineState Bookkeeping::baselineOf(const TargetName& target) {
-  const TextRows found = connection_.ask(
-      fmt::format("SELECT tracked FROM {} WHERE pipeline = ? AND target = ?", table("baselines")),
-      {pipeline_, target.text});
+  const TextRows found =
+      connection_.ask(fmt::format("SELECT tracked FROM {} WHERE pipeline = ? AND target = ?", table("baselines")),
+                      {pipeline_, target.text});
   return {.active = !found.empty(), .tracked = firstNumber(found) != 0};
 }
 
@@ -108,7 +113,7 @@ std::string Bookkeeping::namedTableFor(const TargetName& target, const Shape& sh
                                        const Moved& moved) {
   const std::string hash =
       connection_.ask("SELECT MD5(CONCAT(?, CHAR(0), ?))", {pipeline_, target.text})[0][0].value_or("").substr(0, 20);
-  const TargetName name(prefix_ + "named_" + hash, connection_.options().database);
+  const TargetName name(prefix_ + "named_" + hash, connection_.database());
   std::string columns, keys;
   const CatalogTable there = readCatalog(connection_, name);
   bool same = there.exists;
@@ -123,8 +128,8 @@ std::string Bookkeeping::namedTableFor(const TargetName& target, const Shape& sh
   }
   if (same && there.columns.size() == shape->key.size()) return name.quotedName;
   if (there.exists) connection_.define("DROP TABLE " + name.quotedName);
-  connection_.define(
-      fmt::format("CREATE TABLE {} ({}PRIMARY KEY ({})) ENGINE = InnoDB ROW_FORMAT = DYNAMIC", name.quotedName, columns, keys));
+  connection_.define(fmt::format("CREATE TABLE {} ({}PRIMARY KEY ({})) ENGINE = InnoDB ROW_FORMAT = DYNAMIC",
+                                 name.quotedName, columns, keys));
   return name.quotedName;
 }
 
@@ -156,10 +161,10 @@ void Bookkeeping::willDrop(const TargetName& target, const std::string& column) 
 }
 
 void Bookkeeping::dropColumns() {
-  const TextRows drops = connection_.ask(
-      fmt::format("SELECT target, name FROM {} WHERE pipeline = ?", table("drops")), {pipeline_});
+  const TextRows drops =
+      connection_.ask(fmt::format("SELECT target, name FROM {} WHERE pipeline = ?", table("drops")), {pipeline_});
   for (const auto& row : drops) {
-    const TargetName target(*row[0], connection_.options().database);
+    const TargetName target(*row[0], connection_.database());
     if (readCatalog(connection_, target).columns.count(*row[1]) != 0) {
       connection_.define(fmt::format("ALTER TABLE {} DROP COLUMN {}", target.quotedName, quoted(*row[1])));
     }
@@ -175,20 +180,23 @@ void Bookkeeping::makeTables() {
   if (firstNumber(found) == 4) return;
   try {
     for (std::size_t i = 0; i < 4; ++i) {
-      connection_.define(bookTables(connection_.exactCollation(), [&](std::string_view n) { return table(n); }, i));
+      connection_.define(bookTables(
+          connection_.exactCollation(), [&](std::string_view n) { return table(n); }, i));
     }
   } catch (const Error& e) {
     if (e.code() != ErrorCode::permissionDenied) throw;
-    throw Error(e.code(), e.retry(),
-                fmt::format("the sink cannot make its tables: {}: GRANT CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
-                            "DELETE ON {}.* TO {}",
-                            e.message(), quoted(connection_.options().database), connection_.account()));
+    throw Error(
+        e.code(), e.retry(),
+        fmt::format("the sink cannot make its tables: {}: GRANT CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
+                    "DELETE ON {}.* TO {}",
+                    e.message(), quoted(connection_.database()), connection_.account()));
   }
 }
 
 void Bookkeeping::endWriterBefore() {
   const std::string name = fmt::format(
-      "tidegate:{}", connection_.ask("SELECT MD5(CONCAT(DATABASE(), CHAR(0), ?, ?))", {prefix_, pipeline_})[0][0].value_or(""));
+      "tidegate:{}",
+      connection_.ask("SELECT MD5(CONCAT(DATABASE(), CHAR(0), ?, ?))", {prefix_, pipeline_})[0][0].value_or(""));
   const TextRows held = connection_.ask("SELECT IS_USED_LOCK(?), CONNECTION_ID()", {name});
   if (held[0][0] && held[0][0] != held[0][1]) {
     try {

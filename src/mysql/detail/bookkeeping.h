@@ -2,9 +2,10 @@
 ///
 ///     checkpoints(pipeline, epoch, checkpoint, commits, committed_at)      the fence and the last commit
 ///     baselines(pipeline, target, tracked)                                 baselines under way
-///     named_<hash>(k1, k2…)                                                keys that such a one has named, of one target
-///     moved(target, was, now)                                              columns renamed (or retyped: was = now) ahead
-///     drops(pipeline, target, name)                                        columns that nothing sends any more
+///     named_<hash>(k1, k2…)                                                keys that such a one has named, of one
+///     target moved(target, was, now)                                              columns renamed (or retyped: was =
+///     now) ahead drops(pipeline, target, name)                                        columns that nothing sends any
+///     more
 #pragma once
 
 #include <cstdint>

@@ -46,7 +46,7 @@ std::unique_ptr<RowStream> readBack(const ConnectOptions& options, const Shape& 
                                     const std::string& softDeleteColumn, std::stop_token stop) {
   SinkConnection catalogue(options, options.statementTimeout);
   catalogue.open(stop);
-  const TargetName name(shape->schema.table, catalogue.options().database);
+  const TargetName name(shape->schema.table, catalogue.database());
   const CatalogTable table = readCatalog(catalogue, name);
   if (!table.exists) {
     throw Error(ErrorCode::tableNotFound, Retry::afterOperator,

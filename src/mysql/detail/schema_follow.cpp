@@ -13,8 +13,7 @@ bool isKeyOf(const Shape& shape, const std::string& column) {
 }
 
 [[noreturn]] void refuseChange(const TargetName& name, const std::string& what) {
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("target table \"{}\": {}", name.text, what));
+  throw Error(ErrorCode::invalidConfig, Retry::afterOperator, fmt::format("target table \"{}\": {}", name.text, what));
 }
 
 void checkKeyChange(const TargetName& name, const Shape& after, const SchemaChange& change) {
@@ -31,9 +30,10 @@ void checkKeyChange(const TargetName& name, const Shape& after, const SchemaChan
   std::sort(key.begin(), key.end());
   std::sort(now.begin(), now.end());
   if (key == now) return;
-  refuseChange(name, fmt::format("the source's key changed, and with it what names a row: DROP TABLE {}, then reload the "
-                                 "table",
-                                 name.quotedName));
+  refuseChange(name,
+               fmt::format("the source's key changed, and with it what names a row: DROP TABLE {}, then reload the "
+                           "table",
+                           name.quotedName));
 }
 
 }  // namespace
@@ -94,7 +94,8 @@ void SchemaFollow::note(const Shape& after, const SchemaChange& change) {
   if (!change.before) return;
   const CatalogTable table = readCatalog(connection_, name_);
   for (const ColumnSchema& column : change.before->schema.columns) {
-    if (!after->columns->find(column.name) && table.columns.count(column.name) != 0) books_.willDrop(name_, column.name);
+    if (!after->columns->find(column.name) && table.columns.count(column.name) != 0)
+      books_.willDrop(name_, column.name);
   }
 }
 

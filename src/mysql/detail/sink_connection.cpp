@@ -34,8 +34,8 @@ TextRows textRows(sql::ResultSet& rows) {
 }  // namespace
 
 SinkConnection::SinkConnection(ConnectOptions options, std::chrono::milliseconds silence)
-    : options_(resolve(writable(std::move(options)))), silence_(silence) {
-  if (options_.database.empty()) {
+    : options_(writable(std::move(options))), database_(resolve(options_).database), silence_(silence) {
+  if (database_.empty()) {
     throw Error(ErrorCode::invalidConfig, Retry::never,
                 "mysql::SinkOptions: connect.database must be named: the sink's tables go there");
   }
@@ -68,7 +68,8 @@ void SinkConnection::open(const std::stop_token& stop) {
   mariaDb_ = ask("SELECT VERSION()")[0][0].value_or("").find("MariaDB") != std::string::npos;
   run("SET NAMES utf8mb4");
   run("SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
-      "NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED', autocommit = 1");
+      "NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', autocommit = 1");
+  run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
   maxPacket_ = std::stoull(ask("SELECT @@max_allowed_packet")[0][0].value_or("0"));
   limit(options_.statementTimeout);
 }

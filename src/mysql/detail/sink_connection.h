@@ -59,6 +59,7 @@ class SinkConnection {
   void limit(std::chrono::milliseconds timeout);
 
   const ConnectOptions& options() const { return options_; }
+  const std::string& database() const { return database_; }
   std::uint64_t maxPacket() const { return maxPacket_; }
   std::string account();
 
@@ -68,6 +69,7 @@ class SinkConnection {
   sql::Connection& raw() const;
 
   ConnectOptions options_;
+  std::string database_;
   std::chrono::milliseconds silence_;
   std::stop_token stop_;
   std::unique_ptr<Session> session_;

@@ -15,17 +15,19 @@ constexpr std::size_t kMaxNameCharacters = 64;
 bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 [[noreturn]] void refuse(const TargetName& name, const std::string& what) {
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("target table \"{}\": {}", name.text, what));
+  throw Error(ErrorCode::invalidConfig, Retry::afterOperator, fmt::format("target table \"{}\": {}", name.text, what));
 }
 
-void checkName(std::string_view name) {
+void checkIdentifier(std::string_view name) {
   const auto characters = std::count_if(name.begin(), name.end(), [](char c) { return (c & 0xC0) != 0x80; });
-  if (static_cast<std::size_t>(characters) <= kMaxNameCharacters && !name.ends_with(' ')) return;
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("\"{}\" is no name that MySQL takes (64 characters, no space at its end): give the target "
-                          "another",
-                          name));
+  const bool beyond =
+      std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xF0; });
+  if (static_cast<std::size_t>(characters) <= kMaxNameCharacters && !name.ends_with(' ') && !beyond) return;
+  throw Error(
+      ErrorCode::invalidConfig, Retry::afterOperator,
+      fmt::format("\"{}\" is no name that MySQL and MariaDB take (at most 64 characters, none beyond U+FFFF, no "
+                  "space at the end): give the table or column another by the pipeline's route",
+                  name));
 }
 
 bool isKey(const Shape& shape, const std::string& column) {
@@ -60,10 +62,10 @@ std::string textDefinition(const SinkConnection& connection, const Shape& shape,
   return fmt::format("varchar({})", declaredLength(column.sourceType, keyShare(shape) / 4)) + exact;
 }
 
-bool isLongText(const CatalogColumn& c) { return c.dataType == "longtext" || c.dataType == "mediumtext" || c.dataType == "text"; }
-bool isAnyText(const CatalogColumn& c) {
-  return isLongText(c) || c.dataType == "varchar" || c.dataType == "tinytext";
+bool isLongText(const CatalogColumn& c) {
+  return c.dataType == "longtext" || c.dataType == "mediumtext" || c.dataType == "text";
 }
+bool isAnyText(const CatalogColumn& c) { return isLongText(c) || c.dataType == "varchar" || c.dataType == "tinytext"; }
 
 /// Whether the DECIMAL there holds every value that the source's type can.
 bool decimalFits(const ColumnSchema& column, const CatalogColumn& there) {
@@ -94,15 +96,15 @@ bool putInto(const ColumnSchema& column, const CatalogColumn& there, Put& put) {
     case ValueKind::int64:
       return either(Put::integer, isWholeNumber(there) || type == "year" || decimalFits(column, there));
     case ValueKind::uint64:
-      return either(Put::unsignedInteger, there.type.starts_with("bigint") ? has(there.type, "unsigned")
-                                                                           : decimalFits(column, there));
+      return either(Put::unsignedInteger,
+                    there.type.starts_with("bigint") ? has(there.type, "unsigned") : decimalFits(column, there));
     case ValueKind::real:
       return either(Put::real, type == "double" || (type == "float" && column.sourceType.starts_with("float")));
     case ValueKind::decimal:
       return either(Put::decimal, type == "decimal" && decimalFits(column, there));
     case ValueKind::text:
-      return either(Put::text, (there.charset == "utf8mb4" && (isAnyText(there) || type == "char")) ||
-                                   type == "enum" || type == "set" || type == "uuid" || type == "inet6");
+      return either(Put::text, (there.charset == "utf8mb4" && (isAnyText(there) || type == "char")) || type == "enum" ||
+                                   type == "set" || type == "uuid" || type == "inet6");
     case ValueKind::bytes:
       return either(Put::bytes, has(type, "blob") || type == "varbinary");
     case ValueKind::date:
@@ -110,8 +112,8 @@ bool putInto(const ColumnSchema& column, const CatalogColumn& there, Put& put) {
     case ValueKind::time:
       return either(Put::time, type == "time" && (there.type == "time(6)" || there.type == column.sourceType));
     case ValueKind::timestamp:
-      return either(Put::dateTime, zoneOf(column.sourceType) >= 0 &&
-                                       (there.type == "datetime(6)" || there.type == column.sourceType));
+      return either(Put::dateTime,
+                    zoneOf(column.sourceType) >= 0 && (there.type == "datetime(6)" || there.type == column.sourceType));
     case ValueKind::uuid:
       return either(Put::textForm, type == "uuid" || there.type == "char(36)");
     case ValueKind::json:
@@ -143,9 +145,10 @@ void checkKey(const SinkConnection& connection, const TargetName& name, const Sh
     if (there == key) {
       found = true;
     } else {
-      refuse(name, fmt::format("its unique index {} is not on ({}), by which the source names rows; an upsert would take "
-                               "a row for another: ALTER TABLE {} DROP INDEX {}, or give the pipeline another target",
-                               quoted(index), list, name.quotedName, quoted(index)));
+      refuse(name,
+             fmt::format("its unique index {} is not on ({}), by which the source names rows; an upsert would take "
+                         "a row for another: ALTER TABLE {} DROP INDEX {}, or give the pipeline another target",
+                         quoted(index), list, name.quotedName, quoted(index)));
     }
   }
   if (!found) {
@@ -157,24 +160,27 @@ void checkKey(const SinkConnection& connection, const TargetName& name, const Sh
     const std::string bare = plans[k].quotedName;
     for (const auto& [column, there] : table.columns) {
       const bool exact = there.collation.empty() || there.collation.ends_with("nopad_bin") ||
-                         there.collation.ends_with("0900_bin") || there.type == "char(36)" || there.dataType == "uuid" ||
-                         there.dataType == "inet6" || there.dataType == "enum";
+                         there.collation.ends_with("0900_bin") || there.type == "char(36)" ||
+                         there.dataType == "uuid" || there.dataType == "inet6" || there.dataType == "enum";
       if (quoted(column) != bare || exact) continue;
-      refuse(name, fmt::format("key column \"{}\" has collation {}, which finds texts equal that are not the same (case, "
-                               "accents or spaces at the end), and would merge rows: ALTER TABLE {} MODIFY {} {} "
-                               "CHARACTER SET utf8mb4 COLLATE {} NOT NULL",
-                               column, there.collation, name.quotedName, bare, there.type, connection.exactCollation()));
+      refuse(name,
+             fmt::format("key column \"{}\" has collation {}, which finds texts equal that are not the same (case, "
+                         "accents or spaces at the end), and would merge rows: ALTER TABLE {} MODIFY {} {} "
+                         "CHARACTER SET utf8mb4 COLLATE {} NOT NULL",
+                         column, there.collation, name.quotedName, bare, there.type, connection.exactCollation()));
     }
   }
 }
 
 void checkOthers(const TargetName& name, const CatalogTable& table, const std::vector<ColumnPlan>& plans) {
   for (const auto& [column, there] : table.columns) {
-    const bool sent = std::any_of(plans.begin(), plans.end(), [&](const auto& p) { return p.quotedName == quoted(column); });
+    const bool sent =
+        std::any_of(plans.begin(), plans.end(), [&](const auto& p) { return p.quotedName == quoted(column); });
     if (sent || !there.notNull || there.hasDefault || there.generated) continue;
-    refuse(name, fmt::format("column \"{}\" is NOT NULL without a default, and the source does not send it: ALTER TABLE "
-                             "{} MODIFY {} {} NULL",
-                             column, name.quotedName, quoted(column), there.definition()));
+    refuse(name,
+           fmt::format("column \"{}\" is NOT NULL without a default, and the source does not send it: ALTER TABLE "
+                       "{} MODIFY {} {} NULL",
+                       column, name.quotedName, quoted(column), there.definition()));
   }
 }
 
@@ -185,8 +191,8 @@ TargetName::TargetName(std::string_view name, const std::string& connected) : te
   const bool divided = dot != std::string_view::npos && dot > 0 && dot + 1 < name.size();
   if (divided) database = name.substr(0, dot);
   table = divided ? name.substr(dot + 1) : name;
-  checkName(database);
-  checkName(table);
+  checkIdentifier(database);
+  checkIdentifier(table);
   quotedName = divided ? quoted(database) + "." + quoted(table) : quoted(table);
 }
 
@@ -264,7 +270,8 @@ std::string definitionFor(const SinkConnection& connection, const Shape& shape, 
 }
 
 bool planFor(const ColumnSchema& column, const CatalogColumn& there, ColumnPlan& plan) {
-  plan = {.name = column.name, .quotedName = quoted(column.name), .kind = column.kind, .zone = zoneOf(column.sourceType)};
+  plan = {
+      .name = column.name, .quotedName = quoted(column.name), .kind = column.kind, .zone = zoneOf(column.sourceType)};
   if (!putInto(column, there, plan.put)) return false;
   plan.keyMark = keyMarkFor(plan, there);
   return true;
@@ -274,7 +281,7 @@ std::string createTableSql(const SinkConnection& connection, const TargetName& n
                            const std::string& softDeleteColumn) {
   std::string sql = "CREATE TABLE IF NOT EXISTS " + name.quotedName + " (", keys;
   for (const ColumnSchema& column : shape->schema.columns) {
-    checkName(column.name);
+    checkIdentifier(column.name);
     const bool nullable = column.nullable && !isKey(shape, column.name);
     sql += fmt::format("{} {} {}, ", quoted(column.name), definitionFor(connection, shape, column),
                        nullable ? "NULL" : "NOT NULL");
@@ -287,10 +294,11 @@ std::string createTableSql(const SinkConnection& connection, const TargetName& n
 std::vector<ColumnPlan> matchColumns(const SinkConnection& connection, const TargetName& name, const Shape& shape,
                                      const CatalogTable& table, const std::string& softDeleteColumn,
                                      const Moved& moved) {
-  if (!table.isInnoDb) refuse(name, "it is no InnoDB table, so that nothing in it can be undone: ALTER TABLE … ENGINE = InnoDB");
+  if (!table.isInnoDb)
+    refuse(name, "it is no InnoDB table, so that nothing in it can be undone: ALTER TABLE … ENGINE = InnoDB");
   if (!softDeleteColumn.empty() && shape->columns->find(softDeleteColumn)) {
-    refuse(name, fmt::format("the source sends a column \"{}\" itself: choose another softDeleteColumn",
-                             softDeleteColumn));
+    refuse(name,
+           fmt::format("the source sends a column \"{}\" itself: choose another softDeleteColumn", softDeleteColumn));
   }
   std::vector<ColumnPlan> plans(shape->columns->size());
   for (std::size_t i = 0; i < plans.size(); ++i) {
@@ -300,17 +308,19 @@ std::vector<ColumnPlan> matchColumns(const SinkConnection& connection, const Tar
     const CatalogColumn& there = table.columns.at(renamed ? now->second : column.name);
     if (!planFor(column, there, plans[i])) {
       if (now == moved.end()) {
-        refuse(name, fmt::format("column \"{}\" is {}, which does not hold every {} exactly: ALTER TABLE {} MODIFY {} {}",
-                                 column.name, there.type, toString(column.kind), name.quotedName, quoted(column.name),
-                                 definitionFor(connection, shape, column)));
+        refuse(name,
+               fmt::format("column \"{}\" is {}, which does not hold every {} exactly: ALTER TABLE {} MODIFY {} {}",
+                           column.name, there.type, toString(column.kind), name.quotedName, quoted(column.name),
+                           definitionFor(connection, shape, column)));
       }
       plans[i].put = column.kind == ValueKind::text ? Put::text : Put::textForm;  // the server converts it, or refuses
     }
     if (renamed) plans[i].quotedName = quoted(now->second);
     if (there.generated || (there.notNull && column.nullable && !isKey(shape, column.name))) {
-      refuse(name, fmt::format("column \"{}\" is {}: ALTER TABLE {} MODIFY {} {} NULL", column.name,
-                               there.generated ? "generated and cannot be written" : "NOT NULL, and the source's may be null",
-                               name.quotedName, quoted(column.name), there.definition()));
+      refuse(name,
+             fmt::format("column \"{}\" is {}: ALTER TABLE {} MODIFY {} {} NULL", column.name,
+                         there.generated ? "generated and cannot be written" : "NOT NULL, and the source's may be null",
+                         name.quotedName, quoted(column.name), there.definition()));
     }
   }
   checkKey(connection, name, shape, table, plans);

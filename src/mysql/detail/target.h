@@ -20,8 +20,8 @@ struct TargetName {
 };
 
 struct CatalogColumn {
-  std::string dataType;   ///< "varchar"
-  std::string type;       ///< "varchar(20)", "bigint(20) unsigned"
+  std::string dataType;  ///< "varchar"
+  std::string type;      ///< "varchar(20)", "bigint(20) unsigned"
   std::string charset{}, collation{};
   bool notNull = false;
   bool hasDefault = false;  ///< or counts by itself
@@ -39,13 +39,26 @@ struct CatalogTable {
 CatalogTable readCatalog(SinkConnection& connection, const TargetName& name);
 
 /// How a value is bound.
-enum class Put : std::uint8_t { boolean, integer, unsignedInteger, real, decimal, text, textForm, tagged, bytes, date, time, dateTime };
+enum class Put : std::uint8_t {
+  boolean,
+  integer,
+  unsignedInteger,
+  real,
+  decimal,
+  text,
+  textForm,
+  tagged,
+  bytes,
+  date,
+  time,
+  dateTime
+};
 
 struct ColumnPlan {
   std::string name, quotedName;
   ValueKind kind = ValueKind::null;
   Put put = Put::text;
-  int zone = -1;            ///< of a timestamp: 1 with, 0 without, -1 unknown
+  int zone = -1;              ///< of a timestamp: 1 with, 0 without, -1 unknown
   std::string keyMark = "?";  ///< the parameter where it is compared with the column
 };
 
@@ -59,12 +72,13 @@ bool planFor(const ColumnSchema& column, const CatalogColumn& there, ColumnPlan&
 std::string createTableSql(const SinkConnection& connection, const TargetName& name, const Shape& shape,
                            const std::string& softDeleteColumn);
 
-/// Names that columns of older shapes have in the target now, and columns that were retyped since: a crash in the middle
-/// of a schema change brings the older shape again.
+/// Names that columns of older shapes have in the target now, and columns that were retyped since: a crash in the
+/// middle of a schema change brings the older shape again.
 using Moved = std::map<std::string, std::string>;
 
 /// @throws Error{invalidConfig, Retry::afterOperator} naming the column that does not fit, with the remedy.
 std::vector<ColumnPlan> matchColumns(const SinkConnection& connection, const TargetName& name, const Shape& shape,
-                                     const CatalogTable& table, const std::string& softDeleteColumn, const Moved& moved);
+                                     const CatalogTable& table, const std::string& softDeleteColumn,
+                                     const Moved& moved);
 
 }  // namespace tidegate::mysql::detail

@@ -227,6 +227,8 @@ class MySqlSink final : public Sink {
         if (found != tables_.end()) found->second->renameColumn(from, to);
       }
     }
+    follow.make(event.shape);
+    follow.finish();
     auto made = makeTable(event.shape);
     last_ = nullptr;
     connection_.begin();
@@ -290,7 +292,9 @@ class MySqlSink final : public Sink {
     }
     TargetName name(shape->schema.table, connection_.database());
     detail::Bookkeeping& kept = books();
-    detail::SchemaFollow(connection_, kept, name, options_.softDeleteColumn).make(shape);
+    detail::SchemaFollow follow(connection_, kept, name, options_.softDeleteColumn);
+    follow.make(shape);
+    follow.finish();
     const detail::CatalogTable catalog = detail::readCatalog(connection_, name);
     const detail::Moved moved = kept.movedOf(name);
     auto plans = detail::matchColumns(connection_, name, shape, catalog, options_.softDeleteColumn, moved);

@@ -15,13 +15,14 @@ namespace tidegate::servers {
 class MySqlTarget final : public contract::SinkTarget {
  public:
   MySqlTarget() {
-    execute(admin, {"DROP DATABASE IF EXISTS sink_test", "CREATE DATABASE sink_test CHARACTER SET utf8mb4"});
+    execute(admin, {"DROP DATABASE IF EXISTS sink_test", "CREATE DATABASE sink_test CHARACTER SET utf8mb4", "USE sink_test"});
   }
 
   mysql::SinkOptions options() const {
     return {.connect = {.url = environment("TIDEGATE_MYSQL_URL"), .database = "sink_test"}};
   }
-  std::shared_ptr<Sink> sink() override { return mysql::sink(options()); }
+  static std::shared_ptr<Sink> make(const mysql::SinkOptions& options) { return mysql::sink(options); }
+  std::shared_ptr<Sink> sink() override { return make(options()); }
 
   std::vector<contract::Values> rows(const Shape& shape) override {
     try {

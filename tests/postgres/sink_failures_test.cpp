@@ -3,12 +3,13 @@
 
 #include <thread>
 
-#include "postgres/sink_rig.h"
+#include "postgres/sink_target.h"
+#include "servers/sink_rig.h"
 
 namespace tidegate::servers {
 namespace {
 
-class PostgresSinkFailures : public PostgresSinkRig {
+class PostgresSinkFailures : public SinkRig<PostgresTarget> {
  protected:
   void SetUp() override {
     prepare(t);

@@ -23,7 +23,8 @@ class PostgresTarget final : public contract::SinkTarget {
     return {.connect = {.url = environment("TIDEGATE_POSTGRES_URL"), .settings = {{"search_path", "sink_test"}}},
             .schema = "sink_books"};
   }
-  std::shared_ptr<Sink> sink() override { return postgres::sink(options()); }
+  static std::shared_ptr<Sink> make(const postgres::SinkOptions& options) { return postgres::sink(options); }
+  std::shared_ptr<Sink> sink() override { return make(options()); }
 
   std::vector<contract::Values> rows(const Shape& shape) override {
     try {

@@ -31,6 +31,8 @@ constexpr std::array kMeanings = {
     Meaning{1053, ErrorCode::connectionFailed, Retry::later, ""},
     Meaning{1054, ErrorCode::columnNotFound, Retry::afterOperator,
             "Check the column's name in the query and configuration"},
+    Meaning{1021, ErrorCode::queryFailed, Retry::later, "The server is short of disk"},
+    Meaning{1114, ErrorCode::queryFailed, Retry::later, "The server is short of disk, or a table at its limit"},
     Meaning{1142, ErrorCode::permissionDenied, Retry::afterOperator, kGrant},
     Meaning{1143, ErrorCode::permissionDenied, Retry::afterOperator, kGrant},
     Meaning{1146, ErrorCode::tableNotFound, Retry::afterOperator, "Check the name and its database"},

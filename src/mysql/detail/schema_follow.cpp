@@ -38,13 +38,29 @@ void checkKeyChange(const TargetName& name, const Shape& after, const SchemaChan
 
 }  // namespace
 
-std::string SchemaFollow::fmtAlter(const std::string& what) const {
-  return fmt::format("ALTER TABLE {} {}", name_.quotedName, what);
+void SchemaFollow::takeBack() {
+  if (!connection_.dirty()) return;
+  connection_.rollback();
+  takenBack_ = true;
+}
+
+void SchemaFollow::define(const std::string& sql) {
+  takeBack();
+  connection_.define(sql);
+}
+
+void SchemaFollow::alter(const std::string& what) { define(fmt::format("ALTER TABLE {} {}", name_.quotedName, what)); }
+
+void SchemaFollow::finish() const {
+  if (!takenBack_) return;
+  throw Error(ErrorCode::queryFailed, Retry::later,
+              fmt::format("table \"{}\" was altered, which these servers commit at once: the unit of work begins again",
+                          name_.text));
 }
 
 void SchemaFollow::make(const Shape& shape) {
   const CatalogTable table = readCatalog(connection_, name_);
-  if (!table.exists) return connection_.define(createTableSql(connection_, name_, shape, softDelete_));
+  if (!table.exists) return define(createTableSql(connection_, name_, shape, softDelete_));
   const Moved moved = books_.movedOf(name_);
   std::string adds;
   const auto add = [&](const std::string& column, const std::string& definition) {
@@ -78,7 +94,7 @@ std::vector<std::pair<std::string, std::string>> SchemaFollow::follow(const Shap
   }
   for (const ColumnSchema& column : after->schema.columns) {
     const auto there = table.columns.find(column.name);
-    if (there != table.columns.end()) retype(after, column, there->second);
+    if (there != table.columns.end()) retype(after, change, column, there->second);
   }
   if (!change.before) return renamed;
   for (const ColumnSchema& column : change.before->schema.columns) {
@@ -110,7 +126,8 @@ void SchemaFollow::rename(const std::string& from, const std::string& to, Catalo
     }
     alter("DROP COLUMN " + quoted(to));
   }
-  if (!connection_.dirty()) books_.willMove(name_, from, to);
+  takeBack();
+  books_.willMove(name_, from, to);
   alter(fmt::format("RENAME COLUMN {} TO {}", quoted(from), quoted(to)));
   auto node = table.columns.extract(from);
   node.key() = to;
@@ -118,15 +135,20 @@ void SchemaFollow::rename(const std::string& from, const std::string& to, Catalo
   table.columns.insert(std::move(node));
 }
 
-void SchemaFollow::retype(const Shape& after, const ColumnSchema& column, const CatalogColumn& there) {
+void SchemaFollow::retype(const Shape& after, const SchemaChange& change, const ColumnSchema& column,
+                          const CatalogColumn& there) {
   ColumnPlan plan;
+  const ColumnSchema* before = change.before ? change.before->schema.find(column.name) : nullptr;
+  // A boolean's column can hold small integers, but not all of them.
+  const bool tooNarrow = before != nullptr && before->kind != column.kind && there.dataType == "tinyint";
   const bool inKey = isKeyOf(after, column.name);
   const bool loosen = there.notNull && column.nullable && !inKey;
-  if (planFor(column, there, plan)) {
+  if (!tooNarrow && planFor(column, there, plan)) {
     if (loosen) alter(fmt::format("MODIFY {} {} NULL", quoted(column.name), there.definition()));
     return;
   }
-  if (!connection_.dirty()) books_.willMove(name_, column.name, column.name);
+  takeBack();
+  books_.willMove(name_, column.name, column.name);
   alter(fmt::format("MODIFY {} {} {}", quoted(column.name), definitionFor(connection_, after, column),
                     there.notNull && !loosen ? "NOT NULL" : "NULL"));
 }

@@ -22,19 +22,24 @@ class SchemaFollow {
   void make(const Shape& shape);
   /// Renames, retypes, lets go. @return renames that were done now.
   std::vector<std::pair<std::string, std::string>> follow(const Shape& after, const SchemaChange& change);
+  /// @throws Error{queryFailed, Retry::later} if rows of the unit were sent before a statement was needed: they have
+  /// been taken back, and are to come again.
+  void finish() const;
   /// What belongs into the unit: notes that go, columns to drop.
   void note(const Shape& after, const SchemaChange& change);
 
  private:
-  void alter(const std::string& what) { connection_.define(fmtAlter(what)); }
-  std::string fmtAlter(const std::string& what) const;
+  void takeBack();
+  void define(const std::string& sql);
+  void alter(const std::string& what);
   void rename(const std::string& from, const std::string& to, CatalogTable& table);
-  void retype(const Shape& after, const ColumnSchema& column, const CatalogColumn& there);
+  void retype(const Shape& after, const SchemaChange& change, const ColumnSchema& column, const CatalogColumn& there);
 
   SinkConnection& connection_;
   Bookkeeping& books_;
   const TargetName& name_;
   std::string softDelete_;
+  bool takenBack_ = false;
 };
 
 }  // namespace tidegate::mysql::detail

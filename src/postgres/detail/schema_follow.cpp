@@ -91,8 +91,9 @@ class Follower {
     std::string remedy;
     if (planFor(column, there->second, plan, remedy)) return;
     const std::string type{typeNameFor(after_, column)};
-    alter(fmt::format("ALTER COLUMN {} TYPE {} USING {}::text::{}", quoted(column.name), type, quoted(column.name),
-                      type));
+    const bool number = there->second.type == "boolean" && column.kind != ValueKind::text;  // 't' is no number
+    alter(fmt::format("ALTER COLUMN {} TYPE {} USING {}::{}::{}", quoted(column.name), type, quoted(column.name),
+                      number ? "integer" : "text", type));
   }
 
   void checkKey() {

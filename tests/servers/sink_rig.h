@@ -1,4 +1,4 @@
-/// A sink on the private Postgres, with short ways to write events.
+/// A sink on a private server, with short ways to write events.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,11 +6,14 @@
 #include <array>
 #include <utility>
 
-#include "postgres/sink_target.h"
+#include "contract/sink_rig.h"
+#include "servers/support.h"
 
 namespace tidegate::servers {
 
-class PostgresSinkRig : public testing::Test {
+/// @param Target a SinkTarget with `options()`, `make(options)` and an `admin`.
+template <class Target>
+class SinkRig : public testing::Test {
  protected:
   static Shape things(const std::string& table) {
     return contract::shapeOf(
@@ -20,7 +23,7 @@ class PostgresSinkRig : public testing::Test {
   std::optional<std::string> reopen() {
     batch.clear();
     sink.reset();
-    sink = postgres::sink(options);
+    sink = Target::make(options);
     return sink->open({.pipeline = "p"});
   }
   void prepare(const Shape& shape) {
@@ -68,10 +71,10 @@ class PostgresSinkRig : public testing::Test {
     const Rows rows = readAll(admin, sql);
     return rows.empty() ? "no row" : describe(rows[0][0]);
   }
-  std::string columnType(const std::string& table, const std::string& name) {
-    const std::string text = ask("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '" +
-                                 table + "'::regclass AND attname = '" + name + "'");
-    return text.substr(1, text.size() - 2);
+  /// Likewise, a text without its quotes.
+  std::string askText(const std::string& sql) {
+    const std::string text = ask(sql);
+    return text.starts_with('"') ? text.substr(1, text.size() - 2) : text;
   }
   /// That the table holds these rows and no others, each value with its kind and spelling. Rows begin with their
   /// number.
@@ -99,9 +102,9 @@ class PostgresSinkRig : public testing::Test {
     return ValueKind::null;
   }
 
-  PostgresTarget target;
+  Target target;
   QueryFn& admin = target.admin;
-  postgres::SinkOptions options = target.options();
+  decltype(std::declval<Target>().options()) options = target.options();
   std::shared_ptr<Sink> sink = target.sink();
   std::optional<std::string> opened = sink->open({.pipeline = "p"});
   ChangeBatch batch;

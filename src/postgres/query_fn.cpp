@@ -17,7 +17,7 @@ using detail::OwnedResult;
 using detail::Session;
 
 /// Column names and, for each, how to read it.
-struct Shape {
+struct ResultShape {
   Columns columns;
   std::vector<detail::Decoder> decoders;
 
@@ -38,7 +38,7 @@ struct Shape {
 Error cancelled() { return Error(ErrorCode::queryCancelled, Retry::later, "the query was stopped by its stop token"); }
 
 /// Reads one row of a result.
-void readRow(const PGresult* rows, int row, const Shape& shape, std::vector<Value>& values) {
+void readRow(const PGresult* rows, int row, const ResultShape& shape, std::vector<Value>& values) {
   values.resize(shape.decoders.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const int column = static_cast<int>(i);
@@ -50,8 +50,8 @@ void readRow(const PGresult* rows, int row, const Shape& shape, std::vector<Valu
   }
 }
 
-Shape shapeOf(const PGresult* rows, bool trustedEncoding) {
-  Shape shape;
+ResultShape shapeOf(const PGresult* rows, bool trustedEncoding) {
+  ResultShape shape;
   std::vector<std::string> names;
   for (int i = 0; i < PQnfields(rows); ++i) shape.add(names, PQfname(rows, i), PQftype(rows, i), trustedEncoding);
   shape.finish(std::move(names));
@@ -79,7 +79,7 @@ class PageStream final : public RowStream {
  private:
   OwnedResult rows_;
   int at_ = 0;
-  Shape shape_;
+  ResultShape shape_;
 };
 
 /// Row by row as they arrive, by libpq's single-row mode, which libpqxx does not offer.
@@ -153,7 +153,7 @@ class SingleRowStream final : public RowStream {
   std::stop_token stop_;
   std::optional<detail::StopGuard> guard_;
   OwnedResult row_{nullptr, PQclear};
-  Shape shape_;
+  ResultShape shape_;
   bool finished_ = false;
   bool released_ = false;
 };

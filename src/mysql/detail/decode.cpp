@@ -123,8 +123,8 @@ std::string paddedDate(const std::string& text) {
 
 }  // namespace
 
-Shape shapeOf(sql::ResultSetMetaData& metadata, bool binary) {
-  Shape shape;
+ResultShape shapeOf(sql::ResultSetMetaData& metadata, bool binary) {
+  ResultShape shape;
   std::vector<std::string> names;
   const unsigned count = metadata.getColumnCount();
   for (unsigned i = 1; i <= count; ++i) {
@@ -143,7 +143,7 @@ Shape shapeOf(sql::ResultSetMetaData& metadata, bool binary) {
   return shape;
 }
 
-void readRow(const sql::ResultSet& rows, const Shape& shape, std::vector<Value>& values) {
+void readRow(const sql::ResultSet& rows, const ResultShape& shape, std::vector<Value>& values) {
   values.resize(shape.readings.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto column = static_cast<std::uint32_t>(i + 1);

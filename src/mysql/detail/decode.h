@@ -33,7 +33,7 @@ enum class Reading : std::uint8_t {
 };
 
 /// A result's columns.
-struct Shape {
+struct ResultShape {
   Columns columns;
   std::vector<Reading> readings;
   std::vector<bool> isFloat;  ///< the text protocol prints FLOAT with six digits only
@@ -44,9 +44,9 @@ struct Shape {
 
 /// @param binary whether the rows come from a prepared statement.
 /// @throws Error{queryFailed} if two columns share a name.
-Shape shapeOf(sql::ResultSetMetaData& metadata, bool binary);
+ResultShape shapeOf(sql::ResultSetMetaData& metadata, bool binary);
 
 /// The current row's cells.
-void readRow(const sql::ResultSet& rows, const Shape& shape, std::vector<Value>& values);
+void readRow(const sql::ResultSet& rows, const ResultShape& shape, std::vector<Value>& values);
 
 }  // namespace tidegate::mysql::detail

@@ -74,7 +74,7 @@ OpenResult executeBinary(Session& session, std::unique_ptr<sql::PreparedStatemen
 
 /// The query with its FLOAT columns as doubles. Used for whole results, and for pages that cannot be read otherwise.
 /// A subquery's order is nobody's promise, so the order asked for is asked for again outside.
-std::string withDoubles(const Query& query, const Shape& shape) {
+std::string withDoubles(const Query& query, const ResultShape& shape) {
   std::string columns;
   for (std::size_t i = 0; i < shape.columns->size(); ++i) {
     const std::string name = quoteIdentifier(Dialect::mysql, (*shape.columns)[i]);
@@ -114,7 +114,7 @@ std::unique_ptr<sql::PreparedStatement> prepareToLearn(sql::Connection& connecti
 OpenResult executeUnknown(Session& session, const Query& query) {
   auto prepared = prepareToLearn(*session.connection(), query.sql);
   if (!prepared) return executeText(session, query.sql, query);
-  const Shape shape = shapeOf(*prepared->getMetaData(), true);
+  const ResultShape shape = shapeOf(*prepared->getMetaData(), true);
   if (shape.hasFloat() && !query.wholeResult && !shape.hasGeometry && bindsDirectly(query.params)) {
     return executeBinary(session, std::move(prepared), query);
   }

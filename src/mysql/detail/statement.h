@@ -23,7 +23,7 @@ struct OpenResult {
   std::shared_ptr<sql::Connection> connection{};
   std::unique_ptr<sql::Statement> statement{};
   std::unique_ptr<sql::ResultSet> rows{};  ///< null for a statement that returns none
-  Shape shape{};
+  ResultShape shape{};
 };
 
 /// Executes `query` on the session's connection: streamed if it asks for the whole result, else buffered.

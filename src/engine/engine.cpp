@@ -135,8 +135,12 @@ detail::SourceRunner& Engine::Impl::sourceOf(const detail::PipelineRunner& one) 
   return *at->runner;
 }
 
-void Engine::Impl::onPipeline(detail::PipelineRunner& one, std::function<void()> run) {
+void Engine::Impl::requireRunning() const {
   if (!opened || stopped) throw Error(ErrorCode::stopped, Retry::afterOperator, "the engine is not running; start it");
+}
+
+void Engine::Impl::onPipeline(detail::PipelineRunner& one, std::function<void()> run) {
+  requireRunning();
   auto done = std::make_shared<std::promise<void>>();
   std::future<void> future = done->get_future();
   one.link().post({.needsSink = true, .run = [done, run = std::move(run)] {

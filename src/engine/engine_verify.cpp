@@ -44,6 +44,7 @@ VerifyReport Engine::verify(const VerifyOptions& options) {
   if (options.chunks == 0)
     throw Error(ErrorCode::invalidArgument, Retry::never, "VerifyOptions::chunks must be positive");
   for (const std::string& name : options.pipelines) (void)impl_->pipeline(name);
+  impl_->requireRunning();
   VerifyReport report;
   for (auto& one : impl_->pipelines) {
     const auto& wanted = options.pipelines;
@@ -59,6 +60,7 @@ std::uint64_t Engine::replayDeadLetters(std::string_view name) {
     throw Error(ErrorCode::invalidArgument, Retry::never,
                 "pipeline \"" + std::string(name) + "\" has no store of dead letters");
   }
+  impl_->requireRunning();
   DeadLetters& store = *one.spec().deadLetters;
   SyncSource& source = *impl_->sourceOf(one).spec().source;
   std::uint64_t replayed = 0;

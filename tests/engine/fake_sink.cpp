@@ -73,9 +73,8 @@ void FakeTarget::cure() {
 void FakeTarget::crash() {
   const std::lock_guard lock(mutex_);
   ++generation_;
+  next_.clear();
 }
-
-void FakeTarget::restart() {}
 
 std::vector<Values> FakeTarget::rows(const std::string& table) const {
   const std::lock_guard lock(mutex_);

@@ -38,9 +38,9 @@ class FakeTarget {
   /// Every change of this key (as text of its first key column) fails while it is poison.
   void poison(const std::string& key, const Error& error);
   void cure();
-  /// The process is gone: every call throws and changes nothing, for sinks that were opened before `restart`.
+  /// The process is gone, and with it the failures that were to come: every call of a sink made before throws and
+  /// changes nothing.
   void crash();
-  void restart();
 
   /// Committed rows of a table, by key.
   std::vector<Values> rows(const std::string& table) const;

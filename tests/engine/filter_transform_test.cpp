@@ -45,11 +45,16 @@ TEST(Filter, NullMatchesNothingNotEvenNotEqual) {
 }
 
 TEST(Filter, EachComparisonIsThatOfItsValues) {
-  const auto at = [](Comparison c, const char* total) { return judge(Filter::compare("total", c, 5), row("", Decimal{total})); };
+  const auto at = [](Comparison c, const char* total) {
+    return judge(Filter::compare("total", c, 5), row("", Decimal{total}));
+  };
   const std::tuple<Comparison, Verdict, Verdict, Verdict> all[] = {
-      {Comparison::lt, Verdict::yes, Verdict::no, Verdict::no},  {Comparison::le, Verdict::yes, Verdict::yes, Verdict::no},
-      {Comparison::eq, Verdict::no, Verdict::yes, Verdict::no},  {Comparison::ne, Verdict::yes, Verdict::no, Verdict::yes},
-      {Comparison::ge, Verdict::no, Verdict::yes, Verdict::yes}, {Comparison::gt, Verdict::no, Verdict::no, Verdict::yes}};
+      {Comparison::lt, Verdict::yes, Verdict::no, Verdict::no},
+      {Comparison::le, Verdict::yes, Verdict::yes, Verdict::no},
+      {Comparison::eq, Verdict::no, Verdict::yes, Verdict::no},
+      {Comparison::ne, Verdict::yes, Verdict::no, Verdict::yes},
+      {Comparison::ge, Verdict::no, Verdict::yes, Verdict::yes},
+      {Comparison::gt, Verdict::no, Verdict::no, Verdict::yes}};
   for (const auto& [comparison, less, same, more] : all) {
     EXPECT_EQ(at(comparison, "4.9"), less);
     EXPECT_EQ(at(comparison, "5.0"), same);
@@ -77,13 +82,15 @@ TEST(Filter, AllAndAnyKnowWhatIsUnknown) {
   EXPECT_EQ(judge(Filter::all({region, total}), row(nullptr, 4), noRegion), Verdict::no);
   EXPECT_EQ(judge(Filter::any({region, total}), row(nullptr, 5), noRegion), Verdict::yes);
   EXPECT_EQ(judge(Filter::any({region, total}), row(nullptr, 4), noRegion), Verdict::unknown);
-  EXPECT_EQ(judge(Filter::any({Filter::all({region, total}), Filter::equals("paid", true)}), row("us", 4)), Verdict::yes);
+  EXPECT_EQ(judge(Filter::any({Filter::all({region, total}), Filter::equals("paid", true)}), row("us", 4)),
+            Verdict::yes);
   EXPECT_EQ(judge(Filter::all({}), row("us", 4)), Verdict::yes);
   EXPECT_EQ(judge(Filter::any({}), row("us", 4)), Verdict::no);
 }
 
 TEST(Filter, NamesItsColumnsOnce) {
-  const Filter f = Filter::all({Filter::equals("a", 1), Filter::any({Filter::prefix("b", "x"), Filter::equals("a", 2)})});
+  const Filter f =
+      Filter::all({Filter::equals("a", 1), Filter::any({Filter::prefix("b", "x"), Filter::equals("a", 2)})});
   EXPECT_EQ(f.columns(), (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(Filter().matchesEverything());
   EXPECT_FALSE(f.matchesEverything());
@@ -102,13 +109,15 @@ TEST(Filter, IsCheckedAgainstTheSchema) {
 
 TEST(Transform, StepsRunInOrderOnTheResultOfTheOneBefore) {
   const auto schema = transformedSchema(
-      kSchema, {Transform::rename("id", "order_id"), Transform::drop({"paid", "at"}), Transform::addConstant("paid", "yes"),
-                Transform::map("total", ValueKind::text, [](const Value& v) { return Value(describe(v)); }),
-                Transform::addTimestamp("synced_at")});
+      kSchema,
+      {Transform::rename("id", "order_id"), Transform::drop({"paid", "at"}), Transform::addConstant("paid", "yes"),
+       Transform::map("total", ValueKind::text, [](const Value& v) { return Value(describe(v)); }),
+       Transform::addTimestamp("synced_at")});
   EXPECT_EQ(schema.primaryKey, std::vector<std::string>{"order_id"});
   std::vector<std::string> names;
   for (const auto& column : schema.columns) names.push_back(column.name + ":" + std::string(toString(column.kind)));
-  EXPECT_EQ(names, (std::vector<std::string>{"order_id:int64", "region:text", "total:text", "paid:text", "synced_at:timestamp"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"order_id:int64", "region:text", "total:text", "paid:text",
+                                             "synced_at:timestamp"}));
 }
 
 TEST(Transform, RefusesWhatDoesNotFit) {
@@ -132,12 +141,11 @@ TEST(Transform, RefusesWhatDoesNotFit) {
 
 TEST(Transform, MissingColumnsStayMissingAndAreNotMapped) {
   int calls = 0;
-  const detail::CompiledTransform transform(
-      kSchema, {Transform::drop({"region"}), Transform::addTimestamp("seen"),
-                Transform::map("total", ValueKind::decimal, [&](const Value& v) {
-                  ++calls;
-                  return v;
-                })});
+  const detail::CompiledTransform transform(kSchema, {Transform::drop({"region"}), Transform::addTimestamp("seen"),
+                                                      Transform::map("total", ValueKind::decimal, [&](const Value& v) {
+                                                        ++calls;
+                                                        return v;
+                                                      })});
   std::vector<Value> out;
   std::vector<std::uint32_t> missing;
   const std::vector<Value> given{1, "eu", nullptr, true, nullptr};

@@ -153,10 +153,10 @@ TEST_F(Routing, TransformsChangeTheTargetsShape) {
   db->insert("people", {1, "Ada", 10});
   auto spec = pipeline();
   spec.tables[0].target = "humans";
-  spec.tables[0].transforms = {
-      Transform::rename("id", "human_id"), Transform::drop({"score"}),
-      Transform::map("name", ValueKind::text,
-                     [](const Value& v) { return Value(v.isNull() ? std::string() : v.as<std::string>() + "!"); })};
+  spec.tables[0].transforms = {Transform::rename("id", "human_id"), Transform::drop({"score"}),
+                               Transform::map("name", ValueKind::text, [](const Value& v) {
+                                 return Value(v.isNull() ? std::string() : v.as<std::string>() + "!");
+                               })};
   make({spec});
   run();
   db->insert("people", {2, "Bob", 20});

@@ -29,6 +29,8 @@ struct Engine::Impl {
   // engine.cpp
   detail::PipelineRunner& pipeline(std::string_view name);
   detail::SourceRunner& sourceOf(const detail::PipelineRunner& pipeline);
+  /// @throws Error{stopped}
+  void requireRunning() const;
   /// Has `run` called on the pipeline's thread, with a sink that works and no open unit, and waits for it.
   void onPipeline(detail::PipelineRunner& pipeline, std::function<void()> run);
   // engine_verify.cpp

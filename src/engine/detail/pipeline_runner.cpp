@@ -1,6 +1,7 @@
 #include "engine/detail/pipeline_runner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/detail/dead_letter_writer.h"
 
@@ -72,7 +73,7 @@ void PipelineRunner::adopt(const std::optional<std::string>& text) {
     return table.now.phase != TablePhase::ready && table.now.phase != TablePhase::carried;
   });
   setPlace(fresh ? Position{} : checkpoint.position);
-  tablesJsonOld_ = true;
+  router_.passGates(durable_);
   unit_.clear();
   arrived_.clear();
 }
@@ -95,10 +96,9 @@ Checkpoint PipelineRunner::makeCheckpoint() {
   checkpoint.source = spec_.source;
   checkpoint.number = number_ + 1;
   checkpoint.position = border_;
-  if (router_.tables().changed || tablesJsonOld_) {
+  if (router_.tables().changed || std::exchange(router_.tables().stale, false)) {
     router_.tables().fill(checkpoint);
     tablesJson_ = checkpointTablesJson(checkpoint, parts_.source);
-    tablesJsonOld_ = false;
   }
   return checkpoint;
 }

@@ -154,7 +154,6 @@ class PipelineRunner {
   // The checkpoint.
   std::uint64_t number_ = 0;
   std::string tablesJson_{};
-  bool tablesJsonOld_ = true;
   std::optional<std::string> durableText_{}, pendingText_{};
   Micros lastCheckpoint_{0};
 

@@ -111,7 +111,6 @@ void PipelineRunner::commitIfDue(bool nothingQueued) {
 }
 
 void PipelineRunner::commit() {
-  router_.passGates(border_);
   const Checkpoint checkpoint = makeCheckpoint();
   pendingText_ = checkpointJson(checkpoint, tablesJson_, parts_.source);
   const Micros began = parts_.clock.steadyNow();
@@ -125,6 +124,7 @@ void PipelineRunner::committed(std::uint64_t events, Micros took) {
   durable_ = border_;
   const bool tablesChanged = router_.tables().changed;
   router_.tables().committed();
+  router_.passGates(durable_);
   unit_.clear();
   careful_ = false;
   backoff_.succeeded();

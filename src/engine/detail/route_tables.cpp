@@ -85,6 +85,7 @@ void RouteTables::undone() {
   }
   hole = durableHole_;
   changed = false;
+  stale = true;
 }
 
 }  // namespace tidegate::detail

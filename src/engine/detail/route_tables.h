@@ -55,6 +55,7 @@ class RouteTables {
 
   std::optional<Hole> hole{};  ///< what `dropOldest` threw away, as routed
   bool changed = false;        ///< since the last commit
+  bool stale = false;          ///< the next checkpoint has to be written anew, but is not needed for it
 
   /// The open unit became durable, or was undone.
   void committed();

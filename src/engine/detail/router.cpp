@@ -20,9 +20,7 @@ bool isRow(ChangeOp op) {
 
 void Router::streamBegins(const Position& seen) {
   drop_.streamBegins(seen);
-  gates_ = 0;
-  if (!drop_.judges()) return;
-  for (const RouteTable& table : tables_.all()) gates_ += table.now.from.empty() ? 0 : 1;
+  passGates({});
 }
 
 void Router::baselineBegins(const std::vector<std::string>& names) {
@@ -54,16 +52,15 @@ void Router::want(RouteTable& table) {
 }
 
 void Router::passGates(const Position& position) {
-  if (gates_ == 0) return;
   gates_ = 0;
   for (RouteTable& table : tables_.all()) {
     if (table.now.from.empty()) continue;
-    if (!drop_.atOrBefore(table.now.from, position)) {
-      ++gates_;
-      continue;
+    if (!position.empty() && drop_.atOrBefore(table.now.from, position)) {
+      table.now.from = table.durable.from = {};
+      tables_.stale = true;
+    } else {
+      gates_ += drop_.judges() ? 1 : 0;
     }
-    table.now.from = {};
-    tables_.changed = true;
   }
 }
 
@@ -279,6 +276,7 @@ bool Router::marker(RouteTable& table, const ChangeEvent& event, bool baseline) 
 }
 
 void Router::count(RouteTable& table, const ChangeEvent& event, bool filtered) noexcept {
+  if (isMarker(event.op)) return;
   if (event.op == ChangeOp::read)
     ++table.baselineRows;
   else

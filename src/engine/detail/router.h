@@ -38,7 +38,7 @@ class Router {
   void baselineEnds(const std::vector<std::string>& tables, const Position& from);
   /// Asks for a baseline of the table; what the stream says of it until then is left out.
   void want(RouteTable& table);
-  /// Forgets gates that the position has passed.
+  /// Forgets the baselines' places that the durable position has passed.
   void passGates(const Position& position);
 
   /// Fills `piece`. A change that cannot be made ready becomes a fault of the piece.

@@ -139,7 +139,7 @@ SourceRunner::Result SourceRunner::turn(std::stop_token stop) {
 }
 
 SourceRunner::Result SourceRunner::streamOrBaseline(const std::stop_token& stop) {
-  if (!total_ && streamed_) {
+  if (!total_ && streamed_ && !finished_) {
     // Without a total order nothing tells what was delivered before: all begin at what is durable.
     streamed_ = false;
     for (PipelineRunner* pipeline : pipelines_) {

@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kMostEntries = 500'000;
 constexpr std::size_t kLeastCandidates = 10'000;
 constexpr std::size_t kRepairBatch = 500;
-const std::vector<std::uint32_t> kNone;
+const std::vector<std::uint32_t> kNothingMissing;
 
 RowDigest digestOf(const TablePlan& plan) {
   const auto times = plan.transform.timestampColumns();
@@ -52,10 +52,10 @@ void TableVerifier::readSource(const Visitor& visit) {
   std::vector<std::uint32_t> missing;
   while (stream->next(read)) {
     arrange(from, read, row);
-    if (plan.wants({row, kNone}, now) == Verdict::no) continue;
+    if (plan.wants({row, kNothingMissing}, now) == Verdict::no) continue;
     const Values* target = &row;
     if (plan.transforms) {
-      plan.transform.apply({row, kNone}, now, made, missing);
+      plan.transform.apply({row, kNothingMissing}, now, made, missing);
       target = &made;
     }
     const Hash128 key = digest_.key(*target);

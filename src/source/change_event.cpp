@@ -63,13 +63,18 @@ std::size_t ChangeEvent::bytes() const noexcept {
 }
 
 ChangeEvent& ChangeBatch::add(ChangeOp op, const Shape& shape) {
+  ChangeEvent& event = addOver(op, shape);
+  event.after.clear();
+  return event;
+}
+
+ChangeEvent& ChangeBatch::addOver(ChangeOp op, const Shape& shape) {
   if (count_ == slots_.size()) slots_.emplace_back();
   ChangeEvent& event = slots_[count_++];
   event.op = op;
   event.transactionBegin = event.transactionEnd = false;
   if (event.shape != shape) event.shape = shape;
   event.before.clear();
-  event.after.clear();
   event.unchanged.clear();
   event.beforeAbsent.clear();
   event.position.octets.clear();

@@ -87,6 +87,9 @@ class ChangeBatch {
  public:
   /// Appends an event with nothing in it but `op` and `shape`. The reference holds until the next `add` or `clear`.
   ChangeEvent& add(ChangeOp op, const Shape& shape);
+  /// The same, but `after` keeps what its slot's last use left in it, for a decoder that overwrites every value: texts
+  /// then reuse their memory.
+  ChangeEvent& addOver(ChangeOp op, const Shape& shape);
   /// Takes the last event back.
   void dropLast();
   /// Empties it; the slots' memory stays.

@@ -1,0 +1,58 @@
+#include "postgres/detail/chunk.h"
+
+#include <utility>
+
+namespace tidegate::postgres::detail {
+
+void Chunk::again() {
+  stage = Stage::wanted;
+  known.reset();
+  rows.clear();
+  byKey_.clear();
+  delivered = 0;
+  overtakenUpTo_ = 0;
+  indexed_ = false;
+}
+
+bool Chunk::overtake(const TouchLog& log) {
+  for (const TouchingTransaction& transaction : log.transactions()) {
+    if (transaction.number <= overtakenUpTo_ || snapshot.seesShort(transaction.xid)) continue;
+    for (const Touch& touch : transaction.touches) {
+      if (touch.table != table) continue;
+      if (touch.kind == Touch::Kind::unknown) return false;
+      apply(touch);
+    }
+  }
+  overtakenUpTo_ = log.lastNumber();
+  return true;
+}
+
+void Chunk::apply(const Touch& touch) {
+  if (touch.kind == Touch::Kind::everyRow) {
+    for (auto& row : rows) row.clear();
+    return;
+  }
+  if (!std::exchange(indexed_, true)) {
+    std::string key;
+    for (std::size_t i = delivered; i < rows.size(); ++i) {
+      if (!live(i)) continue;
+      packKey(rows[i], known->shape->key, key);
+      byKey_.emplace(key, i);
+    }
+  }
+  const auto found = byKey_.find(touch.key);
+  if (found == byKey_.end() || found->second < delivered || !live(found->second)) return;
+  std::vector<Value>& row = rows[found->second];
+  if (touch.kind == Touch::Kind::drop) return row.clear();
+  for (const auto& [column, value] : touch.changed) {
+    if (column < row.size()) row[column] = value;
+  }
+}
+
+std::size_t Chunk::liveRows() const {
+  std::size_t count = 0;
+  for (std::size_t i = delivered; i < rows.size(); ++i) count += live(i) ? 1 : 0;
+  return count;
+}
+
+}  // namespace tidegate::postgres::detail

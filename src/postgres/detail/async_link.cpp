@@ -20,7 +20,8 @@ std::string startupSetting(std::string_view name, std::string_view value) {
   return out;
 }
 
-/// The settings that Session makes, in the startup packet: no question and answer for each.
+/// The settings that Session makes, in the startup packet: no question and answer for each. If our process stands still
+/// within a transaction, the server ends it: its lock would hold up whoever alters the table, and all behind them.
 Keywords startupKeywords(const ConnectOptions& options) {
   Keywords keywords = keywordsOf(options);
   std::string& settings = keywords["options"];
@@ -29,9 +30,10 @@ Keywords startupKeywords(const ConnectOptions& options) {
                                     {"IntervalStyle", "iso_8601"},
                                     {"bytea_output", "hex"},
                                     {"extra_float_digits", "3"},
-                                    {"statement_timeout", "0"}}) {
+                                    {"idle_in_transaction_session_timeout", "10s"}}) {
     settings += startupSetting(name, value);
   }
+  settings += startupSetting("statement_timeout", std::to_string(options.statementTimeout.count()));
   for (const auto& [name, value] : options.settings) settings += startupSetting(name, value);
   return keywords;
 }

@@ -124,10 +124,7 @@ void ChunkReader::advance() {
       chunk_->stage = Chunk::Stage::read;
       chunk_->readAt = std::chrono::steady_clock::now();
       chunk_ = nullptr;
-      link_.send("COMMIT");
-      stage_ = Stage::end;
       return;
-    case Stage::end:
     case Stage::connect:
       link_.takeResults();
       return;
@@ -193,7 +190,8 @@ void ChunkReader::bounded() {
 void ChunkReader::copy() {
   const TableFacts& facts = chunk_->known->facts;
   decoder_.emplace(copyDecoderOf(facts, link_.trustedEncoding()));
-  link_.send(copySql(facts, {.where = rangeCondition(facts, *chunk_), .orderBy = keyList(facts)}));
+  // The lock and the snapshot go with the last row: nobody should wait for us to come back.
+  link_.send(copySql(facts, {.where = rangeCondition(facts, *chunk_), .orderBy = keyList(facts)}) + "; COMMIT");
   stage_ = Stage::copy;
 }
 

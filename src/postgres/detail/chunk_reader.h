@@ -26,9 +26,7 @@ class ChunkReader {
       : options_(options), link_(options.connect), known_(known) {}
 
   /// Whether it takes a chunk.
-  bool idle() const {
-    return chunk_ == nullptr && (link_.state() == AsyncLink::State::closed || link_.state() == AsyncLink::State::ready);
-  }
+  bool idle() const { return chunk_ == nullptr; }
   /// Reads it. The chunk must stay where it is until it is read or dropped.
   void start(Chunk& chunk);
   /// Lets go of the chunk in hand, which goes back to `wanted`.
@@ -38,7 +36,7 @@ class ChunkReader {
   void step();
 
  private:
-  enum class Stage { connect, lock, bound, copy, end };
+  enum class Stage { connect, lock, bound, copy };
   void advance();
   void lock();
   void locked();

@@ -100,6 +100,10 @@ bool ChunkedBaseline::deliverRows(Lsn received, ChangeBatch& out) {
   return pending();
 }
 
+void ChunkedBaseline::tend() {
+  if (pending()) stepConnections();
+}
+
 void ChunkedBaseline::startTablesAgain() {
   for (PendingTable& table : progress_.pending) {
     Stream& stream = streamOf(table.name);

@@ -35,6 +35,7 @@ class ChunkedBaseline final : public StreamInterleave {
   void onCommit(const StreamedCommit& transaction) override;
   void onMessage(std::string_view, Lsn) override {}
   bool deliverRows(Lsn received, ChangeBatch& out) override;
+  void tend() override;
 
  private:
   /// What is known of a pending table beside its progress.

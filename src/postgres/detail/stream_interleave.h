@@ -57,6 +57,10 @@ class StreamInterleave {
   /// @return whether it should be asked again soon (some milliseconds) although nothing may come from the server
   ///         meanwhile; at once if it appended something.
   virtual bool deliverRows(Lsn received, ChangeBatch& out) = 0;
+  /// Where rows cannot be delivered for longer than some 100 ms (a handler that declines, a pause): looks after what is
+  /// under way, so that no transaction of ours stays open and no lock is held meanwhile. Reads no further than it may
+  /// hold in memory.
+  virtual void tend() {}
 };
 
 /// What reads tables whole before the stream begins is given this.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "postgres/detail/baseline.h"
 #include "sql_stream.h"
 #include "support/property.h"
 

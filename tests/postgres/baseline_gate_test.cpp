@@ -134,6 +134,19 @@ TEST_F(VisibilityOfCommits, NoChunkIsReadBeforeAllThatCommittedBeforeTheStreamIs
   EXPECT_TRUE(target.rows(kTable) == tableRows(kTable));
 }
 
+/// A snapshot is ahead of a stream that is slow: its rows wait, or the stream would take them back.
+TEST_F(VisibilityOfCommits, RowsWaitUntilTheStreamHasComeToTheirSnapshot) {
+  const Lsn received = stream->tell(nullptr, target);
+  resume();
+  db.execute({"UPDATE t SET ver = 2 WHERE id = 5", "UPDATE t SET ver = 3 WHERE id = 5"});
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{500};
+  while (std::chrono::steady_clock::now() < until) progress = takeRows(*chunks, received, target, progress);
+  EXPECT_EQ(target.reads, 0u);
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(target.wentBack, "");
+  EXPECT_TRUE(target.rows(kTable) == tableRows(kTable));
+}
+
 TEST_F(VisibilityOfCommits, ATransactionThatIsOnlyOpenHoldsUpNothing) {
   TestLink other;
   other.execute({"BEGIN", "UPDATE baseline_gate.t SET ver = 2 WHERE id = 50"});

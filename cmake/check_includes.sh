@@ -32,6 +32,8 @@ check() {
     function may(from, header, to,   rules, n, i) {
       if (from == to) return 1
       if (to == "gateway" && wired(FILENAME)) return 1
+      # Row ids have one form, whoever writes them.
+      if (header == "source/detail/row_shape.h" && FILENAME ~ /^src\/sink\/gateway_sink/) return 1
       n = split(allowed[from], rules, " ")
       for (i = 1; i <= n; i++) if (rules[i] == to || rules[i] == header) return 1
       return 0
@@ -85,6 +87,8 @@ self_test() {
   expect ok include/tidegate/sqlite/a.h '#include "tidegate/gateway/store.h"'
   expect ok src/sqlite/a.cpp '#include <SQLiteCpp/SQLiteCpp.h>'
   expect ok src/source/a.cpp '#include "core/detail/packed.h"'
+  expect ok src/sink/gateway_sink.cpp '#include "source/detail/row_shape.h"'
+  expect bad src/sink/memory_sink.cpp '#include "source/detail/row_shape.h"'
   expect ok src/source/detail/push.h '#include "tidegate/gateway/messages.h"'
   expect bad src/source/ingest_config.cpp '#include "tidegate/gateway/messages.h"'
   expect bad include/tidegate/core/a.h '#include "tidegate/gateway/gateway.h"'

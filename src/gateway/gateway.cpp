@@ -35,6 +35,10 @@ std::optional<Row> Gateway::row(std::string_view table, std::string_view rowId) 
   return impl_->core->state.row(table, rowId);
 }
 
+std::vector<std::string> Gateway::ingestedRows(std::string_view table, std::string_view clientId) const {
+  return detail::ingestedRowsOf(*impl_->core, table, clientId);
+}
+
 GatewayStats Gateway::stats() const { return impl_->core->stats(); }
 
 void Gateway::setSyncRules(SyncRules rules) { impl_->core->setRules(std::move(rules)); }

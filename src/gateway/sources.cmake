@@ -23,6 +23,7 @@ set(gateway_sources
   gateway_core.cpp
   gateway_pull.cpp
   gateway_recovery.cpp
+  ingested_rows.cpp
   messages.cpp
   push_validation.cpp
   rule_literals.cpp

@@ -1,5 +1,6 @@
 set(sink_sources
   detail/column_index.cpp
+  detail/gateway_sink_state.cpp
   detail/key_index.cpp
   detail/memory_state.cpp
   detail/pending_rows.cpp
@@ -8,6 +9,7 @@ set(sink_sources
   detail/stored_table.cpp
   detail/value_order.cpp
   detail/value_text.cpp
+  gateway_sink.cpp
   memory_dead_letters.cpp
   memory_sink.cpp
   memory_view.cpp

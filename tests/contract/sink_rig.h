@@ -54,6 +54,8 @@ struct SinkAbilities {
   std::function<bool(const Value&)> holds = [](const Value&) { return true; };
   /// Likewise whether a table or a column can have a name.
   std::function<bool(const std::string&)> takesName = [](const std::string&) { return true; };
+  /// Likewise for the value of a key's one column.
+  std::function<bool(const Value&)> holdsKey = [](const Value&) { return true; };
   std::size_t largeValueBytes = std::size_t{4} << 20;
   std::uint64_t seeds = 500;  ///< of the random histories
 };

@@ -140,8 +140,10 @@ TEST_P(SinkContract, RowsAreFoundByKeysOfEveryKind) {
       {ValueKind::timestamp, {Timestamp::utc(0), Timestamp::utc(1)}},
       {ValueKind::uuid, {awkwardValues(ValueKind::uuid)[0], awkwardValues(ValueKind::uuid)[1]}},
   };
-  for (const auto& [kind, values] : keys) {
+  for (const auto& [kind, all] : keys) {
     SCOPED_TRACE(toString(kind));
+    std::vector<Value> values;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(values), can.holdsKey);
     const Shape t = shapeOf("key_" + std::string(toString(kind)),
                             {column("key", kind, false), column("n", ValueKind::int64)}, {"key"});
     prepare(t);

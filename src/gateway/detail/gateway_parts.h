@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/detail/gateway_core.h"
 
@@ -11,6 +13,7 @@ namespace tidegate::detail {
 PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claims);
 GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& claims, std::string_view clientId);
 Subscription openSubscription(std::shared_ptr<GatewayCore> core, SubscribeOptions options, const Claims& claims);
+std::vector<std::string> ingestedRowsOf(const GatewayCore& core, std::string_view table, std::string_view clientId);
 
 /// Notes the client's pull. @param fromNow it asks for what is new only, whatever it holds. @return why it must resync,
 /// or nullopt.

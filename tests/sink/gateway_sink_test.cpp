@@ -7,7 +7,7 @@ namespace {
 
 using Values = std::vector<Value>;
 
-const Shape& people() {
+const Shape& feedShape() {
   static const Shape shape = makeShape({.table = "people",
                                         .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false},
                                                     {.name = "name", .kind = ValueKind::text}},
@@ -18,9 +18,9 @@ const Shape& people() {
 struct Feed {
   explicit Feed(Gateway& gateway, GatewaySinkOptions options = {}) : sink(gateway, std::move(options)) {
     sink.open({.pipeline = "feed"});
-    sink.prepareTable(people());
+    sink.prepareTable(feedShape());
   }
-  void put(Values row) { batch.add(ChangeOp::insert, people()).after = std::move(row); }
+  void put(Values row) { batch.add(ChangeOp::insert, feedShape()).after = std::move(row); }
   void commit() {
     sink.apply(batch);
     batch.clear();
@@ -67,7 +67,7 @@ TEST(GatewaySink, ATruncateTakesTheSourcesRowsAndLeavesThoseOfClients) {
   feed.commit();
   edit(gateway, "2", "edited on a phone");
   edit(gateway, "99", "made on a phone");
-  feed.batch.add(ChangeOp::truncate, people());
+  feed.batch.add(ChangeOp::truncate, feedShape());
   feed.commit();
   EXPECT_FALSE(gateway.row("people", "1"));
   EXPECT_FALSE(gateway.row("people", "2"));
@@ -80,7 +80,7 @@ TEST(GatewaySink, TheKeyMayStayInTheRowIdAlone) {
   feed.put({1, "ada"});
   feed.commit();
   EXPECT_EQ(gateway.row("people", "1")->columns->names(), std::vector<std::string>{"name"});
-  EXPECT_THROW(feed.sink.readTable(people(), {}), Error);
+  EXPECT_THROW(feed.sink.readTable(feedShape(), {}), Error);
 }
 
 TEST(GatewaySink, BackPressureLosesNothing) {

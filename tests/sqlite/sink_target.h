@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "contract/sink_contract.h"
+#include "contract/sink_rig.h"
 #include "sqlite/fault_vfs.h"
 #include "sqlite/temp_database.h"
 #include "tidegate/sqlite/sink.h"

@@ -16,7 +16,8 @@ class PostgresTypes : public testing::Test {
   void SetUp() override {
     execute(query, {"DROP SCHEMA IF EXISTS types_test CASCADE", "CREATE SCHEMA types_test",
                     "SET search_path = types_test", "SET lc_monetary = 'C'", "CREATE TYPE mood AS ENUM ('sad', 'glad')",
-                    "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)", "CREATE TYPE pair AS (a integer, b text)"});
+                    "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)", "CREATE DOMAIN numbers AS integer[]",
+                    "CREATE TYPE pair AS (a integer, b text)"});
   }
 };
 
@@ -35,7 +36,7 @@ TEST_F(PostgresTypes, ReadAsTheDocumentationSays) {
 }
 
 TEST_F(PostgresTypes, FindTheRowTheyWereReadFromWhenBound) {
-  const std::set<std::string> unequal{"json", "xml", "point",
+  const std::set<std::string> unequal{"json", "xml", "point", "polygon",
                                       "pair"};  // the server cannot compare these with a parameter
   for (const TypeRow& row : typeTable("PostgreSQL")) {
     SCOPED_TRACE(row.declared + " " + row.sql);

@@ -246,7 +246,7 @@ void FakeSink::applyRow(const ChangeEvent& event, FakeTarget::Table& table) {
     if (there) table.rows.erase(row);
     return;
   }
-  if (event.op == ChangeOp::insert && there && options_.exactlyOnce && !table.unnamed) {
+  if (event.op == ChangeOp::insert && there && options_.exactlyOnce && options_.newRows && !table.unnamed) {
     target_->complain("an insert of row " + key + ", which is there");
   }
   if (event.unchanged.empty()) {

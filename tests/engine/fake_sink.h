@@ -81,8 +81,10 @@ class FakeTarget {
 
 struct FakeSinkOptions {
   SinkTraits traits{};
-  /// Complains of a change that comes twice, of an insert of a row that is there, of an update of one that is not.
+  /// Complains of a change that comes twice.
   bool exactlyOnce = true;
+  /// Complains of an insert of a row that is there.
+  bool newRows = true;
   /// Complains of a commit behind a change that does not end its transaction. Not where a pipeline takes only some of
   /// the changes: then the end may be one that it does not take.
   bool everyChange = true;

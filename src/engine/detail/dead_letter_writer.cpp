@@ -6,6 +6,11 @@
 #include "tidegate/source/sync_source.h"
 
 namespace tidegate::detail {
+namespace {
+
+constexpr std::size_t kLettersAtOnce = 100;
+
+}  // namespace
 
 /// A stamp that is the same whenever the change comes again. Positions tell changes apart; rows of a baseline may share
 /// one, and so have their key in it.
@@ -21,6 +26,8 @@ DeadLetterWriter::Change DeadLetterWriter::describe(const Piece& piece, std::uin
   const ChangeEvent event = piece.original(origin);
   Change change;
   change.name = nameOf(piece, origin, event);
+  // A row of a baseline comes once in it: when its unit is durable it is behind us.
+  if (event.op != ChangeOp::read) change.position = event.position;
   change.row = event.op == ChangeOp::insert || event.op == ChangeOp::update || event.op == ChangeOp::erase ||
                event.op == ChangeOp::read;
   if (!change.row) return change;
@@ -76,16 +83,43 @@ std::vector<DeadLetter> DeadLetterWriter::write(const Error& error) {
     change.letter.error = redactSecrets(error.what());
     change.letter.attempts = spec_.retry.attempts == UINT32_MAX ? UINT32_MAX : spec_.retry.attempts + 1;
     spec_.deadLetters->add(change.letter);
-    left_.insert(change.name);
+    left_.emplace(change.name, change.position);
     letters.push_back(std::move(change.letter));
   }
   acquitAll();
   return letters;
 }
 
-void DeadLetterWriter::forget() {
+void DeadLetterWriter::passed(const Position& durable) {
+  acquitAll();
+  std::erase_if(left_, [&](const auto& letter) {
+    return letter.second.empty() || durable.empty() || source_.comparePositions(letter.second, durable) <= 0;
+  });
+}
+
+void DeadLetterWriter::remember(const DeadLetter& letter, const Position& durable) {
+  try {
+    const ChangeEvent event = eventFromJson(letter.event, source_);
+    // A new baseline brings its rows as they are now: they get another try.
+    if (event.op == ChangeOp::read || source_.comparePositions(event.position, durable) <= 0) return;
+    left_.emplace(letter.positionText, event.position);
+  } catch (const Error&) {
+    // Not one of ours, or of another source: it is left for the operator.
+  }
+}
+
+void DeadLetterWriter::load(const Position& durable) {
   acquitAll();
   left_.clear();
+  if (!spec_.deadLetters || durable.empty()) return;
+  std::uint64_t after = 0;
+  for (auto letters = spec_.deadLetters->read(spec_.name, after, kLettersAtOnce); !letters.empty();
+       letters = spec_.deadLetters->read(spec_.name, after, kLettersAtOnce)) {
+    for (const DeadLetter& letter : letters) {
+      after = letter.id;
+      remember(letter, durable);
+    }
+  }
 }
 
 }  // namespace tidegate::detail

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -34,16 +34,22 @@ class DeadLetterWriter {
   /// Writes the suspect, or where a commit failed all changes of its transaction. They are left out from then on.
   /// @throws Error{storeUnavailable}
   std::vector<DeadLetter> write(const Error& error);
-  /// The unit of work is over.
-  void forget();
+  /// Everything up to `durable` is; dead letters before it are never met again.
+  void passed(const Position& durable);
+  /// Finds the dead letters of changes that are not durable yet: written by a process that ended before its commit.
+  void load(const Position& durable);
+  /// Whether changes to come are dead letters already.
+  bool leavesSomeOut() const noexcept { return !left_.empty(); }
 
  private:
   struct Change {
     std::string name;
+    Position position;
     DeadLetter letter;
     bool row = false;
   };
   std::string nameOf(const Piece& piece, std::uint32_t origin, const ChangeEvent& event) const;
+  void remember(const DeadLetter& letter, const Position& durable);
   Change describe(const Piece& piece, std::uint32_t origin) const;
 
   const PipelineSpec& spec_;
@@ -51,8 +57,8 @@ class DeadLetterWriter {
   const Clock& clock_;
   std::optional<std::pair<const Piece*, std::uint32_t>> suspect_{};
   std::vector<std::pair<const Piece*, std::uint32_t>> applied_{};
-  bool incomplete_ = false;       ///< applied_ lacks some, whose pieces are gone
-  std::set<std::string> left_{};  ///< names of dead letters of the open unit
+  bool incomplete_ = false;                 ///< applied_ lacks some, whose pieces are gone
+  std::map<std::string, Position> left_{};  ///< names and places of dead letters that are not behind us
 };
 
 }  // namespace tidegate::detail

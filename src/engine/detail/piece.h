@@ -23,10 +23,10 @@ class Piece {
   explicit Piece(BatchRef source) : source_(std::move(source)) {}
   Piece(Piece&&) = default;
   Piece& operator=(Piece&&) = delete;
-  ~Piece() { giveBack(); }
+  ~Piece() { hide(); }
 
   /// What the sink shall apply.
-  const ChangeBatch& events() const noexcept { return inPlace_ ? source_->events : own_; }
+  const ChangeBatch& events() const noexcept;
   std::size_t bytes() const noexcept { return source_ ? source_->bytes * (inPlace_ ? 1 : 2) : 0; }
   /// The source's index of a routed event.
   std::uint32_t originOf(std::size_t event) const noexcept {
@@ -36,17 +36,23 @@ class Piece {
   /// The source's event with its own shape.
   ChangeEvent original(std::uint32_t origin) const;
 
+  /// Puts the targets' shapes into the events, which is how they are once routed.
+  void show() noexcept;
+  /// Puts the source's shapes back, while the events are at hand: later they are not in any cache.
+  void hide() noexcept;
+
   std::vector<Shape> prepare{};  ///< targets to be made fit before the events
   std::vector<RouteFault> faults{};
 
  private:
   friend class Router;
-  void giveBack() noexcept;
+  void exchangeShapes() noexcept;
 
   BatchRef source_{};
-  bool inPlace_ = false;  ///< the source's own batch, with the targets' shapes exchanged for its own
-  ChangeBatch own_{};
-  std::vector<std::uint32_t> origins_{};  ///< beside `own_`
+  bool inPlace_ = false;  ///< what is applied are the source's own events, with other shapes
+  bool shown_ = false;
+  BatchRef own_{};                        ///< else: copies
+  std::vector<std::uint32_t> origins_{};  ///< beside the copies
 };
 
 }  // namespace tidegate::detail

@@ -7,13 +7,16 @@
 namespace tidegate::detail {
 
 void PipelineRunner::apply(Piece& piece) {
+  piece.show();
   if (careful_) return applyOneByOne(piece, 0, false);
   if (!piece.faults.empty()) throw Error(piece.faults.front().error);
   for (const Shape& shape : piece.prepare) spec_.sink->prepareTable(shape);
   if (!piece.events().empty()) spec_.sink->apply(piece.events());
+  piece.hide();
 }
 
 void PipelineRunner::applyOneByOne(Piece& piece, std::size_t from, bool mayCommit) {
+  piece.show();
   for (const Shape& shape : piece.prepare) spec_.sink->prepareTable(shape);
   std::size_t fault = 0;
   const auto meetFaults = [&](std::size_t event) {

@@ -92,7 +92,7 @@ void PipelineRunner::isolate(const Error& error) {
   pendingText_.reset();
   within_.reset();
   careful_ = false;
-  letters_->forget();
+  letters_->acquitAll();
   setPlace(durable_);
   link_.leave();
   publish();
@@ -172,6 +172,11 @@ void PipelineRunner::reapply() {
   }
 }
 
+void PipelineRunner::loadLetters() {
+  letters_->load(durable_);
+  careful_ = careful_ || letters_->leavesSomeOut();
+}
+
 /// Undoes the open unit; the stream brings it again.
 void PipelineRunner::undo() {
   spec_.sink->rollback();
@@ -189,6 +194,7 @@ void PipelineRunner::startOver() {
   arrived_.clear();
   router_.tables().undone();
   setPlace(durable_);
+  loadLetters();
   prepareKnown();
   mustStartOver_ = false;
   publish();

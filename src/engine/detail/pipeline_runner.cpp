@@ -12,7 +12,7 @@ PipelineRunner::PipelineRunner(const PipelineSpec& spec, Parts parts)
       parts_(std::move(parts)),
       link_(spec.maxQueuedEvents, spec.maxQueuedBytes, parts_.scheduler),
       stats_(spec.name, spec.source),
-      router_(spec, parts_.source, parts_.clock, parts_.observer),
+      router_(spec, parts_.source, parts_.clock, parts_.observer, parts_.pool),
       backoff_(spec.retry, parts_.seed),
       letters_(std::make_unique<DeadLetterWriter>(spec, parts_.source, parts_.clock)) {}
 
@@ -44,6 +44,7 @@ void PipelineRunner::open() {
     nextSweep_.push_back(now + (route.ttl ? Micros(route.ttl->sweepInterval) : Micros(0)));
   }
   adopt(spec_.sink->open({.pipeline = spec_.name, .stop = sinkStop_.get_token()}));
+  loadLetters();
   prepareKnown();
   publish();
   link_.offer();

@@ -37,6 +37,7 @@ class PipelineRunner {
     const Clock& clock;
     Scheduler& scheduler;
     EngineObserver& observer;
+    BatchPool& pool;
     AckTracker& acks;
     std::size_t ackIndex = 0;
     SourceControl& control;
@@ -131,6 +132,7 @@ class PipelineRunner {
   void reapply();
   void undo();
   void startOver();
+  void loadLetters();
 
   const PipelineSpec& spec_;
   Parts parts_;

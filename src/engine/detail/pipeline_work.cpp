@@ -27,11 +27,12 @@ void PipelineRunner::process(QueueItem& item) {
 void PipelineRunner::processEvents(QueueItem& item) {
   keepWholeTransactions(item);
   const Micros now = parts_.clock.steadyNow();
-  Piece& piece = unit_.add(item.batch, now);
+  // The place first: routing may move the events.
+  notePlace(item);
+  // Nobody else may hold the batch, or it would be copied.
+  Piece& piece = unit_.add(std::move(item.batch), now);
   try {
-    // The place first: routing may move the events.
-    notePlace(item);
-    router_.route({std::move(item.batch), item.first, item.last, item.baseline}, piece);
+    router_.route({item.first, item.last, item.baseline}, piece);
   } catch (...) {
     // A table that no longer fits its route; only the source can bring these events again.
     unit_.keep();
@@ -126,9 +127,9 @@ void PipelineRunner::committed(std::uint64_t events, Micros took) {
   router_.tables().committed();
   router_.passGates(durable_);
   unit_.clear();
-  careful_ = false;
   backoff_.succeeded();
-  letters_->forget();
+  letters_->passed(durable_);
+  careful_ = letters_->leavesSomeOut();
   lastCheckpoint_ = parts_.clock.steadyNow();
   stats_.committed(events, lastCheckpoint_);
   publish();

@@ -65,11 +65,11 @@ void Router::passGates(const Position& position) {
 }
 
 /// Whether every event can be used as it is but for its shape, or left out. Looks only.
-bool Router::fitsInPlace(const RouteInput& input) {
-  if (!input.batch.alone() || !drop_.passed() || gates_ > 0) return false;
+bool Router::fitsInPlace(const RouteInput& input, const Piece& piece) {
+  if (!piece.source_.alone() || !drop_.passed() || gates_ > 0) return false;
   const TableShape* last = nullptr;
   const RouteTables::Lookup* found = nullptr;
-  const ChangeBatch& events = input.batch->events;
+  const ChangeBatch& events = piece.source_->events;
   for (std::size_t i = input.first; i < input.last; ++i) {
     const ChangeEvent& event = events[i];
     if (event.op == ChangeOp::progress) continue;
@@ -89,7 +89,7 @@ bool Router::fitsInPlace(const RouteInput& input) {
 }
 
 void Router::routeInPlace(const RouteInput& input, Piece& piece) {
-  SharedBatch& batch = *input.batch;
+  SharedBatch& batch = *piece.source_;
   ChangeBatch& events = batch.events;
   if (batch.shapes.size() < events.size()) batch.shapes.resize(events.size());
   const TableShape* last = nullptr;
@@ -117,25 +117,27 @@ void Router::routeInPlace(const RouteInput& input, Piece& piece) {
     ++kept;
   }
   while (events.size() > kept) events.dropLast();
-  piece.inPlace_ = true;
+  piece.inPlace_ = piece.shown_ = true;
 }
 
 void Router::routeByCopy(const RouteInput& input, Piece& piece) {
-  const ChangeBatch& events = input.batch->events;
+  const ChangeBatch& events = piece.source_->events;
+  piece.own_ = pool_.take();
+  piece.own_->bytes = piece.source_->bytes;
   std::size_t i = input.first;
   if (!input.baseline) i = drop_.firstNew(events, input.first, input.last);
   for (; i < input.last; ++i) {
     if (events[i].op == ChangeOp::progress || (!input.baseline && drop_.isOld(events[i]))) continue;
-    const std::size_t before = piece.own_.size();
+    const std::size_t before = piece.own_->events.size();
     routeOne(input, i, piece);
     keepBorders(events[i], before, piece);
-    piece.origins_.resize(piece.own_.size(), static_cast<std::uint32_t>(i));
+    piece.origins_.resize(piece.own_->events.size(), static_cast<std::uint32_t>(i));
   }
 }
 
 void Router::route(const RouteInput& input, Piece& piece) {
   nowMicros_ = clock_.wallNow().count();
-  if (fitsInPlace(input))
+  if (fitsInPlace(input, piece))
     routeInPlace(input, piece);
   else
     routeByCopy(input, piece);
@@ -144,22 +146,23 @@ void Router::route(const RouteInput& input, Piece& piece) {
 /// Where a filter takes a transaction's first or last change away, its neighbour takes over the mark.
 void Router::keepBorders(const ChangeEvent& event, std::size_t sizeBefore, Piece& piece) {
   if (event.transactionBegin) beginLost_ = true;
-  const bool added = piece.own_.size() > sizeBefore;
+  const bool added = piece.own_->events.size() > sizeBefore;
   if (added) {
-    for (std::size_t i = sizeBefore; i < piece.own_.size(); ++i) {
-      piece.own_[i].transactionBegin = piece.own_[i].transactionEnd = false;
+    for (std::size_t i = sizeBefore; i < piece.own_->events.size(); ++i) {
+      piece.own_->events[i].transactionBegin = piece.own_->events[i].transactionEnd = false;
     }
-    piece.own_[sizeBefore].transactionBegin = beginLost_;
+    piece.own_->events[sizeBefore].transactionBegin = beginLost_;
     beginLost_ = false;
   }
   if (!event.transactionEnd) return;
   // A begin that is still lost means that nothing of the transaction was kept.
-  if (!beginLost_ && !piece.own_.empty()) piece.own_[piece.own_.size() - 1].transactionEnd = true;
+  if (!beginLost_ && !piece.own_->events.empty())
+    piece.own_->events[piece.own_->events.size() - 1].transactionEnd = true;
   beginLost_ = false;
 }
 
 void Router::routeOne(const RouteInput& input, std::size_t at, Piece& piece) {
-  const ChangeEvent& event = input.batch->events[at];
+  const ChangeEvent& event = piece.source_->events[at];
   const RouteTables::Lookup found = tables_.lookup(event.shape);
   if (found.table == nullptr || leftOut(*found.table, event, input.baseline)) return;
   RouteTable& table = *found.table;
@@ -172,21 +175,20 @@ void Router::routeOne(const RouteInput& input, std::size_t at, Piece& piece) {
   if (isMarker(event.op)) {
     if (!marker(table, event, input.baseline)) return;
   }
-  if (isRow(event.op)) return routeChange(table, *table.plan, input, at, piece);
-  ChangeEvent& made = piece.own_.add(event.op, table.plan->target);
+  if (isRow(event.op)) return routeChange(table, *table.plan, at, piece);
+  ChangeEvent& made = piece.own_->events.add(event.op, table.plan->target);
   made.position = event.position;
   made.commitMicros = event.commitMicros;
   made.transactionId = event.transactionId;
   count(table, event, false);
 }
 
-void Router::routeChange(RouteTable& table, const TablePlan& plan, const RouteInput& input, std::size_t at,
-                         Piece& piece) {
-  const ChangeEvent& event = input.batch->events[at];
+void Router::routeChange(RouteTable& table, const TablePlan& plan, std::size_t at, Piece& piece) {
+  const ChangeEvent& event = piece.source_->events[at];
   if (plan.ttlColumn && event.after.size() > *plan.ttlColumn) table.timeLike = event.after[*plan.ttlColumn];
-  const std::size_t before = piece.own_.size();
+  const std::size_t before = piece.own_->events.size();
   try {
-    const RoutedRow routed = routeRow(plan, event, nowMicros_, piece.own_);
+    const RoutedRow routed = routeRow(plan, event, nowMicros_, piece.own_->events);
     count(table, event, routed.filtered);
     if (routed.needsReload || (routed.mayBeMissed && !table.warned)) {
       table.warned = true;
@@ -198,10 +200,10 @@ void Router::routeChange(RouteTable& table, const TablePlan& plan, const RouteIn
     }
     if (routed.needsReload) want(table);
   } catch (const Error& e) {
-    while (piece.own_.size() > before) piece.own_.dropLast();
+    while (piece.own_->events.size() > before) piece.own_->events.dropLast();
     piece.faults.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(before), e});
   } catch (const std::exception& e) {
-    while (piece.own_.size() > before) piece.own_.dropLast();
+    while (piece.own_->events.size() > before) piece.own_->events.dropLast();
     piece.faults.push_back(
         {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(before),
          Error(ErrorCode::invalidArgument, Retry::never,
@@ -251,7 +253,7 @@ void Router::follow(RouteTable& table, const Plan& plan, const ChangeEvent& even
       piece.prepare.push_back(old->target);
       table.prepared = true;
     }
-    ChangeEvent& made = piece.own_.add(ChangeOp::schemaChange, plan->target);
+    ChangeEvent& made = piece.own_->events.add(ChangeOp::schemaChange, plan->target);
     made.position = event.position;
     made.commitMicros = event.commitMicros;
     made.transactionId = event.transactionId;

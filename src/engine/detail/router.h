@@ -14,17 +14,17 @@
 
 namespace tidegate::detail {
 
-/// Part of a batch.
+/// Part of a piece's source batch.
 struct RouteInput {
-  BatchRef batch{};
   std::size_t first = 0, last = 0;  ///< events `[first, last)`
   bool baseline = false;            ///< out of `SyncSource::baseline`, not out of `stream`
 };
 
 class Router {
  public:
-  Router(const PipelineSpec& spec, const SyncSource& source, const Clock& clock, EngineObserver& observer)
-      : spec_(spec), clock_(clock), observer_(observer), tables_(spec), drop_(source) {}
+  Router(const PipelineSpec& spec, const SyncSource& source, const Clock& clock, EngineObserver& observer,
+         BatchPool& pool)
+      : spec_(spec), clock_(clock), observer_(observer), pool_(pool), tables_(spec), drop_(source) {}
 
   RouteTables& tables() noexcept { return tables_; }
   const RouteTables& tables() const noexcept { return tables_; }
@@ -50,11 +50,11 @@ class Router {
   bool takeWanted() noexcept { return std::exchange(wanted_, false); }
 
  private:
-  bool fitsInPlace(const RouteInput& input);
+  bool fitsInPlace(const RouteInput& input, const Piece& piece);
   void routeInPlace(const RouteInput& input, Piece& piece);
   void routeByCopy(const RouteInput& input, Piece& piece);
   void routeOne(const RouteInput& input, std::size_t at, Piece& piece);
-  void routeChange(RouteTable& table, const TablePlan& plan, const RouteInput& input, std::size_t at, Piece& piece);
+  void routeChange(RouteTable& table, const TablePlan& plan, std::size_t at, Piece& piece);
   bool leftOut(const RouteTable& table, const ChangeEvent& event, bool baseline) const;
   void follow(RouteTable& table, const Plan& plan, const ChangeEvent& event, Piece& piece);
   bool marker(RouteTable& table, const ChangeEvent& event, bool baseline);
@@ -64,6 +64,7 @@ class Router {
   const PipelineSpec& spec_;
   const Clock& clock_;
   EngineObserver& observer_;
+  BatchPool& pool_;
   RouteTables tables_;
   DropRule drop_;
   std::size_t gates_ = 0;  ///< tables with `now.from`

@@ -16,6 +16,7 @@ BatchRef BatchPool::take() {
     if (!free_.empty()) {
       batch = std::move(free_.back());
       free_.pop_back();
+      freeBytes_ -= batch->bytes;
     }
   }
   if (!batch) batch = std::make_unique<SharedBatch>();
@@ -27,11 +28,11 @@ BatchRef BatchPool::take() {
 
 void BatchPool::give(SharedBatch* batch) noexcept {
   std::unique_ptr<SharedBatch> owned(batch);
-  if (owned->bytes > kKeptBytes) return;
   owned->events.clear();
   const std::lock_guard lock(mutex_);
-  if (free_.size() >= kKept) return;
-  if (free_.capacity() == 0) free_.reserve(kKept);
+  if (free_.size() >= kMostKept || freeBytes_ + owned->bytes > kMostKeptBytes) return;
+  if (free_.capacity() == 0) free_.reserve(kMostKept);
+  freeBytes_ += owned->bytes;
   free_.push_back(std::move(owned));
 }
 

@@ -70,11 +70,12 @@ class BatchPool {
   friend class BatchRef;
   void give(SharedBatch* batch) noexcept;
 
-  static constexpr std::size_t kKept = 8;
-  /// Of a batch larger than this the memory is not kept.
-  static constexpr std::size_t kKeptBytes = 4u << 20;
+  static constexpr std::size_t kMostKept = 256;
+  static constexpr std::size_t kMostKeptBytes = 16u << 20;  ///< of what they held last
   std::mutex mutex_;
-  std::vector<std::unique_ptr<SharedBatch>> free_;  ///< guarded by mutex_
+  // guarded by mutex_
+  std::vector<std::unique_ptr<SharedBatch>> free_;
+  std::size_t freeBytes_ = 0;
 };
 
 }  // namespace tidegate::detail

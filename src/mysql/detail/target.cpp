@@ -174,8 +174,8 @@ void checkKey(const SinkConnection& connection, const TargetName& name, const Sh
 
 void checkOthers(const TargetName& name, const CatalogTable& table, const std::vector<ColumnPlan>& plans) {
   for (const auto& [column, there] : table.columns) {
-    const bool sent =
-        std::any_of(plans.begin(), plans.end(), [&](const auto& p) { return p.quotedName == quoted(column); });
+    const std::string itself = quoted(column);
+    const bool sent = std::any_of(plans.begin(), plans.end(), [&](const auto& p) { return p.quotedName == itself; });
     if (sent || !there.notNull || there.hasDefault || there.generated) continue;
     refuse(name,
            fmt::format("column \"{}\" is NOT NULL without a default, and the source does not send it: ALTER TABLE "

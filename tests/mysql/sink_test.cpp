@@ -1,6 +1,8 @@
 /// What is MariaDB's own about its sink: types, targets that are there already, schema changes without a transaction.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "mysql/sink_target.h"
 #include "servers/doc_table.h"
 #include "servers/sink_rig.h"

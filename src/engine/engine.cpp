@@ -115,8 +115,8 @@ Engine::Impl::Impl(EngineOptions given)
     const auto index = static_cast<std::size_t>(std::count_if(
         pipelines.begin(), pipelines.end(), [&](const auto& other) { return other->spec().source == spec.source; }));
     pipelines.push_back(std::make_unique<detail::PipelineRunner>(
-        spec, detail::PipelineRunner::Parts{*at->runner->spec().source, clock, scheduler, *observer, pool, *at->acks, index,
-                                            *at->runner, options.ackInterval, seeds()}));
+        spec, detail::PipelineRunner::Parts{*at->runner->spec().source, clock, scheduler, *observer, pool, *at->acks,
+                                            index, *at->runner, options.ackInterval, seeds()}));
     at->runner->add(*pipelines.back());
   }
   dues.resize(pipelines.size());

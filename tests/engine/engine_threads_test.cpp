@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <thread>
 
 #include "engine/engine_rig.h"
@@ -99,6 +100,131 @@ TEST_F(EngineThreads, WritersPausesAndFailuresAtOnceLoseNothing) {
   EXPECT_TRUE(eventually([&] { return same(); })) << observer->all();
   engine.stop();
   EXPECT_TRUE(same());
+}
+
+TEST_F(EngineThreads, NoCallbackComesAfterStop) {
+  std::atomic<bool> stopped{false}, late{false};
+  class Late final : public EngineObserver {
+   public:
+    Late(std::atomic<bool>& s, std::atomic<bool>& l) : stopped_(s), late_(l) {}
+    void onCommit(std::string_view, std::uint64_t, std::chrono::microseconds) override { note(); }
+    void onAck(std::string_view, std::string_view) override { note(); }
+    void onLag(std::string_view, const SourceLag&) override { note(); }
+    void onSourceState(std::string_view, const SourceStateChange&) override { note(); }
+    void onPipelineState(std::string_view, PipelineState, PipelineState, std::string_view) override { note(); }
+
+   private:
+    void note() { late_ = late_ || stopped_; }
+    std::atomic<bool>&stopped_, &late_;
+  };
+  auto given = options();
+  given.observer = std::make_shared<Late>(stopped, late);
+  {
+    Engine engine(std::move(given));
+    engine.start();
+    std::jthread writer([&](std::stop_token stop) {
+      for (int i = 0; !stop.stop_requested(); ++i) db->insert("people", {i, "x", i});
+    });
+    ASSERT_TRUE(engine.awaitReady(10s));
+    engine.stop();
+    stopped = true;
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_FALSE(late);
+}
+
+/// Waits in `commit` until it is told to give up.
+class StuckSink final : public Sink {
+ public:
+  SinkTraits traits() const override { return {}; }
+  std::optional<std::string> open(const SinkContext& context) override {
+    stop_ = context.stop;
+    return std::nullopt;
+  }
+  void prepareTable(const Shape&) override {}
+  void apply(const ChangeBatch&) override {}
+  void commit(std::string_view) override {
+    std::mutex mutex;
+    std::condition_variable_any woken;
+    std::unique_lock lock(mutex);
+    woken.wait(lock, stop_, [] { return false; });
+    throw Error(ErrorCode::queryCancelled, Retry::outcomeUnknown, "told to give up");
+  }
+  void rollback() noexcept override { ++rollbacks; }
+  void close() noexcept override { ++closes; }
+  std::atomic<int> rollbacks{0}, closes{0};
+
+ private:
+  std::stop_token stop_;
+};
+
+TEST_F(EngineThreads, AtItsDeadlineStopTellsSinksToGiveUpAndRollsBack) {
+  db->insert("people", {1, "x", 1});
+  auto stuck = std::make_shared<StuckSink>();
+  auto given = options();
+  given.pipelines[0].sink = stuck;
+  Engine engine(std::move(given));
+  engine.start();
+  EXPECT_FALSE(engine.awaitReady(20ms));
+  EXPECT_EQ(engine.stop(20ms), StopOutcome::rolledBack);
+  EXPECT_GT(stuck->rollbacks, 0);
+  EXPECT_GT(stuck->closes, 0);
+}
+
+TEST_F(EngineThreads, ASlowSinkBlocksTheSourceButNotItsAnswers) {
+  auto given = options();
+  given.pipelines[0].maxQueuedEvents = 50;
+  target->plan([](test::SinkCall call, const ChangeBatch*) -> std::optional<test::SinkFault> {
+    if (call == test::SinkCall::commit) std::this_thread::sleep_for(2ms);
+    return std::nullopt;
+  });
+  Engine engine(std::move(given));
+  engine.start();
+  std::vector<std::jthread> writers;
+  for (int w = 0; w < 2; ++w) {
+    writers.emplace_back([this, w] {
+      for (int i = 0; i < 500; ++i) db->insert("people", {w * 1000 + i, "x", i});
+    });
+  }
+  writers.clear();
+  EXPECT_TRUE(eventually([&] { return same(); }));
+  EXPECT_EQ(engine.stop(), StopOutcome::drained);
+}
+
+TEST_F(EngineThreads, VerifyRepairReloadAndReplayRunBesideTheStream) {
+  auto given = options();
+  test::FakeSinkOptions lenient;
+  lenient.exactlyOnce = false;
+  given.pipelines[0].sink = std::make_shared<test::FakeSink>(target, lenient);
+  given.pipelines[0].onFailure = FailurePolicy::deadLetter;
+  given.pipelines[0].deadLetters = memoryDeadLetters();
+  given.pipelines[0].retry.attempts = 0;
+  target->poison("7", Error(ErrorCode::queryFailed, Retry::never, "does not fit"));
+  for (int i = 0; i < 50; ++i) db->insert("people", {i, "x", i});
+  const auto letters = given.pipelines[0].deadLetters;
+  Engine engine(std::move(given));
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  EXPECT_EQ(letters->count("replica"), 1u);
+  target->cure();
+  std::jthread writer([&] {
+    for (int i = 100; i < 300; ++i) db->insert("people", {i, "y", i});
+  });
+  EXPECT_EQ(engine.replayDeadLetters("replica"), 1u);
+  engine.reload("replica", "people");
+  const VerifyReport report = engine.verify({.chunks = 8, .recheckDelay = 100ms, .repair = true});
+  writer.join();
+  EXPECT_TRUE(engine.awaitReady(10s));
+  EXPECT_TRUE(eventually([&] { return same(); }));
+  EXPECT_TRUE(eventually([&] { return engine.verify({.rechecks = 1, .recheckDelay = 10ms}).ok(); }));
+  engine.stop();
+}
+
+TEST_F(EngineThreads, AStartThatFailsLeavesNothingRunning) {
+  target->failNext(test::SinkCall::open, Error(ErrorCode::connectionFailed, Retry::later, "away"));
+  Engine engine(options());
+  EXPECT_THROW(engine.start(), Error);
+  EXPECT_FALSE(engine.status().running);
 }
 
 }  // namespace

@@ -80,18 +80,22 @@ class Engine {
   /// Reads a table of a pipeline anew and makes the target exact. Returns at once; `awaitReady` waits for it.
   /// @throws Error{invalidArgument} for an unknown pipeline or table.
   void reload(std::string_view pipeline, std::string_view table);
-  /// Brings an isolated pipeline back from its last checkpoint.
+  /// Brings an isolated pipeline back from its last checkpoint, and sources that its failure stopped.
   void retryIsolated(std::string_view pipeline);
-  /// Applies a pipeline's dead letters again, oldest first; those that succeed are removed. @return how many succeeded.
+  /// Applies a pipeline's dead letters again, oldest first; those that succeed are removed. An old change may overwrite
+  /// what came later: `verify` with `repair` settles that. @return how many succeeded.
   std::uint64_t replayDeadLetters(std::string_view pipeline);
-  /// Compares source and sink; see `VerifyReport`. Runs beside the stream.
+  /// Compares source and sink; see `VerifyReport`. Runs beside the stream: a pipeline waits only while its sink is
+  /// read.
   VerifyReport verify(const VerifyOptions& options = {});
   /// Drains within the deadline, or rolls back. After it returns no callback runs. Idempotent.
   StopOutcome stop(std::chrono::milliseconds deadline = std::chrono::seconds(10));
   EngineStatus status() const;
 
-  /// Runs sources and pipelines on the calling thread instead, until stopped or until every source's `stream` returned:
-  /// for hosts without threads and for simulations. Not with `start`.
+  /// Runs sources and pipelines on the calling thread instead, until stopped, or until every source's `stream` returned
+  /// and all that came is applied: for hosts without threads and for simulations. May be called again. Not with
+  /// `start`. With an injected clock, scheduler and seed, and such sources and sinks, it does the same each time.
+  /// @throws as `start`, the first time.
   void runInline(std::stop_token stop);
 
  private:

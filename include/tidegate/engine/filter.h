@@ -27,7 +27,8 @@ class Filter {
   static Filter equals(std::string column, Value value);
   /// The column's text begins with `prefix`.
   static Filter prefix(std::string column, std::string prefix);
-  /// The column's text matches somewhere, in ECMAScript syntax. @throws Error{invalidConfig} for a bad expression.
+  /// The column's text matches somewhere, in ECMAScript syntax without back references; text over 64 KiB never does.
+  /// @throws Error{invalidConfig} for a bad expression.
   static Filter regex(std::string column, std::string expression);
   static Filter compare(std::string column, Comparison comparison, Value value);
   /// Every one matches; an empty list matches every row.

@@ -36,21 +36,24 @@ struct TableRoute {
 /// What happens when a pipeline's queue is full.
 enum class OverflowPolicy {
   block,       ///< the source waits; nothing is lost (the default)
-  dropOldest,  ///< the oldest queued unit is thrown away, counted and reported; it is never acknowledged as delivered:
-               ///< the source is acknowledged up to before it, until `reload` has made the target whole again
+  dropOldest,  ///< the oldest queued transactions are thrown away, counted and reported; they are never acknowledged as
+               ///< delivered: the source is acknowledged up to before them, until `reload` has made the target whole
+               ///< again. Baselines, schema changes and transactions that are not queued as a whole wait instead
   error        ///< the pipeline fails, as its `onFailure` says
 };
 
 /// What happens when a change still fails after `RetryPolicy::attempts`.
 enum class FailurePolicy {
-  deadLetter,  ///< the failing change goes to the dead-letter store, the others go on
+  deadLetter,  ///< the failing change of a row goes to the dead-letter store, the others go on; anything else isolates
   isolate,     ///< this pipeline stops; the others go on; the source is not acknowledged past it (the default)
   stopSource,  ///< the pipeline's source stops, with all its pipelines
   stopAll      ///< the engine stops
 };
 
 struct RetryPolicy {
-  std::uint32_t attempts = 5;                 ///< after the first; 0: none. Connections lost do not count
+  /// After the first; 0: none. What says nothing of a change does not count and is tried for ever: lost connections,
+  /// full disks, back-pressure.
+  std::uint32_t attempts = 5;
   std::chrono::milliseconds firstDelay{100};  ///< doubled each time, with jitter
   std::chrono::milliseconds maxDelay{30'000};
 };

@@ -35,8 +35,9 @@ struct PipelineStatus {
   std::string durablePosition{};  ///< as text; empty: none yet
   std::size_t queuedEvents = 0, queuedBytes = 0;
   std::uint64_t applied = 0, commits = 0, retries = 0, deadLetters = 0, dropped = 0;
-  double eventsPerSecond = 0;                      ///< over the last 10 s
-  std::optional<std::chrono::milliseconds> lag{};  ///< now minus the commit time of the last durable change
+  double eventsPerSecond = 0;  ///< over the last 10 s
+  /// Now minus the commit time of the last durable change; 0 if nothing waits.
+  std::optional<std::chrono::milliseconds> lag{};
   std::optional<std::string> lastError{};
 };
 

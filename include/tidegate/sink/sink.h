@@ -70,7 +70,12 @@ class Sink {
   /// A key that changed comes as erase and insert. An erase of a row that is not there is no error; an update of a row
   /// that is not there inserts it, unless columns are `unchanged`, then it is left out (only a baseline under way can
   /// cause that, and it brings the row).
-  /// @throws Error; the unit of work is then over, as after `rollback`.
+  ///
+  /// A second `baselineBegin` of a table begins its baseline anew. Where a filter took a transaction's first or last
+  /// change away, its marks may be missing: what ends a unit is `commit`.
+  /// @throws Error; the unit of work is then over, as after `rollback`. What a batch of a single event fails for, its
+  /// own
+  ///         call throws: so the engine finds the change that cannot be applied.
   virtual void apply(const ChangeBatch& batch) = 0;
 
   /// Makes the unit and the checkpoint durable together.

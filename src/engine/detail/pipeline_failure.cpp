@@ -18,6 +18,7 @@ bool mayBeAChange(ErrorCode code) {
     case ErrorCode::invalidConfig:
     case ErrorCode::tableNotFound:
     case ErrorCode::backPressure:
+    case ErrorCode::storeUnavailable:
       return false;
     default:
       return true;

@@ -22,7 +22,7 @@ class RetryState {
  public:
   RetryState(RetryPolicy policy, std::uint64_t seed);
 
-  /// A failure more. Lost connections are tried again for ever and use up no attempt.
+  /// A failure more. Lost connections, full disks and back-pressure are tried again for ever and use up no attempt.
   RetryDecision failed(const Error& error);
   void succeeded() noexcept;
 

@@ -59,8 +59,9 @@ class Sink {
   /// @throws Error{connectionFailed, authenticationFailed, permissionDenied, storeCorrupt}
   virtual std::optional<std::string> open(const SinkContext& context) = 0;
 
-  /// Makes the target fit: creates it from the shape, or checks that an existing one matches. `shape->schema.table` is
-  /// the target's name. Part of the unit of work where the database can do that.
+  /// Makes the target fit: creates it from the shape, or adds the columns that an existing one lacks and checks that
+  /// the others match. `shape->schema.table` is the target's name. Part of the unit of work where the database can do
+  /// that. The shape may be newer than the next events': they come in the old one until their `schemaChange`.
   /// @throws Error{invalidConfig, Retry::afterOperator} naming the column that does not fit, with the remedy.
   virtual void prepareTable(const Shape& shape) = 0;
 

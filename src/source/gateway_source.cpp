@@ -10,7 +10,7 @@
 #include <set>
 #include <utility>
 
-#include "source/detail/gateway_source_shapes.h"
+#include "source/detail/delta_shapes.h"
 
 namespace tidegate {
 namespace {
@@ -77,7 +77,7 @@ struct GatewaySource::Impl {
   mutable std::mutex mutex;
   std::condition_variable_any changed;
   // guarded by mutex
-  detail::GatewayShapes shapes;
+  detail::DeltaShapes shapes;
   bool paused = false;
   Subscription* bell = nullptr;  ///< rings at the next commit, while the stream waits
   std::optional<GatewayPlace> delivered;
@@ -246,7 +246,7 @@ std::vector<TableIssue> GatewaySource::validateTables(const std::vector<std::str
       continue;
     }
     for (const std::uint32_t column : shape->key) {
-      if (detail::GatewayShapes::readable(shape->schema.columns[column].kind)) continue;
+      if (detail::DeltaShapes::readable(shape->schema.columns[column].kind)) continue;
       found.push_back({table, ErrorCode::typeUnsupported,
                        fmt::format("table \"{}\": key column \"{}\" is {}, which cannot be read back from a row id: "
                                    "declare it as text",
@@ -403,7 +403,7 @@ namespace {
 /// A table's rows of a snapshot.
 class SnapshotRows final : public RowStream {
  public:
-  SnapshotRows(GatewaySnapshot snapshot, detail::GatewayShapes shapes, std::string table)
+  SnapshotRows(GatewaySnapshot snapshot, detail::DeltaShapes shapes, std::string table)
       : snapshot_(std::move(snapshot)), shapes_(std::move(shapes)), table_(std::move(table)) {}
   const Columns& columns() const override { return shapes_.find(table_)->columns; }
   bool next(std::vector<Value>& values) override {
@@ -418,7 +418,7 @@ class SnapshotRows final : public RowStream {
 
  private:
   GatewaySnapshot snapshot_;
-  detail::GatewayShapes shapes_;
+  detail::DeltaShapes shapes_;
   std::string table_;
 };
 

@@ -2,11 +2,18 @@ set(source_sources
   backoff.cpp
   change_event.cpp
   gateway_source.cpp
-  gateway_source_shapes.cpp
+  delta_shapes.cpp
   ingest_config.cpp
   memory_snapshot.cpp
+  polling_core.cpp
+  polling_feed.cpp
+  polling_place.cpp
+  polling_source.cpp
+  polling_tables.cpp
   source_poller.cpp
   source_state.cpp
+  staged_snapshot.cpp
+  staged_state.cpp
   sync_source.cpp
   test_database.cpp
   test_positions.cpp

@@ -171,11 +171,11 @@ TEST_P(SyncSourceContract, ReadsATableAsItIsNow) {
   for (int id = 0; id < 20; ++id) model->insert(0, id);
   model->update(0, 5);
   makeSource();
+  const Shape shape = source->describeTable(names[0]);
   const auto rows = source->readTable(names[0], {});
   ASSERT_TRUE(rows);
   SourceReplica replica(can);
   std::vector<Value> values;
-  const Shape shape = source->describeTable(names[0]);
   ChangeEvent event{.op = ChangeOp::baselineBegin, .shape = shape};
   replica.apply(event);
   event.op = ChangeOp::read;

@@ -10,13 +10,6 @@
 
 namespace tidegate::detail {
 
-namespace {
-
-/// Stands in the snapshot for a row whose push has begun and is not known to have ended: no packed row is a lone 0xFF.
-constexpr std::string_view kInDoubt("\xFF", 1);
-
-}  // namespace
-
 /// What one poll found.
 struct DiffPoller::Found {
   DiffChanges changes;
@@ -123,7 +116,7 @@ bool DiffPoller::read(PollRun& run, TableReport& report, Found& found) {
       case TableSnapshot::Found::differs:
         ++found.known;
         if (before == kInDoubt)
-          found.changes.add({DeltaOp::insert, id, packed, {}});  // whole: the gateway knows what of it is new
+          found.changes.add({DeltaOp::insert, id, packed, kInDoubt});  // whole: the gateway knows what of it is new
         else
           found.changes.add({DeltaOp::update, id, packed, before});
         break;
@@ -152,8 +145,9 @@ void DiffPoller::checkDeletes(const Found& found) const {
 }
 
 void DiffPoller::collectErases(Found& found) {
-  snapshot_->visitUnmarked([&](std::string_view id, std::string_view) {
-    if (id != RowLayouts::kRowId) found.changes.add({DeltaOp::erase, id, {}, {}});
+  snapshot_->visitUnmarked([&](std::string_view id, std::string_view packed) {
+    const std::string_view before = context_.images ? packed : std::string_view();
+    if (id != RowLayouts::kRowId) found.changes.add({DeltaOp::erase, id, {}, before});
   });
 }
 
@@ -176,13 +170,24 @@ bool DiffPoller::fill(PackedReader& in, DiffChunk& chunk, TableReport& report) c
     if (change.op != DeltaOp::erase) after = layouts_.unpack(change.after);
     auto delta = extractDelta(before ? &*before : nullptr, after ? &*after : nullptr, about);
     // Only the form differs (1.50 for 1.5, other column list): the picture takes it in, and no reader hears of it.
-    if (delta)
+    if (delta) {
       chunk.push.deltas.push_back(std::move(*delta));
-    else
+      if (context_.images) showImage(change, std::move(before), std::move(after));
+    } else {
       ++report.suppressed;
+    }
     chunk.changes.push_back(change);
   }
   return !chunk.changes.empty();
+}
+
+void DiffPoller::showImage(const DiffChange& change, std::optional<Row> before, std::optional<Row> after) const {
+  const bool doubt = change.before == kInDoubt;
+  if (change.op == DeltaOp::erase) {
+    before.reset();
+    if (!doubt && !change.before.empty()) before = layouts_.unpack(change.before);
+  }
+  context_.images({std::move(before), std::move(after), doubt});
 }
 
 void DiffPoller::doubt(const DiffChunk& chunk) {

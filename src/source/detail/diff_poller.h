@@ -11,6 +11,9 @@
 
 namespace tidegate::detail {
 
+/// Stands in the snapshot for a row whose push has begun and is not known to have ended: no packed row is a lone 0xFF.
+inline constexpr std::string_view kInDoubt("\xFF", 1);
+
 /// @thread The polling thread.
 class DiffPoller final : public TablePoller {
  public:
@@ -28,6 +31,7 @@ class DiffPoller final : public TablePoller {
   void collectErases(Found& found);
   void pushAll(PollRun& run, TableReport& report, DiffChanges& changes);
   bool fill(PackedReader& in, struct DiffChunk& chunk, TableReport& report) const;
+  void showImage(const DiffChange& change, std::optional<Row> before, std::optional<Row> after) const;
   void doubt(const struct DiffChunk& chunk);
   void pushInDoubt(struct DiffChunk& chunk, TableReport& report);
   void take(struct DiffChunk& chunk, TableReport& report);

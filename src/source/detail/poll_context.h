@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "source/detail/poll_run.h"
@@ -12,6 +13,15 @@
 #include "tidegate/source/source_poller.h"
 
 namespace tidegate::detail {
+
+/// A changed row whole, for those to whom a delta is too little: before it (null: not known, or there was none) and
+/// after it (null: it is gone).
+struct RowImage {
+  std::optional<Row> before{}, after{};
+  bool doubt = false;  ///< whether the row was there before is not known
+};
+/// Told of each delta of the next push, in its order. Diff polls only; may be empty.
+using RowImages = std::function<void(RowImage image)>;
 
 /// @thread The polling thread.
 struct PollContext {
@@ -23,6 +33,7 @@ struct PollContext {
   SnapshotStore& snapshots;
   std::function<void(const std::string& message)> warn;
   std::function<void(const TableReport& soFar)> progress;
+  RowImages images{};
 
   std::string clientId() const { return "ingest:" + config.name; }
 };

@@ -49,7 +49,8 @@ PollRunner::PollRunner(Options options)
                    [this](const TableReport& soFar) {
                      if (!options_.observer) return;
                      tell([&] { options_.observer->onProgress(options_.config.name, soFar); });
-                   }} {
+                   },
+               .images = options_.images} {
   for (const IngestTableConfig& table : options_.config.tables) {
     const bool cursor = std::holds_alternative<CursorStrategy>(table.strategy);
     pollers_.push_back(cursor ? makeCursorPoller(context_, table) : makeDiffPoller(context_, table));

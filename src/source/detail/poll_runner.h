@@ -21,6 +21,7 @@ class PollRunner {
     std::shared_ptr<StateStore> state;
     std::shared_ptr<SnapshotStore> snapshots;
     std::shared_ptr<PollObserver> observer;  ///< null: spdlog
+    RowImages images{};
   };
   explicit PollRunner(Options options);
   PollRunner(const PollRunner&) = delete;

@@ -1,4 +1,5 @@
-/// A gateway's tables as shapes, given or learned, and its deltas as rows of them.
+/// Tables of which deltas are known, as shapes: given or learned; and deltas as rows of them. For sources that read
+/// deltas: gateways and pollers.
 #pragma once
 
 #include <map>
@@ -14,11 +15,17 @@
 namespace tidegate::detail {
 
 /// @thread One at a time.
-class GatewayShapes {
+class DeltaShapes {
  public:
   /// @throws Error{invalidConfig}
-  GatewayShapes(const std::vector<TableSchema>& schemas, std::string rowIdColumn);
+  DeltaShapes(const std::vector<TableSchema>& schemas, std::string rowIdColumn);
 
+  /// Columns in which only nulls were seen.
+  const std::set<std::string, std::less<>>& untyped(const std::string& table) { return tableOf(table).untyped; }
+  /// Gives a table these columns. @param untyped those whose kind is not known yet: the first value says it.
+  void set(TableSchema schema, std::set<std::string, std::less<>> untyped);
+  /// The key's kinds, where they are not known yet. @return what changed, or null.
+  std::shared_ptr<const SchemaChange> learnKey(const std::string& table, const std::vector<ValueKind>& kinds);
   /// The table's shape as far as it is known; null if nothing is.
   Shape find(const std::string& table) const;
   /// The shape; a table of which nothing is known has its key column only.
@@ -30,6 +37,10 @@ class GatewayShapes {
   /// @throws Error{rowIdInvalid} if the row id is no key of this table.
   void values(const RowDelta& delta, std::vector<Value>& out, std::vector<std::uint32_t>& absent);
 
+  /// The same for a row that is not a delta: values by name, without the key.
+  void values(const std::string& table, std::string_view rowId, const Row* row, std::vector<Value>& out,
+              std::vector<std::uint32_t>& absent);
+
   /// Whether row ids of a key of these kinds can be read back.
   static bool readable(ValueKind kind) noexcept;
 
@@ -40,6 +51,9 @@ class GatewayShapes {
     std::set<std::string, std::less<>> untyped{};  ///< columns in which only nulls were seen
   };
   Table& tableOf(const std::string& table);
+  template <class Each>
+  void fill(const std::string& table, std::string_view rowId, Each&& each, std::vector<Value>& out,
+            std::vector<std::uint32_t>& absent);
   void readKey(const TableShape& shape, std::string_view rowId, std::vector<Value>& out) const;
 
   std::string rowIdColumn_;

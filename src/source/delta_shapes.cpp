@@ -1,4 +1,4 @@
-#include "source/detail/gateway_source_shapes.h"
+#include "source/detail/delta_shapes.h"
 
 #include <fmt/format.h>
 
@@ -75,28 +75,47 @@ bool readKeyValue(ValueKind kind, std::string_view text, Value& out) {
 
 }  // namespace
 
-bool GatewayShapes::readable(ValueKind kind) noexcept { return kind != ValueKind::bytes && kind != ValueKind::json; }
+bool DeltaShapes::readable(ValueKind kind) noexcept { return kind != ValueKind::bytes && kind != ValueKind::json; }
 
-GatewayShapes::GatewayShapes(const std::vector<TableSchema>& schemas, std::string rowIdColumn)
+DeltaShapes::DeltaShapes(const std::vector<TableSchema>& schemas, std::string rowIdColumn)
     : rowIdColumn_(std::move(rowIdColumn)) {
   for (const TableSchema& schema : schemas) {
     if (schema.primaryKey.empty()) {
       throw Error(ErrorCode::invalidConfig, Retry::never,
-                  fmt::format("gateway source: the schema of table \"{}\" needs a primaryKey", schema.table));
+                  fmt::format("the schema of table \"{}\" needs a primaryKey", schema.table));
     }
     if (!tables_.emplace(schema.table, Table{makeShape(schema), true}).second) {
-      throw Error(ErrorCode::invalidConfig, Retry::never,
-                  fmt::format("gateway source: table \"{}\" has two schemas", schema.table));
+      throw Error(ErrorCode::invalidConfig, Retry::never, fmt::format("table \"{}\" has two schemas", schema.table));
     }
   }
 }
 
-Shape GatewayShapes::find(const std::string& table) const {
+void DeltaShapes::set(TableSchema schema, std::set<std::string, std::less<>> untyped) {
+  const std::string name = schema.table;
+  tables_.insert_or_assign(name, Table{makeShape(std::move(schema)), true, std::move(untyped)});
+}
+
+std::shared_ptr<const SchemaChange> DeltaShapes::learnKey(const std::string& name,
+                                                          const std::vector<ValueKind>& kinds) {
+  Table& table = tableOf(name);
+  TableSchema next = table.shape->schema;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    ColumnSchema& column = next.columns[table.shape->key[i]];
+    if (table.untyped.erase(column.name) > 0) column.kind = kinds[i];
+  }
+  if (next == table.shape->schema) return nullptr;
+  auto change = std::make_shared<SchemaChange>();
+  change->before = table.shape;
+  table.shape = makeShape(std::move(next));
+  return change;
+}
+
+Shape DeltaShapes::find(const std::string& table) const {
   const auto at = tables_.find(table);
   return at == tables_.end() ? nullptr : at->second.shape;
 }
 
-GatewayShapes::Table& GatewayShapes::tableOf(const std::string& table) {
+DeltaShapes::Table& DeltaShapes::tableOf(const std::string& table) {
   const auto at = tables_.find(table);
   if (at != tables_.end()) return at->second;
   TableSchema schema{.table = table,
@@ -105,9 +124,9 @@ GatewayShapes::Table& GatewayShapes::tableOf(const std::string& table) {
   return tables_.emplace(table, Table{makeShape(std::move(schema)), false}).first->second;
 }
 
-const Shape& GatewayShapes::shapeOf(const std::string& table) { return tableOf(table).shape; }
+const Shape& DeltaShapes::shapeOf(const std::string& table) { return tableOf(table).shape; }
 
-std::shared_ptr<const SchemaChange> GatewayShapes::learn(const RowDelta& delta) {
+std::shared_ptr<const SchemaChange> DeltaShapes::learn(const RowDelta& delta) {
   Table& table = tableOf(delta.table);
   const TableShape& shape = *table.shape;
   std::optional<TableSchema> next;
@@ -140,7 +159,7 @@ std::shared_ptr<const SchemaChange> GatewayShapes::learn(const RowDelta& delta) 
   return change;
 }
 
-void GatewayShapes::readKey(const TableShape& shape, std::string_view rowId, std::vector<Value>& out) const {
+void DeltaShapes::readKey(const TableShape& shape, std::string_view rowId, std::vector<Value>& out) const {
   const auto kindOf = [&](std::size_t i) { return shape.schema.columns[shape.key[i]].kind; };
   if (shape.key.size() == 1) {
     if (!readKeyValue(kindOf(0), rowId, out[shape.key[0]])) noKey(shape, rowId);
@@ -154,23 +173,40 @@ void GatewayShapes::readKey(const TableShape& shape, std::string_view rowId, std
   }
 }
 
-void GatewayShapes::values(const RowDelta& delta, std::vector<Value>& out, std::vector<std::uint32_t>& absent) {
-  const TableShape& shape = *shapeOf(delta.table);
+template <class Each>
+void DeltaShapes::fill(const std::string& table, std::string_view rowId, Each&& each, std::vector<Value>& out,
+                       std::vector<std::uint32_t>& absent) {
+  const TableShape& shape = *shapeOf(table);
   const std::size_t width = shape.columns->size();
   std::vector<bool> has(width);
   out.assign(width, Value());
-  for (const ColumnValue& column : delta.columns) {
-    const auto at = shape.columns->find(column.column);
-    if (!at) continue;
-    out[*at] = column.value;
+  each([&](std::string_view column, const Value& value) {
+    const auto at = shape.columns->find(column);
+    if (!at) return;
+    out[*at] = value;
     has[*at] = true;
-  }
-  readKey(shape, delta.rowId, out);
+  });
+  readKey(shape, rowId, out);
   for (const std::uint32_t column : shape.key) has[column] = true;
   absent.clear();
   for (std::uint32_t column = 0; column < width; ++column) {
     if (!has[column]) absent.push_back(column);
   }
+}
+
+void DeltaShapes::values(const RowDelta& delta, std::vector<Value>& out, std::vector<std::uint32_t>& absent) {
+  const auto each = [&](auto&& put) {
+    for (const ColumnValue& column : delta.columns) put(column.column, column.value);
+  };
+  fill(delta.table, delta.rowId, each, out, absent);
+}
+
+void DeltaShapes::values(const std::string& table, std::string_view rowId, const Row* row, std::vector<Value>& out,
+                         std::vector<std::uint32_t>& absent) {
+  const auto each = [&](auto&& put) {
+    for (std::size_t i = 0; row != nullptr && i < row->values.size(); ++i) put((*row->columns)[i], row->values[i]);
+  };
+  fill(table, rowId, each, out, absent);
 }
 
 }  // namespace tidegate::detail

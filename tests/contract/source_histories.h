@@ -124,6 +124,7 @@ TEST_P(SourceHistories, BaselineAndStreamMeetExactlyUnderConcurrentWrites) {
     writing.join();
     awaitModel();
     settle();
+    reader->stop();  // what the gate holds ends here
   });
 }
 

@@ -131,9 +131,10 @@ class SourceReplica {
   void fault(std::string what) {
     if (faults_.size() < 5) faults_.push_back(std::move(what));
   }
-  /// Whether an event may only say what is new. While a baseline is read, changes of rows to come may go before them.
+  /// Whether an event may only say what is new. Until a baseline is whole, changes of rows to come may go before them;
+  /// a source that reads it beside the stream may have changes even before its begin.
   bool strict(const std::string& table) const {
-    return can_.everyChange && can_.meetsExactly && !reading_.contains(table);
+    return can_.everyChange && can_.meetsExactly && whole_.contains(table) && !reading_.contains(table);
   }
 
   void put(const ChangeEvent& event, SourceTable& table, bool insert) {
@@ -175,6 +176,7 @@ class SourceReplica {
   }
   void endBaseline(const std::string& name, SourceTable& table) {
     if (reading_.erase(name) == 0) fault("a baseline of " + name + " ends that did not begin");
+    whole_.insert(name);
     std::erase_if(table, [&](const auto& row) { return !named_[name].contains(row.first); });
   }
   std::int64_t idOf(const ChangeEvent& event, const std::vector<Value>& values) {
@@ -186,6 +188,7 @@ class SourceReplica {
 
   SourceAbilities can_;
   SourceTables tables_;
+  std::set<std::string> whole_;                          ///< tables whose baseline was whole once
   std::set<std::string> reading_;                        ///< tables between baselineBegin and baselineEnd
   std::map<std::string, std::set<std::int64_t>> named_;  ///< rows named since baselineBegin
   std::vector<std::string> faults_;

@@ -102,6 +102,14 @@ Keywords keywordsOf(const ConnectOptions& options) {
   return keywords;
 }
 
+std::array<std::pair<const char*, const char*>, 5> outputSettings() {
+  return {{{"TimeZone", "UTC"},
+           {"DateStyle", "ISO"},
+           {"IntervalStyle", "iso_8601"},
+           {"bytea_output", "hex"},
+           {"extra_float_digits", "3"}}};
+}
+
 std::string whereOf(const Keywords& keywords) {
   const auto get = [&](const char* name, const char* otherwise) {
     const auto found = keywords.find(name);

@@ -9,59 +9,10 @@
 #include <pqxx/transaction_base>
 #include <system_error>
 
+#include "postgres/detail/connect.h"
 #include "postgres/detail/errors.h"
 
 namespace tidegate::postgres::detail {
-namespace {
-
-using Steady = std::chrono::steady_clock;
-using OwnedConnection = std::unique_ptr<PGconn, void (*)(PGconn*)>;
-
-/// How often a wait for the server looks at the stop token while connecting.
-constexpr std::chrono::milliseconds kStopCheck{50};
-
-Error cancelledWhileConnecting(const std::string& where) {
-  return Error(ErrorCode::queryCancelled, Retry::later, fmt::format("stopped while connecting to {}", where));
-}
-
-OwnedConnection startConnection(const Keywords& keywords) {
-  std::vector<const char*> names, values;
-  for (const auto& [name, value] : keywords) {
-    names.push_back(name.c_str());
-    values.push_back(value.c_str());
-  }
-  names.push_back(nullptr);
-  values.push_back(nullptr);
-  OwnedConnection connection(PQconnectStartParams(names.data(), values.data(), 0), PQfinish);
-  if (!connection) throw std::bad_alloc();
-  PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // prints the SQLSTATE, of a refused login too
-  return connection;
-}
-
-/// Connects without blocking for longer than `kStopCheck`, name resolution aside.
-OwnedConnection connectTo(const Keywords& keywords, std::chrono::milliseconds timeout, const std::stop_token& stop) {
-  const std::string where = whereOf(keywords);
-  const auto deadline = Steady::now() + timeout;
-  OwnedConnection connection = startConnection(keywords);
-  auto state = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-  while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
-    if (stop.stop_requested()) throw cancelledWhileConnecting(where);
-    if (Steady::now() >= deadline) {
-      throw Error(ErrorCode::connectionFailed, Retry::later,
-                  fmt::format("cannot connect to {}: no answer within {} ms (connectTimeout)", where, timeout.count()));
-    }
-    const short wanted = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    pollfd watched{PQsocket(connection.get()), wanted, 0};
-    if (poll(&watched, 1, static_cast<int>(kStopCheck.count())) == 0) continue;
-    state = PQconnectPoll(connection.get());
-  }
-  if (state != PGRES_POLLING_OK) throw fromConnectFailure(PQerrorMessage(connection.get()), where);
-  return connection;
-}
-
-void ignoreNotice(void*, const PGresult*) {}
-
-}  // namespace
 
 PqxxSession::PqxxSession(PGconn* made) : pqxx::connection_base(policy_), policy_(made) { init(); }
 
@@ -81,7 +32,7 @@ void SocketHandle::shutDown() const noexcept { ::shutdown(fd_, SHUT_RDWR); }
 Session::Session(ConnectOptions options) : options_(std::move(options)), keywords_(keywordsOf(options_)) {}
 
 void Session::prepare(std::chrono::milliseconds timeout, const std::stop_token& stop) {
-  if (stop.stop_requested()) throw cancelledWhileConnecting(whereOf(keywords_));
+  if (stop.stop_requested()) throw cancelledWhileConnecting(keywords_);
   if (connection_ && !idleAndAlive()) drop();
   if (!connection_) connect(stop);
   if (timeout.count() == 0) timeout = options_.statementTimeout;
@@ -97,7 +48,8 @@ void Session::connect(const std::stop_token& stop) {
   const StopGuard guard(stop, socket);
   connection_ = std::make_unique<PqxxSession>(made.release());
   socket_ = std::move(socket);
-  PQsetNoticeReceiver(connection_->raw(), ignoreNotice, nullptr);
+  PQsetNoticeReceiver(
+      connection_->raw(), [](void*, const PGresult*) {}, nullptr);  // libpqxx has set its own
   try {
     configure();
   } catch (...) {
@@ -110,13 +62,7 @@ void Session::configure() {
   const char* encoding = PQparameterStatus(connection_->raw(), "server_encoding");
   trustedEncoding_ = encoding == nullptr || std::string_view(encoding) != "SQL_ASCII";
   if (!trustedEncoding_) setting("client_encoding", "SQL_ASCII");  // else the server refuses to send what is not UTF-8
-  for (const auto& [name, value] : {std::pair{"TimeZone", "UTC"},
-                                    {"DateStyle", "ISO"},
-                                    {"IntervalStyle", "iso_8601"},
-                                    {"bytea_output", "hex"},
-                                    {"extra_float_digits", "3"}}) {
-    setting(name, value);
-  }
+  for (const auto& [name, value] : outputSettings()) setting(name, value);
   serverNoticesHangup_ = false;
   if (PQserverVersion(connection_->raw()) >= 140'000) {
     try {  // refused where the server's system cannot tell

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# server_control.sh postgres|mysql start|stop|kill9|freeze|thaw: the private servers of with_servers.sh, whose folder
+# server_control.sh postgres|replica|mysql start|stop|kill9|freeze|thaw: the private servers of with_servers.sh, whose folder
 # stands in TIDEGATE_SERVERS_DIR. Tests break servers with it; each action returns when it has taken effect.
 set -euo pipefail
 dir=${TIDEGATE_SERVERS_DIR:?run this under tests/servers/with_servers.sh}
@@ -36,10 +36,12 @@ ended() {
 }
 
 case $server in
-  postgres)
-    server_user=postgres log=$dir/postgres.log pidfile=$dir/postgres/postmaster.pid
-    start() { (cd / && as_owner "$postgres_bin/pg_ctl" -s -w -t 60 -D "$dir/postgres" -l "$log" start >/dev/null) || { tail -n 20 "$log" >&2; return 1; }; }
-    answers() { "$postgres_bin/pg_isready" -q -h "$dir/run" -p "$postgres_port"; }
+  postgres | replica)
+    server_user=postgres log=$dir/$server.log pidfile=$dir/$server/postmaster.pid
+    port=$postgres_port
+    [ "$server" = postgres ] || port=$replica_port
+    start() { (cd / && as_owner "$postgres_bin/pg_ctl" -s -w -t 60 -D "$dir/$server" -l "$log" start >/dev/null) || { tail -n 20 "$log" >&2; return 1; }; }
+    answers() { "$postgres_bin/pg_isready" -q -h "$dir/run" -p "$port"; }
     ;;
   mysql)
     server_user=mysql log=$dir/mysql.log pidfile=$dir/run/mysql.pid
@@ -69,12 +71,12 @@ case $action in
     until_true 30 kill ended "${all[@]}"
     # Where nobody reaps the dead, their pids would seem to hold these locks.
     rm -f "$pidfile"
-    [ "$server" != postgres ] || rm -f "$dir"/run/.s.PGSQL.*
+    [ "$server" = mysql ] || rm -f "$dir/run/.s.PGSQL.$port" "$dir/run/.s.PGSQL.$port.lock"
     ;;
   stop)
     all=($(pids))
     [ ${#all[@]} -gt 0 ] || exit 0
-    if [ "$server" = postgres ]; then kill -INT "${all[0]}"; else kill -TERM "${all[0]}"; fi 2>/dev/null || exit 0
+    if [ "$server" != mysql ]; then kill -INT "${all[0]}"; else kill -TERM "${all[0]}"; fi 2>/dev/null || exit 0
     until_true 60 stop ended "${all[@]}"
     ;;
   freeze) kill -STOP $(pids) ;;

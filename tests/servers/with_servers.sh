@@ -6,6 +6,7 @@
 #   TIDEGATE_POSTGRES_URL, TIDEGATE_MYSQL_URL    an account that may do everything, over the unix socket
 #   TIDEGATE_POSTGRES_PORT, TIDEGATE_MYSQL_PORT  the same servers on 127.0.0.1 and localhost, with TLS
 #   TIDEGATE_POSTGRES_CTL, TIDEGATE_MYSQL_CTL    run these with start, stop, kill9, freeze or thaw
+#   TIDEGATE_REPLICA_URL, TIDEGATE_REPLICA_CTL   a second Postgres, where TIDEGATE_WITH_REPLICA is set
 #   TIDEGATE_TLS_DIR                             ca.pem (signed the servers' certificate for "localhost"), other-ca.pem
 # Runs as root (the servers run as the users postgres and mysql) or as any user.
 set -euo pipefail
@@ -31,7 +32,7 @@ finish() {
   trap '' INT TERM HUP
   [ -z "$command_pid" ] || kill -TERM "$command_pid" 2>/dev/null || :
   if [ -f "$dir/settings" ]; then
-    for server in postgres mysql; do "$here/server_control.sh" $server kill9 2>/dev/null || :; done
+    for server in postgres replica mysql; do "$here/server_control.sh" $server kill9 2>/dev/null || :; done
   fi
   rm -rf "$dir"
   exit "$code"
@@ -78,17 +79,19 @@ make_certificates() {
   [ "$(id -u)" != 0 ] || { chown postgres "$dir/tls/postgres.key"; chown mysql "$dir/tls/mysql.key"; }
 }
 
+# make_postgres <name> <port>
 make_postgres() {
-  mkdir -m 700 "$dir/postgres"
-  touch "$dir/postgres.log"
-  [ "$(id -u)" != 0 ] || chown postgres "$dir/postgres" "$dir/postgres.log"
+  local data=$dir/$1 log=$dir/$1.log
+  mkdir -m 700 "$data"
+  touch "$log"
+  [ "$(id -u)" != 0 ] || chown postgres "$data" "$log"
   echo "$password" >"$dir/password"
   chmod 644 "$dir/password"
-  (cd / && as "$postgres_user" "$postgres_bin/initdb" -D "$dir/postgres" --username=tidegate --pwfile="$dir/password" \
-    --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync >"$dir/postgres.log" 2>&1) || { cat "$dir/postgres.log" >&2; exit 1; }
-  cat >>"$dir/postgres/postgresql.conf" <<CONF
+  (cd / && as "$postgres_user" "$postgres_bin/initdb" -D "$data" --username=tidegate --pwfile="$dir/password" \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync >"$log" 2>&1) || { cat "$log" >&2; exit 1; }
+  cat >>"$data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
-port = $postgres_port
+port = $2
 unix_socket_directories = '$dir/run'
 # Nothing here has to outlive the machine; killed servers still find what they wrote.
 fsync = off
@@ -143,20 +146,30 @@ chmod 755 "$dir"
 mkdir -m 777 "$dir/run"
 postgres_port=$(free_port)
 mysql_port=$(free_port)
-{ declare -p postgres_bin postgres_port mysql_port password; } >"$dir/settings"
+replica_port=$(free_port)
+{ declare -p postgres_bin postgres_port replica_port mysql_port password; } >"$dir/settings"
 chmod 644 "$dir/settings"
 make_certificates
-make_postgres
+make_postgres postgres "$postgres_port"
+[ -z "${TIDEGATE_WITH_REPLICA:-}" ] || make_postgres replica "$replica_port"
 make_mysql
 # The servers outlive this script's terminal signals: only `finish` ends them.
 "$here/server_control.sh" postgres start
 "$here/server_control.sh" mysql start
 mariadb --no-defaults --socket="$dir/run/mysql.sock" --user=root <"$dir/init.sql"
-PGPASSWORD=$password "$postgres_bin/psql" -qX -h "$dir/run" -p "$postgres_port" -U tidegate -d postgres -c 'CREATE DATABASE tidegate'
+postgres_ports=$postgres_port
+if [ -n "${TIDEGATE_WITH_REPLICA:-}" ]; then
+  "$here/server_control.sh" replica start
+  postgres_ports+=" $replica_port"
+fi
+for port in $postgres_ports; do
+  PGPASSWORD=$password "$postgres_bin/psql" -qX -h "$dir/run" -p "$port" -U tidegate -d postgres -c 'CREATE DATABASE tidegate'
+done
 
 run=${dir//\//%2F}%2Frun
 export TIDEGATE_POSTGRES_PORT=$postgres_port TIDEGATE_MYSQL_PORT=$mysql_port TIDEGATE_TLS_DIR=$dir/tls
 export TIDEGATE_POSTGRES_URL="postgresql://tidegate:$password@$run:$postgres_port/tidegate"
+export TIDEGATE_REPLICA_URL="postgresql://tidegate:$password@$run:$replica_port/tidegate" TIDEGATE_REPLICA_CTL="$here/server_control.sh replica"
 export TIDEGATE_MYSQL_URL="mysql://tidegate:$password@localhost:$mysql_port/tidegate?socket=$run%2Fmysql.sock"
 export TIDEGATE_POSTGRES_CTL="$here/server_control.sh postgres" TIDEGATE_MYSQL_CTL="$here/server_control.sh mysql"
 

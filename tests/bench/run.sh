@@ -15,7 +15,7 @@ cmake --build "$build" --target tidegate_bench >&2
 needs_servers=1
 if [ $# -gt 0 ]; then
   needs_servers=0
-  for name in "$@"; do case "$name" in *postgres* | *mysql*) needs_servers=1 ;; esac; done
+  for name in "$@"; do case "$name" in *postgres* | *mysql* | pg_*) needs_servers=1 ;; esac; done
 fi
 if [ "$needs_servers" = 1 ]; then
   exec "$top/tests/servers/with_servers.sh" "$build/tests/bench/tidegate_bench" "$@"

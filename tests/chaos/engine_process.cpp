@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <memory>
 
 #include "chaos/workload.h"
 #include "support/property.h"
@@ -45,6 +46,16 @@ std::shared_ptr<SyncSource> makeSource(const EngineProcessOptions& options, Rand
   return postgres::source(source);
 }
 
+EngineOptions engineOptions(const EngineProcessOptions& options) {
+  Random random(options.seed);
+  EngineOptions made;
+  made.sources.push_back({.name = "source", .source = makeSource(options, random)});
+  made.pipelines.push_back(pipeline("sqlite", sqlite::sink({.path = options.sqlitePath}), random));
+  made.pipelines.push_back(pipeline("postgres", postgres::sink({.connect = {.url = options.replicaUrl}}), random));
+  made.pipelines.push_back(pipeline("mysql", mysql::sink({.connect = {.url = options.mysqlUrl}}), random));
+  return made;
+}
+
 void answer(const std::string& text) { std::cout << text << "\n.\n" << std::flush; }
 
 void serve(Engine& engine) {
@@ -72,26 +83,20 @@ int runEngineProcess(const EngineProcessOptions& options) {
   std::signal(SIGXFSZ, SIG_IGN);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("engine"));
   spdlog::set_level(spdlog::level::info);
-  Random random(options.seed);
-  EngineOptions engineOptions;
-  engineOptions.sources.push_back({.name = "source", .source = makeSource(options, random)});
-  engineOptions.pipelines.push_back(pipeline("sqlite", sqlite::sink({.path = options.sqlitePath}), random));
-  engineOptions.pipelines.push_back(
-      pipeline("postgres", postgres::sink({.connect = {.url = options.replicaUrl}}), random));
-  engineOptions.pipelines.push_back(pipeline("mysql", mysql::sink({.connect = {.url = options.mysqlUrl}}), random));
-  Engine engine(std::move(engineOptions));
-  for (;;) {  // a server may be down at this very moment
+  std::unique_ptr<Engine> engine;
+  while (!engine) {  // a server may be down at this very moment
     try {
-      engine.start();
-      break;
+      auto made = std::make_unique<Engine>(engineOptions(options));
+      made->start();
+      engine = std::move(made);
     } catch (const Error& error) {
       spdlog::warn("start: {}", error.what());
       if (error.retry() == Retry::never) return 1;
       systemScheduler().waitFor(std::chrono::milliseconds(200), {});
     }
   }
-  serve(engine);
-  const StopOutcome outcome = engine.stop(std::chrono::seconds(10));
+  serve(*engine);
+  const StopOutcome outcome = engine->stop(std::chrono::seconds(10));
   spdlog::info("stopped: {}", outcome == StopOutcome::drained ? "drained" : "rolled back");
   return 0;
 }

@@ -105,6 +105,7 @@ TEST_P(SourceFailures, WhatTheReaderThrowsComesOutOfTheStream) {
   // Nothing was taken, so the same place still stands.
   reader->start(names, reader->events().back().position);
   awaitModel();
+  reader->stop();
 }
 
 TEST_P(SourceFailures, WhatTheReaderThrowsComesOutOfABaseline) {
@@ -159,6 +160,7 @@ TEST_P(SourceFailures, LagIsFilledIn) {
   EXPECT_TRUE(until([&] { return source->lag().bytes.value_or(0) > 0; })) << "what waits is counted";
   full.store(false);
   awaitModel();
+  reader->stop();
 }
 
 TEST_P(SourceFailures, AForgottenPlaceIsSaidToBeLost) {

@@ -124,7 +124,7 @@ TEST_P(SourceHistories, BaselineAndStreamMeetExactlyUnderConcurrentWrites) {
     writing.join();
     awaitModel();
     settle();
-    reader->stop();  // what the gate holds ends here
+    reader->stop();  // the gate must not outlive what it refers to
   });
 }
 
@@ -158,6 +158,7 @@ TEST_P(SourceHistories, ABatchThatWasDeclinedComesAgainAsItWas) {
     if (can.everyChange && can.meetsExactly) {
       EXPECT_EQ(changesOf(*reader).size(), model->changes() - atStart);
     }
+    reader->stop();
   });
 }
 
@@ -200,6 +201,7 @@ TEST_P(SourceHistories, ADisconnectNeitherLosesNorRepeats) {
     if (breaks.load() > 0) {
       EXPECT_TRUE(until([&] { return wentThrough(SourceState::reconnecting); }));
     }
+    reader->stop();
   });
 }
 

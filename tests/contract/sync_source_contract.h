@@ -146,6 +146,7 @@ TEST_P(SyncSourceContract, ATableAddedLaterJoinsWithoutAGap) {
   reader->start(names, before);
   model->update(1, 1);
   awaitModel();
+  reader->stop();
 }
 
 TEST_P(SyncSourceContract, DescribesATableAsItsEventsDo) {

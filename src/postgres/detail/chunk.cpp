@@ -14,12 +14,12 @@ void Chunk::again() {
   indexed_ = false;
 }
 
-bool Chunk::overtake(const TouchLog& log) {
+bool Chunk::overtake(const TouchLog& log, std::uint64_t begunAt) {
   for (const TouchingTransaction& transaction : log.transactions()) {
     if (transaction.number <= overtakenUpTo_ || snapshot.seesShort(transaction.xid)) continue;
     for (const Touch& touch : transaction.touches) {
       if (touch.table != table) continue;
-      if (touch.kind == Touch::Kind::unknown) return false;
+      if (touch.kind == Touch::Kind::unknown || transaction.number <= begunAt) return false;
       apply(touch);
     }
   }

@@ -47,8 +47,10 @@ struct Chunk {
   /// Back to `wanted`: the same range at a new snapshot.
   void again();
   /// Applies what the log has of transactions that the snapshot does not see, in their order.
+  /// @param begunAt the last transaction that was told before the table's `baselineBegin`. What it touched is not named
+  ///                since then, and would be taken for gone at the end: such a row must be read.
   /// @return false if the rows cannot be made true: read it again.
-  bool overtake(const TouchLog& log);
+  bool overtake(const TouchLog& log, std::uint64_t begunAt = 0);
   /// Whether the row is still to be delivered.
   bool live(std::size_t row) const { return !rows[row].empty(); }
   std::size_t liveRows() const;

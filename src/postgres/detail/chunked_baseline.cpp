@@ -213,8 +213,9 @@ void ChunkedBaseline::deliverHead(Lsn received, ChangeBatch& out) {
     knockAt_ = now + kKnockEvery;
     return gate_.knock();
   }
-  if (!chunk.overtake(touches_)) return chunk.again();
   if (!shapeAgrees(chunk, out)) return;
+  begin(chunk, out);
+  if (!chunk.overtake(touches_, streamOf(chunk.table).begunAt)) return chunk.again();
   deliverRowsOf(chunk, out);
   if (chunk.delivered == chunk.rows.size()) {
     finishChunk(chunk, out);
@@ -249,13 +250,17 @@ ChangeEvent& ChunkedBaseline::add(ChangeOp op, const Shape& shape, ChangeBatch& 
   return event;
 }
 
+void ChunkedBaseline::begin(const Chunk& chunk, ChangeBatch& out) {
+  if (std::exchange(progress_.pending.front().begun, true)) return;
+  Stream& stream = streamOf(chunk.table);
+  stream.begunAt = touches_.lastNumber();
+  add(ChangeOp::baselineBegin, stream.shape, out);
+  encode();
+}
+
 void ChunkedBaseline::deliverRowsOf(Chunk& chunk, ChangeBatch& out) {
   PendingTable& table = progress_.pending.front();
   const Shape& shape = streamOf(chunk.table).shape;
-  if (!std::exchange(table.begun, true)) {
-    add(ChangeOp::baselineBegin, shape, out);
-    encode();
-  }
   std::size_t room = std::max<std::size_t>(options_.batchEvents, 1);
   for (; chunk.delivered < chunk.rows.size() && room > 0; ++chunk.delivered) {
     if (!chunk.live(chunk.delivered)) continue;

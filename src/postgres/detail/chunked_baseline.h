@@ -44,6 +44,7 @@ class ChunkedBaseline final : public StreamInterleave {
     Shape shape{};                ///< of the stream's last event of it, or of ours; null: none yet
     std::uint64_t shapeTime = 0;  ///< of `shapes_` when it came
     bool startAgain = false;      ///< what was delivered is not of this shape
+    std::uint64_t begunAt = 0;    ///< the last touching transaction told before its `baselineBegin`
   };
 
   Stream& streamOf(const std::string& table);
@@ -58,6 +59,7 @@ class ChunkedBaseline final : public StreamInterleave {
   void forgetSeenTouches();
   void deliverHead(Lsn received, ChangeBatch& out);
   bool shapeAgrees(Chunk& chunk, ChangeBatch& out);
+  void begin(const Chunk& chunk, ChangeBatch& out);
   void deliverRowsOf(Chunk& chunk, ChangeBatch& out);
   void finishChunk(const Chunk& chunk, ChangeBatch& out);
   ChangeEvent& add(ChangeOp op, const Shape& shape, ChangeBatch& out);

@@ -227,7 +227,7 @@ void Engine::reload(std::string_view pipeline, std::string_view table) {
   }
   one.link().force({*name});
   one.retryIsolated();
-  impl_->sourceOf(one).mend();
+  for (auto& slot : impl_->sources) slot.runner->mend();
   impl_->sourceOf(one).restart();
 }
 

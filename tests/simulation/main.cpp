@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "simulation/engine_simulation.h"
 #include "simulation/simulation.h"
 
 namespace {
@@ -19,20 +20,24 @@ struct Arguments {
   bool replay = false;
   bool trace = false;
   bool keepGoing = false;
-  Mutation mutation = Mutation::none;
+  bool engine = false;
+  std::string mutation{};
 };
 
 void usage() {
   fmt::print(
       "usage: tidegate_simulate [--seeds N] [--first S] [--minutes M] [--seed S] [--trace] [--keep-going]\n"
-      "                         [--mutate NAME]\n"
+      "                         [--mutate NAME] [--engine]\n"
       "  --seeds N     run N seeds (100)\n"
       "  --first S     begin at seed S (1)\n"
       "  --minutes M   stop after M minutes of real time\n"
       "  --seed S      replay one seed and print its trace\n"
       "  --trace       print the trace of every run\n"
       "  --keep-going  go on after a failure\n"
-      "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta\n");
+      "  --engine      the simulation of the engine, not that of pollers and gateway\n"
+      "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta;\n"
+      "                with --engine: ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,\n"
+      "                commitBeforeApply, applyBeforeCommit, overwriteUnchanged\n");
 }
 
 std::uint64_t number(const std::string& text, const char* option) {
@@ -63,7 +68,9 @@ Arguments parse(int argc, char** argv) {
     else if (option == "--keep-going")
       arguments.keepGoing = true;
     else if (option == "--mutate")
-      arguments.mutation = parseMutation(next());
+      arguments.mutation = next();
+    else if (option == "--engine")
+      arguments.engine = true;
     else if (option == "--seed")
       arguments.first = number(next(), "--seed"), arguments.replay = true;
     else
@@ -73,26 +80,48 @@ Arguments parse(int argc, char** argv) {
   return arguments;
 }
 
-void report(const RunResult& result, const Arguments& arguments) {
+template <class Result>
+void report(const Result& result, const Arguments& arguments) {
   if (!arguments.trace) {
     for (const std::string& line : result.tail) fmt::print("{}\n", line);
   }
-  const std::string mutation =
-      arguments.mutation == Mutation::none ? std::string() : " --mutate " + std::string(toString(arguments.mutation));
-  fmt::print("seed {} FAILED: {}\n  plan: {}\n  replay: tests/simulation/run.sh --seed {}{}\n", result.seed,
-             *result.failure, result.plan, result.seed, mutation);
+  const std::string mutation = arguments.mutation.empty() ? std::string() : " --mutate " + arguments.mutation;
+  fmt::print("seed {} FAILED: {}\n  plan: {}\n  replay: tests/simulation/run.sh{} --seed {}{}\n", result.seed,
+             *result.failure, result.plan, arguments.engine ? " --engine" : "", result.seed, mutation);
   std::fflush(stdout);
 }
 
-int run(const Arguments& arguments) {
+/// Counts of the first simulation.
+struct PollingTotals {
+  std::uint64_t polls = 0, pages = 0, restarts = 0;
+  void add(const RunResult& result) { polls += result.polls, pages += result.pages, restarts += result.restarts; }
+  std::string text() const { return fmt::format("{} polls, {} pages, {} gateway restarts", polls, pages, restarts); }
+};
+
+/// Counts of the engine simulation.
+struct EngineTotals {
+  std::uint64_t transactions = 0, processes = 0, deaths = 0, acks = 0, isolations = 0;
+  void add(const EngineRunResult& result) {
+    transactions += result.transactions, processes += result.processes, deaths += result.deaths;
+    acks += result.acks, isolations += result.isolations;
+  }
+  std::string text() const {
+    return fmt::format("{} transactions, {} processes, {} killed, {} acknowledgements, {} isolations", transactions,
+                       processes, deaths, acks, isolations);
+  }
+};
+
+template <class Totals, class RunOne>
+int run(const Arguments& arguments, const char* kind, RunOne runOne) {
   const auto began = std::chrono::steady_clock::now();
-  std::uint64_t done = 0, failed = 0, events = 0, polls = 0, pages = 0, restarts = 0, hash = 0;
+  std::uint64_t done = 0, failed = 0, events = 0, hash = 0;
+  Totals totals;
   for (std::uint64_t i = 0; i < arguments.seeds; ++i) {
     const auto spent = std::chrono::steady_clock::now() - began;
     if (arguments.minutes > 0 && spent > std::chrono::minutes(arguments.minutes)) break;
-    const RunResult result =
-        runSeed({.seed = arguments.first + i, .mutation = arguments.mutation, .print = arguments.trace});
-    ++done, events += result.events, polls += result.polls, pages += result.pages, restarts += result.restarts;
+    const auto result = runOne(arguments.first + i);
+    ++done, events += result.events;
+    totals.add(result);
     hash = hash * 31 + result.traceHash;
     if (!result.failure) continue;
     ++failed;
@@ -100,12 +129,22 @@ int run(const Arguments& arguments) {
     if (!arguments.keepGoing) break;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  fmt::print(
-      "{} seeds from {}, {} failed; {} events, {} polls, {} pages, {} gateway restarts; {:.1f} s, {:.0f} seeds/s; "
-      "trace {:016x}\n",
-      done, arguments.first, failed, events, polls, pages, restarts, seconds, static_cast<double>(done) / seconds,
-      hash);
+  fmt::print("{}: {} seeds from {}, {} failed; {} events, {}; {:.1f} s, {:.0f} seeds/s; trace {:016x}\n", kind, done,
+             arguments.first, failed, events, totals.text(), seconds, static_cast<double>(done) / seconds, hash);
   return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.engine) {
+    const auto mutation = arguments.mutation.empty() ? EngineMutation::none : parseEngineMutation(arguments.mutation);
+    return run<EngineTotals>(arguments, "engine", [&](std::uint64_t seed) {
+      return runEngineSeed({.seed = seed, .mutation = mutation, .print = arguments.trace});
+    });
+  }
+  const auto mutation = arguments.mutation.empty() ? Mutation::none : parseMutation(arguments.mutation);
+  return run<PollingTotals>(arguments, "polling", [&](std::uint64_t seed) {
+    return runSeed({.seed = seed, .mutation = mutation, .print = arguments.trace});
+  });
 }
 
 }  // namespace

@@ -37,6 +37,13 @@ void AckTracker::received(const Position& position) {
   dirty_ = true;
 }
 
+void AckTracker::restartAt(const Position& from) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (!entry.durable.empty()) entry.durable = source_.meet(entry.durable, from);
+  }
+}
+
 void AckTracker::suspend() {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : entries_) {

@@ -29,6 +29,8 @@ class AckTracker {
   /// The stream under way has come to here. Pipelines may have more from the one before; the source is not told of it
   /// until it has brought it again, since that is where it would resume.
   void received(const Position& position);
+  /// A source without order delivers again from `from` on, and those that had more go back with it.
+  void restartAt(const Position& from);
   /// The source lost its place: what is durable says nothing, until each pipeline has said that it has nothing.
   void suspend();
   /// The pipeline no longer counts, until its next `durable`.

@@ -43,6 +43,7 @@ class Piece {
 
   std::vector<Shape> prepare{};  ///< targets to be made fit before the events
   std::vector<RouteFault> faults{};
+  bool ofBaseline = false;  ///< its positions are no places that the stream has come to
 
  private:
   friend class Router;

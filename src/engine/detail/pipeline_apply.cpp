@@ -47,7 +47,7 @@ void PipelineRunner::applyOne(const Piece& piece, std::size_t event) {
 
 /// Makes the transactions before and up to here durable, so that only the failing one is in question.
 void PipelineRunner::commitWithin(const Piece& piece, std::size_t done) {
-  within_ = Within{&piece, done, piece.events()[done - 1].position};
+  within_ = Within{&piece, done, piece.ofBaseline ? durable_ : piece.events()[done - 1].position};
   const Position border = std::exchange(border_, within_->position);
   const Checkpoint checkpoint = makeCheckpoint();
   border_ = border;

@@ -86,6 +86,7 @@ bool PipelineRunner::deadLetter(const Error& error) {
 
 void PipelineRunner::isolate(const Error& error) {
   health_ = Health::isolated;
+  undone_ = true;
   spec_.sink->close();
   unit_.clear();
   arrived_.clear();
@@ -180,6 +181,7 @@ void PipelineRunner::loadLetters() {
 
 /// Undoes the open unit; the stream brings it again.
 void PipelineRunner::undo() {
+  undone_ = true;
   spec_.sink->rollback();
   unit_.clear();
   arrived_.clear();
@@ -190,6 +192,7 @@ void PipelineRunner::undo() {
 /// Leaves the stream and joins the next one, which begins at what is durable.
 void PipelineRunner::startOver() {
   mustStartOver_ = true;
+  undone_ = undone_ || !unit_.empty() || seen_ != durable_ || !link_.queue.empty();
   link_.leave();
   unit_.clear();
   arrived_.clear();

@@ -86,7 +86,11 @@ void PipelineRunner::setPlace(const Position& place) {
 
 void PipelineRunner::prepareKnown() {
   for (RouteTable& table : router_.tables().all()) {
-    if (!table.durablePlan || table.durable.phase == TablePhase::wanted) continue;
+    if (!table.durablePlan || table.durable.phase == TablePhase::wanted) {
+      // A sink that was opened anew knows nothing of it any more.
+      table.prepared = false;
+      continue;
+    }
     spec_.sink->prepareTable(table.durablePlan->target);
     table.prepared = true;
   }
@@ -109,14 +113,22 @@ void PipelineRunner::publish() {
   progress.durable = durable_;
   progress.whole = true;
   for (const RouteTable& table : router_.tables().all()) {
-    if (!table.durable.from.empty()) progress.froms.push_back(table.durable.from);
+    const Position& from = table.durable.from;
+    // One that is passed would begin the stream before what the source was told.
+    if (!from.empty() && (durable_.empty() || !router_.drop().atOrBefore(from, durable_))) {
+      progress.froms.push_back(from);
+    }
     progress.whole = progress.whole && table.durable.phase == TablePhase::ready;
     if (table.now.phase != TablePhase::ready && table.now.phase != TablePhase::carried) {
       progress.missing.insert(table.name);
     }
   }
-  const Hole* hole = router_.tables().hole ? &*router_.tables().hole : nullptr;
-  parts_.acks.durable(parts_.ackIndex, hole != nullptr ? hole->before : durable_);
+  // Before a hole, and never past what is durable: the place before a hole that was just met is not yet.
+  const auto& hole = router_.tables().hole;
+  const bool held = hole && !durable_.empty() && !hole->before.empty();
+  parts_.acks.durable(parts_.ackIndex, held   ? parts_.source.meet(hole->before, durable_)
+                                       : hole ? Position{}
+                                              : durable_);
   stats_.tables(router_.tables().all());
   stats_.durable(durable_.empty() ? std::string() : parts_.source.positionToText(durable_), lastCommitMicros_,
                  link_.queue.empty());
@@ -203,7 +215,7 @@ bool PipelineRunner::finish() {
       // The checkpoint stays where it was; nothing but time is lost.
     }
   }
-  whole = whole && unit_.empty() && !inTransaction_;
+  whole = whole && unit_.empty() && !inTransaction_ && !undone_;
   if (!unit_.empty()) spec_.sink->rollback();
   spec_.sink->close();
   unit_.clear();

@@ -110,6 +110,7 @@ class PipelineRunner {
   void endBaseline(const QueueItem& item);
   void noteHole(const QueueItem& item);
   void commitIfDue(bool nothingQueued);
+  void restartIfWanted();
   void commit();
   void committed(std::uint64_t events, Micros took);
   void sweep(Micros now);
@@ -167,6 +168,8 @@ class PipelineRunner {
   Micros retryAt_{0};
   bool mustStartOver_ = false;             ///< the stream has to bring the unit again
   bool ackedPast_ = false;                 ///< the source was told more than the isolated pipeline has
+  bool undone_ = false;                    ///< what was received, and undone, comes with the next stream
+  bool restartWanted_ = false;             ///< a table needs a baseline, which is not durable yet
   bool careful_ = false;                   ///< singling out a poison change: one event at a time
   std::optional<Error> outsideFailure_{};  ///< guarded by failureMutex_
   std::mutex failureMutex_;

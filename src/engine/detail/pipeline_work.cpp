@@ -16,7 +16,14 @@ void PipelineRunner::process(QueueItem& item) {
     case QueueItem::Kind::baselineEnds:
       return endBaseline(item);
     case QueueItem::Kind::streamBegins:
+      if (!router_.drop().judges() && unit_.empty() && !durable_.empty()) {
+        // It goes back with the stream: its next checkpoint will say so, and the source must not be told more till
+        // then.
+        setPlace(parts_.source.meet(durable_, item.position));
+        publish();
+      }
       router_.streamBegins(seen_);
+      undone_ = false;
       settleState();
       return;
     case QueueItem::Kind::hole:
@@ -31,6 +38,7 @@ void PipelineRunner::processEvents(QueueItem& item) {
   notePlace(item);
   // Nobody else may hold the batch, or it would be copied.
   Piece& piece = unit_.add(std::move(item.batch), now);
+  piece.ofBaseline = item.baseline;
   try {
     router_.route({item.first, item.last, item.baseline}, piece);
   } catch (...) {
@@ -46,17 +54,18 @@ void PipelineRunner::processEvents(QueueItem& item) {
     unit_.keep();
     apply(piece);
   }
+  if (router_.takeWanted()) {
+    restartWanted_ = true;
+    publish();
+    settleState();
+  }
   commitIfDue(link_.queue.empty());
   const std::size_t mostKept = 2 * spec_.commitBytes;
   if (!unit_.empty() && (!unit_.retained() || unit_.keptBytes() > mostKept)) {
     unit_.release();
     if (careful_) letters_->piecesGone();
   }
-  if (router_.takeWanted()) {
-    publish();
-    settleState();
-    parts_.control.restart();
-  }
+  restartIfWanted();
 }
 
 /// A sink that wants whole transactions can only commit where the last batch ended with one. So where a unit is due and
@@ -144,6 +153,15 @@ void PipelineRunner::committed(std::uint64_t events, Micros took) {
   }
   if (tablesChanged || stats_.state() == PipelineState::retrying) settleState();
   parts_.acks.tick();
+  restartIfWanted();
+}
+
+/// A table needs a baseline. Not before that is durable, and never within a transaction: a stream that begins anew
+/// would only bring the same change again.
+void PipelineRunner::restartIfWanted() {
+  if (!restartWanted_ || inTransaction_ || !unit_.empty() || router_.tables().changed) return;
+  restartWanted_ = false;
+  parts_.control.restart();
 }
 
 void PipelineRunner::beginBaseline(const QueueItem& item) {
@@ -175,7 +193,6 @@ void PipelineRunner::noteHole(const QueueItem& item) {
   if (hole.tables.empty()) return;
   tables.hole = std::move(hole);
   tables.changed = true;
-  parts_.acks.durable(parts_.ackIndex, tables.hole->before);
 }
 
 /// Takes rows out of the sink that became too old.

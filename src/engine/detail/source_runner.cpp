@@ -217,9 +217,11 @@ void SourceRunner::stream() {
     throw Error(ErrorCode::internal, Retry::never, "source \"" + spec_.name + "\": no pipeline says where to begin");
   }
   parts_.acks.received(*from);
+  if (source_.orderingGuarantee() == OrderingGuarantee::bestEffort) parts_.acks.restartAt(*from);
   for (PipelineRunner* pipeline : taking_) {
     QueueItem item;
     item.kind = QueueItem::Kind::streamBegins;
+    item.position = *from;
     pipeline->link().queue.push(std::move(item));
     pipeline->link().waker.wake();
   }

@@ -360,7 +360,6 @@ std::unique_ptr<RowStream> PostgresSource::readTable(const std::string& table, s
 }
 
 void PostgresSource::reset() {
-  requireOpen();
   core_.replication.reset();  // an ephemeral slot goes with it
   core_.ask({}, [&](PGconn* side) {
     if (core_.options.mode == SlotMode::stateful) dropSlot(side, {});

@@ -50,6 +50,8 @@ void runEverything(std::shared_ptr<GatewayStore> store, bool mayFail) {
   Gateway gateway(options);
   std::atomic<int> running{kPushers};
   std::atomic<int> ready{0};
+  // Before the first push: it tells what comes from then on.
+  Subscription subscription = gateway.subscribe({.clientId = "s", .onReady = [&] { ++ready; }});
   std::vector<std::thread> threads;
   for (int pusher = 0; pusher < kPushers; ++pusher) {
     threads.emplace_back([&, pusher] {
@@ -70,7 +72,6 @@ void runEverything(std::shared_ptr<GatewayStore> store, bool mayFail) {
   ModelView pulled, followed;
   Hlc since;
   threads.push_back(until(running, [&] { since = test::pullAll(gateway, pulled, since, 50, "puller"); }));
-  Subscription subscription = gateway.subscribe({.clientId = "s", .onReady = [&] { ++ready; }});
   threads.push_back(until(running, [&] {
     while (const auto event = subscription.next(std::chrono::milliseconds(0))) {
       ASSERT_FALSE(event->mustResync || event->closed);

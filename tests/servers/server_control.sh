@@ -35,6 +35,13 @@ ended() {
   done
 }
 
+frozen() {
+  local pid
+  for pid in "$@"; do
+    [ ! -d "/proc/$pid" ] || grep -q '^State:.[TZ]' "/proc/$pid/status" 2>/dev/null || return 1
+  done
+}
+
 case $server in
   postgres | replica)
     server_user=postgres log=$dir/$server.log pidfile=$dir/$server/postmaster.pid
@@ -79,7 +86,11 @@ case $action in
     if [ "$server" != mysql ]; then kill -INT "${all[0]}"; else kill -TERM "${all[0]}"; fi 2>/dev/null || exit 0
     until_true 60 stop ended "${all[@]}"
     ;;
-  freeze) kill -STOP $(pids) ;;
+  freeze)
+    all=($(pids))
+    kill -STOP "${all[@]}"
+    until_true 30 freeze frozen "${all[@]}"
+    ;;
   thaw) kill -CONT $(pids) ;;
   *) echo "unknown action $action" >&2; exit 2 ;;
 esac

@@ -39,7 +39,7 @@ class EngineSimulationMutation : public ::testing::TestWithParam<EngineMutation>
 TEST_P(EngineSimulationMutation, IsCaughtWithinFortySeeds) { EXPECT_NE(caughtAt(GetParam(), 40), 0u); }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineSimulationMutation, ::testing::ValuesIn(engineMutations()),
-                         [](const auto& info) { return std::string(toString(info.param)); });
+                         [](const auto& one) { return std::string(toString(one.param)); });
 
 }  // namespace
 }  // namespace tidegate::sim

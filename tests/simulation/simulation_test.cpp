@@ -36,7 +36,7 @@ TEST(Simulation, DifferentSeedsGiveDifferentTraces) {
 
 TEST(Simulation, CatchesADeltaThatIsSilentlyDroppedFromAPush) { EXPECT_NE(caughtAt(Mutation::dropDelta, 10), 0u); }
 
-TEST(Simulation, CatchesAValueThatIsChangedOnItsWay) { EXPECT_NE(caughtAt(Mutation::corruptValue, 10), 0u); }
+TEST(Simulation, CatchesAValueThatIsChangedOnItsWay) { EXPECT_NE(caughtAt(Mutation::corruptValue, 40), 0u); }
 
 TEST(Simulation, CatchesAStoreThatLosesAnAcknowledgedCommit) { EXPECT_NE(caughtAt(Mutation::loseCommit, 40), 0u); }
 

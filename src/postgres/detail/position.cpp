@@ -99,7 +99,6 @@ std::string positionToText(const Position& position) {
 }
 
 Position positionFromText(std::string_view text) {
-  if (text.empty()) return {};
   const auto plus = text.find('+');
   if (plus == std::string_view::npos) throw unreadable(text);
   const auto semicolon = text.find(';', plus);

@@ -38,15 +38,16 @@ PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claim
   result.serverHlc = pull.sinceHlc;
   auto resync = admitReader(core, pull.clientId, pull.sinceHlc.raw, view.view);
   if (!resync) {
-    LogReading reading = core.read(pull.sinceHlc.raw, view, pull.maxDeltas, result.deltas,
-                                   pull.stamps ? &result.stamps : nullptr);
+    LogReading reading =
+        core.read(pull.sinceHlc.raw, view, pull.maxDeltas, result.deltas, pull.stamps ? &result.stamps : nullptr);
     result.serverHlc = Hlc{reading.position};
     result.hasMore = reading.more;
     resync = std::move(reading.resync);
   }
   if (resync) {
     core.counters.resyncs.fetch_add(1, std::memory_order_relaxed);
-    result = PullResult{{}, pull.sinceHlc, false, true, std::move(*resync) + "; take a snapshot, then pull from it", {}};
+    result =
+        PullResult{{}, pull.sinceHlc, false, true, std::move(*resync) + "; take a snapshot, then pull from it", {}};
   }
   return result;
 }

@@ -15,7 +15,8 @@ namespace tidegate::servers {
 class MySqlTarget final : public contract::SinkTarget {
  public:
   MySqlTarget() {
-    execute(admin, {"DROP DATABASE IF EXISTS sink_test", "CREATE DATABASE sink_test CHARACTER SET utf8mb4", "USE sink_test"});
+    execute(admin,
+            {"DROP DATABASE IF EXISTS sink_test", "CREATE DATABASE sink_test CHARACTER SET utf8mb4", "USE sink_test"});
   }
 
   mysql::SinkOptions options() const {

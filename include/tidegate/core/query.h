@@ -7,7 +7,8 @@
 ///       return ResultSet::fromRows(makeColumns(r.names()), r.rowsAsValues());
 ///     }};
 ///
-/// The built-in ones (`sqlite::queryFn`, `postgres::queryFn`, `mysql::queryFn`) stream what is asked for with `wholeResult`.
+/// The built-in ones (`sqlite::queryFn`, `postgres::queryFn`, `mysql::queryFn`) stream what is asked for with
+/// `wholeResult`.
 #pragma once
 
 #include <chrono>

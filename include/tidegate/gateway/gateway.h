@@ -166,8 +166,8 @@ class Gateway {
   /// The visible row, or nullopt. The column list holds its columns in the order they were first written.
   std::optional<Row> row(std::string_view table, std::string_view rowId) const;
 
-  /// Row ids of the table's visible rows that an ingest sender brought, whoever edited them since: what a sink must take
-  /// out again when its source has lost them. Reads the rows in slices; a row that comes meanwhile may be missing.
+  /// Row ids of the table's visible rows that an ingest sender brought, whoever edited them since: what a sink must
+  /// take out again when its source has lost them. Reads the rows in slices; a row that comes meanwhile may be missing.
   std::vector<std::string> ingestedRows(std::string_view table, std::string_view clientId) const;
 
   GatewayStats stats() const;

@@ -42,7 +42,7 @@ double baselineSeconds(std::shared_ptr<Sink> sink) {
 void intoMemory() {
   makeTable();
   const Pair pair = measurePair(
-      5, [] { return baselineSeconds(memorySink()); },
+      5, [] { return baselineSeconds(std::make_shared<MemorySink>()); },
       [] {
         return secondsOf(
             [] { runCommand(fmt::format("psql -qX '{}' -c 'COPY bench TO STDOUT' >/dev/null", sourceUrl())); });

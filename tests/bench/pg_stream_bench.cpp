@@ -66,7 +66,7 @@ void streamBench(const std::string& name, double bar, const std::function<std::s
 }
 
 void intoMemory() {
-  const auto sink = memorySink();
+  const auto sink = std::make_shared<MemorySink>();
   streamBench("pg_stream_memory", 1.15, [&] { return sink; });
 }
 
@@ -82,8 +82,8 @@ void intoSqlite() {
 
 void intoGateway() {
   Gateway gateway;
-  const auto state = memoryStateStore();
-  streamBench("pg_stream_gateway", 2.0, [&] { return gatewaySink(gateway, {.state = state}); });
+  const auto state = std::make_shared<MemoryStateStore>();
+  streamBench("pg_stream_gateway", 2.0, [&] { return std::make_shared<GatewaySink>(gateway, GatewaySinkOptions{.state = state}); });
 }
 
 const Registration kMemory("pg_stream_memory", "draining 1,000,000 inserts into MemorySink / pg_recvlogical",

@@ -29,6 +29,7 @@ struct QueueItem {
   bool baseline = false;  ///< events out of `baseline`
   std::vector<std::string> tables{};
   Position position{};
+  std::uint64_t round = 0;  ///< of a baseline that ends: which call it was
 
   std::size_t events() const noexcept { return last - first; }
 };

@@ -1,5 +1,6 @@
 #include "engine/detail/pipeline_link.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tidegate::detail {
@@ -21,18 +22,27 @@ void PipelineLink::offer() {
 
 void PipelineLink::leave() {
   const std::lock_guard lock(mutex_);
-  offered_ = joined_ = allStarted_ = false;
-  forced_.merge(started_);
-  started_.clear();
-  baseline_ = {};
+  offered_ = joined_ = false;
+  forgetStarted();
   queue.refuse();
 }
 
-void PipelineLink::baselineArrived(const std::vector<std::string>& tables) {
-  const std::lock_guard lock(mutex_);
-  for (const std::string& table : tables) started_.erase(table);
+void PipelineLink::forgetStarted() {
+  for (const auto& [table, round] : started_) forced_.insert(table);
+  started_.clear();
   allStarted_ = false;
-  baseline_ = {};
+  ends_.clear();
+}
+
+void PipelineLink::baselineArrived(const std::vector<std::string>& tables, std::uint64_t round) {
+  const std::lock_guard lock(mutex_);
+  for (const std::string& table : tables) {
+    // A later call may be reading it again by now: that one is still to come.
+    const auto at = started_.find(table);
+    if (at != started_.end() && at->second == round) started_.erase(at);
+  }
+  allStarted_ = false;
+  ends_.erase(ends_.begin(), ends_.upper_bound(round));
 }
 
 bool PipelineLink::join() {
@@ -55,13 +65,19 @@ std::vector<std::string> PipelineLink::beginBaseline() {
   {
     const std::lock_guard lock(mutex_);
     if (!joined_) return {};
-    std::set<std::string> tables = progress_.missing;
-    tables.merge(forced_);
-    forced_.clear();
-    for (const std::string& table : tables) {
-      if (started_.insert(table).second) item.tables.push_back(table);
+    for (const std::string& table : progress_.missing) {
+      // One that was handed over is only missing because the pipeline is not that far.
+      if (!started_.contains(table)) forced_.insert(table);
     }
-    if (item.tables.empty()) return {};
+    if (forced_.empty()) return {};
+    item.tables.assign(forced_.begin(), forced_.end());
+    forced_.clear();
+    ++round_;
+    for (const std::string& table : item.tables) started_[table] = round_;
+    // A position from which no table goes on is not needed, and may be one that the source has lost.
+    std::erase_if(ends_, [&](const auto& end) {
+      return std::none_of(started_.begin(), started_.end(), [&](const auto& s) { return s.second == end.first; });
+    });
     allStarted_ = started_.size() == tables_;
     queue.push(item);
   }
@@ -73,10 +89,11 @@ void PipelineLink::endBaseline(const std::vector<std::string>& tables, const Pos
   {
     const std::lock_guard lock(mutex_);
     if (!joined_) return;
-    baseline_ = from;
+    ends_[round_] = from;
     QueueItem item;
     item.kind = QueueItem::Kind::baselineEnds;
     item.tables = tables;
+    item.round = round_;
     item.position = from;
     queue.push(std::move(item));
   }
@@ -85,19 +102,26 @@ void PipelineLink::endBaseline(const std::vector<std::string>& tables, const Pos
 
 void PipelineLink::abandonBaseline() {
   const std::lock_guard lock(mutex_);
-  forced_.merge(started_);
-  started_.clear();
-  allStarted_ = false;
-  baseline_ = {};
+  // What a call brought to its end is on its way, and need not be read twice.
+  if (ends_.contains(round_)) return;
+  for (auto at = started_.begin(); at != started_.end();) {
+    if (at->second != round_) {
+      ++at;
+      continue;
+    }
+    forced_.insert(at->first);
+    at = started_.erase(at);
+    allStarted_ = false;
+  }
 }
 
 std::vector<Position> PipelineLink::resumeFrom(const SyncSource& source) const {
   const std::lock_guard lock(mutex_);
   std::vector<Position> all;
-  if (!baseline_.empty()) all.push_back(baseline_);
+  for (const auto& [round, from] : ends_) all.push_back(from);
   if (allStarted_ && !all.empty()) return all;
   if (progress_.durable.empty()) return all;
-  if (!all.empty() && source.comparePositions(baseline_, progress_.durable) <= 0) all.clear();
+  std::erase_if(all, [&](const Position& from) { return source.comparePositions(from, progress_.durable) <= 0; });
   all.push_back(progress_.durable);
   all.insert(all.end(), progress_.froms.begin(), progress_.froms.end());
   return all;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -47,7 +48,8 @@ class PipelineLink {
   void offer();
   /// It cannot, and what is queued is thrown away.
   void leave();
-  void baselineArrived(const std::vector<std::string>& tables);
+  /// What a `baselineEnds` brought is durable. @param round the item's.
+  void baselineArrived(const std::vector<std::string>& tables, std::uint64_t round);
   std::optional<PipelineCommand> nextCommand(bool sinkWorks);
   /// Forgets commands; those who wait for them are told by their promises.
   void dropCommands();
@@ -60,7 +62,7 @@ class PipelineLink {
   std::vector<std::string> beginBaseline();
   /// The call returned; `baselineEnds` is queued.
   void endBaseline(const std::vector<std::string>& tables, const Position& from);
-  /// The call failed: they are missing again.
+  /// A call failed: what it did not bring to its end is missing again.
   void abandonBaseline();
   /// Where the stream has to begin for it: all of them together.
   std::vector<Position> resumeFrom(const SyncSource& source) const;
@@ -72,14 +74,17 @@ class PipelineLink {
   bool whole() const;
 
  private:
+  void forgetStarted();
+
   mutable std::mutex mutex_;
   // guarded by mutex_
   PipelineProgress progress_;
   bool offered_ = false, joined_ = false;
-  std::set<std::string> started_;  ///< handed to the source, and not yet durable
-  bool allStarted_ = false;        ///< `started_` is every table: the old position says nothing any more
-  Position baseline_{};            ///< what the last call of `baseline` returned; empty once it is durable
-  std::set<std::string> forced_;   ///< to be read anew
+  std::map<std::string, std::uint64_t> started_;  ///< handed to the source, and not yet durable; with their round
+  bool allStarted_ = false;                       ///< `started_` is every table: the old position says nothing any more
+  std::map<std::uint64_t, Position> ends_;  ///< by round, what calls of `baseline` returned that is not yet durable
+  std::uint64_t round_ = 0;                 ///< of the last call. The pipeline may still work on an older one
+  std::set<std::string> forced_;            ///< to be read anew
   std::size_t tables_ = 0;
   std::deque<PipelineCommand> commands_;
 

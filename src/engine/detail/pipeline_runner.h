@@ -160,7 +160,8 @@ class PipelineRunner {
   std::optional<std::string> durableText_{}, pendingText_{};
   Micros lastCheckpoint_{0};
 
-  std::vector<std::string> arrived_{};  ///< tables whose baseline came since the last commit
+  /// Baselines that came to their end since the last commit: the call's number and the tables.
+  std::vector<std::pair<std::uint64_t, std::vector<std::string>>> arrived_{};
 
   // Failure.
   enum class Health { working, broken, isolated, stopped };

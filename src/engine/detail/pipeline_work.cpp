@@ -142,7 +142,7 @@ void PipelineRunner::committed(std::uint64_t events, Micros took) {
   lastCheckpoint_ = parts_.clock.steadyNow();
   stats_.committed(events, lastCheckpoint_);
   publish();
-  if (!arrived_.empty()) link_.baselineArrived(std::exchange(arrived_, {}));
+  for (const auto& [round, tables] : std::exchange(arrived_, {})) link_.baselineArrived(tables, round);
   if (events > 0) {
     parts_.observer.onCommit(spec_.name, events, took);
     for (const RouteTable& table : router_.tables().all()) {
@@ -179,7 +179,7 @@ void PipelineRunner::beginBaseline(const QueueItem& item) {
 void PipelineRunner::endBaseline(const QueueItem& item) {
   router_.baselineEnds(item.tables, item.position);
   if (seen_.empty() || item.tables.size() == names_.size()) seen_ = border_ = item.position;
-  arrived_.insert(arrived_.end(), item.tables.begin(), item.tables.end());
+  arrived_.emplace_back(item.round, item.tables);
   commit();
 }
 

@@ -166,7 +166,7 @@ class Writer {
           if (savepoint && random.chance(50)) db.run("ROLLBACK TO s");
         }
         db.run(random.chance(10) ? "ROLLBACK" : "COMMIT");
-        std::this_thread::sleep_for(std::chrono::milliseconds{random.below(5)});  // test_decoding is slow
+        std::this_thread::sleep_for(std::chrono::milliseconds{random.below(10)});  // test_decoding is slow
       } catch (const Error&) {  // a deadlock, or a key that somebody else took
         db.run("ROLLBACK");
       }
@@ -196,16 +196,15 @@ TEST_F(BaselineChunks, MeetTheStreamExactlyUnderAStormOfWriters) {
 
 /// What a crash leaves is what was durable: the target and its position of some moment before.
 TEST_F(BaselineChunks, GoOnAfterACrashFromTheLastDurableChunk) {
-  test::forEachSeed(4, [&](std::uint64_t seed) {
-    makeTable(3'000);
+  test::forEachSeed(3, [&](std::uint64_t seed) {
+    makeTable(1'200);
     target = {};
     stream.reset();
     begin();
     test::Random random(seed);
-    std::size_t readInAll = 0;
     {
       std::atomic<bool> stop = false;
-      Writer one(seed * 2, 3'200, stop), two(seed * 2 + 1, 3'200, stop);
+      Writer one(seed * 2, 1'300, stop), two(seed * 2 + 1, 1'300, stop);
       struct Durable {
         Target target;
         std::string progress;
@@ -214,13 +213,12 @@ TEST_F(BaselineChunks, GoOnAfterACrashFromTheLastDurableChunk) {
       Durable durable{target, progress, stream->told()};
       for (int crashes = 0; chunks->pending();) {
         step();
-        if (random.chance(20)) {
+        if (random.chance(30)) {
           durable = {target, progress, stream->told()};
           stream->confirm();
         }
-        if (crashes < 8 && random.chance(3)) {
+        if (crashes < 8 && random.chance(5)) {
           ++crashes;
-          readInAll += target.reads - durable.target.reads;
           target = durable.target;
           progress = durable.progress;
           stream->rewind(durable.told);
@@ -230,10 +228,10 @@ TEST_F(BaselineChunks, GoOnAfterACrashFromTheLastDurableChunk) {
       }
       stop = true;
     }
-    readInAll += target.reads;
     expectEqual();
     EXPECT_EQ(target.begins(kTable), 1u) << "it began anew instead of going on";
-    EXPECT_LT(readInAll, 3'000u * 3);
+    // Of what became durable: rows whose key has changed are read under either, and of the chunk in hand some twice.
+    EXPECT_LT(target.reads, 1'200u * 3 / 2);
     chunks.reset();
     stream->drop();
     stream.reset();
@@ -331,6 +329,24 @@ TEST_F(BaselineChunks, ATableThatIsAlteredIsReadAnewInItsNewShape) {
   expectEqual();
   EXPECT_EQ(target.begins(kTable), 2u);
   EXPECT_EQ(target.rows(kTable).begin()->second.size(), 4u);
+}
+
+/// What was read so far lacks values that no event brings. A process that took the alteration and was killed before any
+/// row came after it must not go on as if nothing had happened.
+TEST_F(BaselineChunks, AnAlterationThatIsTheLastThingBeforeACrashIsNotForgotten) {
+  makeTable(1'000);
+  begin();
+  while (target.reads < 300) step();
+  auto change = std::make_shared<SchemaChange>();
+  change->rowsChanged = true;
+  ChangeEvent event{.op = ChangeOp::schemaChange, .shape = shapeOf(requireTable(db.raw(), kTable))};
+  event.schemaChange = std::move(change);
+  chunks->onChange(event);
+  progress = chunks->progress();
+  resume();
+  ASSERT_TRUE(finish());
+  expectEqual();
+  EXPECT_EQ(target.begins(kTable), 2u);
 }
 
 TEST_F(BaselineChunks, ATableThatIsLockedOrGoneIsWaitedForAndSaid) {

@@ -74,7 +74,7 @@ class VisibilityOfCommits : public testing::Test {
     if (chunks->pending()) progress = takeRows(*chunks, received, target, progress);
   }
   bool finish() {
-    return servers::eventually([&] { return step(), !chunks->pending(); });
+    return servers::eventually([&] { return step(), !chunks->pending(); }, std::chrono::seconds{120});
   }
   std::int64_t version(int id) {
     const auto& rows = target.rows(kTable);
@@ -164,7 +164,7 @@ TEST_F(VisibilityOfCommits, AChunkThatCannotBeMendedIsReadAgain) {
   standby("nobody");
   commitWithoutEnd("INSERT INTO t SELECT n, 1, '' FROM generate_series(1001, 210000) n");
   commitWithoutEnd("UPDATE t SET ver = 2, big = '' WHERE id = 70");
-  for (int i = 0; i < 20; ++i) step();
+  for (int i = 0; i < 6; ++i) step();
   EXPECT_EQ(target.reads, 40u);
   standby("");
   options.baseline.chunkRows = 100'000;

@@ -7,6 +7,7 @@
 #include "postgres/detail/chunk.h"
 #include "postgres/detail/copy_decoder.h"
 #include "postgres/detail/decode_binary.h"
+#include "postgres/detail/delivery.h"
 #include "postgres/detail/oids.h"
 #include "postgres/detail/snapshot.h"
 #include "support/property.h"
@@ -222,6 +223,44 @@ TEST_F(ChunkOvertaken, ATruncateLeavesNothing) {
   log.commit(100);
   EXPECT_TRUE(chunk.overtake(log));
   EXPECT_EQ(chunk.liveRows(), 0u);
+}
+
+/// An interleave that gives up what it has read when a table is altered.
+class StartsAgain final : public StreamInterleave {
+ public:
+  void restart(std::string_view) override {}
+  bool pending() const noexcept override { return true; }
+  const std::string& progress() const noexcept override { return progress_; }
+  void onChange(const ChangeEvent& event) override {
+    if (event.op == ChangeOp::schemaChange) progress_ = "from the first row";
+  }
+  void onCommit(const StreamedCommit&) override {}
+  void onMessage(std::string_view, Lsn) override {}
+  bool deliverRows(Lsn, ChangeBatch&) override { return false; }
+
+ private:
+  std::string progress_ = "half-way";
+};
+
+TEST(BaselinePositions, AnAlterationsOwnPositionSaysThatItsTableIsReadAgain) {
+  std::vector<std::string> seen;
+  const ChangeHandler handler = [&](ChangeBatch& batch) {
+    for (const ChangeEvent& event : batch) seen.emplace_back(progressOf(event.position));
+    return Taken::yes;
+  };
+  Feedback feedback;
+  StartsAgain interleave;
+  Delivery delivery(handler, feedback, [] {}, {});
+  delivery.restart(positionOf({100, 0}, interleave.progress()), &interleave);
+  const Shape shape = makeShape({.table = "public.t", .columns = {{.name = "id", .kind = ValueKind::int64}}});
+  delivery.begin({.commit = 200});
+  delivery.countRow();
+  delivery.add(ChangeOp::insert, shape, Delivery::Part::row, 0);
+  delivery.added();
+  delivery.commit(210);
+  delivery.announce(300, shape, std::make_shared<SchemaChange>());
+  delivery.flush();
+  EXPECT_THAT(seen, testing::ElementsAre("half-way", "from the first row"));
 }
 
 }  // namespace

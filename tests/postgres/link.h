@@ -1,6 +1,7 @@
 /// A connection to the private Postgres for tests of the driver's inner parts.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,11 @@
 
 namespace tidegate::postgres::detail {
 
+/// A server that has to share its machine may take long to answer.
 inline ConnectOptions testOptions() {
-  return {.url = servers::environment("TIDEGATE_POSTGRES_URL"), .readOnly = false};
+  return {.url = servers::environment("TIDEGATE_POSTGRES_URL"),
+          .connectTimeout = std::chrono::seconds{60},
+          .readOnly = false};
 }
 
 /// A session that is connected and set up as the driver's are.

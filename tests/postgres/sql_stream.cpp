@@ -167,7 +167,7 @@ std::string takeRows(StreamInterleave& interleave, Lsn received, Target& target,
     const std::string& next = event.position.octets;
     if (!next.empty() && !progress.empty() && next <= progress)
       throw std::runtime_error("a progress that is not further");
-    if (!next.empty()) progress = next;
+    progress = next;  // empty with the last event of all
     target.apply(event);
   }
   return progress;

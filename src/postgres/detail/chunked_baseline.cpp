@@ -47,12 +47,22 @@ void ChunkedBaseline::restart(std::string_view progress) {
   for (auto& reader : readers_) reader->drop();
   chunks_.clear();
   progress_ = decodeProgress(progress);
+  encoded_ = progress;
   // Where we have followed the stream all along, what it has told is noted, and what came before was seen by then.
-  if (!followed || !gate_.open()) gate_.shut();
-  encode();
+  if (followed && gate_.open()) return;
+  gate_.shut();
+  newest_ = {};
+  touches_ = TouchLog();
+  for (Stream& stream : streams_) stream.begunAt = 0;
 }
 
-void ChunkedBaseline::encode() { encoded_ = encodeProgress(progress_); }
+/// A step on. Before the events that it is the progress of: what goes on from them must go on from it.
+void ChunkedBaseline::become(BaselineProgress next) {
+  ++next.steps;
+  std::string encoded = encodeProgress(next);
+  progress_ = std::move(next);
+  encoded_ = std::move(encoded);
+}
 
 ChunkedBaseline::Stream& ChunkedBaseline::streamOf(const std::string& table) {
   for (Stream& stream : streams_) {
@@ -76,12 +86,12 @@ void ChunkedBaseline::onChange(const ChangeEvent& event) {
 
 void ChunkedBaseline::seen(const ChangeEvent& event, Stream& stream) {
   if (event.op == ChangeOp::schemaChange) {
-    stream.startAgain = stream.startAgain || (event.schemaChange && event.schemaChange->rowsChanged);
+    if (event.schemaChange && event.schemaChange->rowsChanged) startAgain(stream.table);
     return;
   }
   touches_.note(event);
   // A row that comes with columns missing, and perhaps under a key that was read already: only reading again mends it.
-  if (event.op == ChangeOp::insert && !event.unchanged.empty()) stream.startAgain = true;
+  if (event.op == ChangeOp::insert && !event.unchanged.empty()) startAgain(stream.table);
 }
 
 void ChunkedBaseline::onCommit(const StreamedCommit& transaction) { touches_.commit(transaction.xid); }
@@ -89,7 +99,6 @@ void ChunkedBaseline::onCommit(const StreamedCommit& transaction) { touches_.com
 bool ChunkedBaseline::deliverRows(Lsn received, ChangeBatch& out) {
   if (!pending()) return false;
   appendedFrom_ = out.size();
-  startTablesAgain();
   stepConnections();
   deliverHead(received, out);
   if (!pending()) {
@@ -104,22 +113,20 @@ void ChunkedBaseline::tend() {
   if (pending()) stepConnections();
 }
 
-void ChunkedBaseline::startTablesAgain() {
-  for (PendingTable& table : progress_.pending) {
-    Stream& stream = streamOf(table.name);
-    if (!std::exchange(stream.startAgain, false)) continue;
-    if (table.begun || !chunks_.empty()) startAgain(table);
-  }
-}
-
-/// From its first row: the target is made exact by another `baselineBegin`.
-void ChunkedBaseline::startAgain(PendingTable& table) {
+/// From its first row: the target is made exact by another `baselineBegin`. At once, and not with the next rows:
+/// whoever goes on from the event that is the reason must know of it.
+void ChunkedBaseline::startAgain(const std::string& table) {
+  BaselineProgress next = progress_;
+  const auto pending = std::find_if(next.pending.begin(), next.pending.end(),
+                                    [&](const PendingTable& other) { return other.name == table; });
+  const bool held =
+      std::any_of(chunks_.begin(), chunks_.end(), [&](const auto& chunk) { return chunk->table == table; });
+  if (pending == next.pending.end() || (!pending->begun && !held)) return;
   for (auto& reader : readers_) reader->drop();
   chunks_.clear();
-  table.begun = false;
-  table.last.clear();
-  ++progress_.steps;
-  encode();
+  pending->begun = false;
+  pending->last.clear();
+  become(std::move(next));
 }
 
 void ChunkedBaseline::failed(const Error& error) {
@@ -237,9 +244,8 @@ bool ChunkedBaseline::shapeAgrees(Chunk& chunk, ChangeBatch& out) {
   const Shape before = std::exchange(stream.shape, chunk.known->shape);
   auto change = std::make_shared<SchemaChange>();
   change->before = before;
+  startAgain(stream.table);  // and with it the chunk is gone
   add(ChangeOp::schemaChange, stream.shape, out).schemaChange = std::move(change);
-  startAgain(*std::find_if(progress_.pending.begin(), progress_.pending.end(),
-                           [&](const PendingTable& table) { return table.name == stream.table; }));
   return false;
 }
 
@@ -251,11 +257,13 @@ ChangeEvent& ChunkedBaseline::add(ChangeOp op, const Shape& shape, ChangeBatch& 
 }
 
 void ChunkedBaseline::begin(const Chunk& chunk, ChangeBatch& out) {
-  if (std::exchange(progress_.pending.front().begun, true)) return;
+  if (progress_.pending.front().begun) return;
+  BaselineProgress next = progress_;
+  next.pending.front().begun = true;
+  become(std::move(next));
   Stream& stream = streamOf(chunk.table);
   stream.begunAt = touches_.lastNumber();
   add(ChangeOp::baselineBegin, stream.shape, out);
-  encode();
 }
 
 void ChunkedBaseline::deliverRowsOf(Chunk& chunk, ChangeBatch& out) {
@@ -273,19 +281,18 @@ void ChunkedBaseline::deliverRowsOf(Chunk& chunk, ChangeBatch& out) {
 /// The progress moves on, and is that of the chunk's last row already. A chunk whose rows were all overtaken leaves it
 /// to the next event.
 void ChunkedBaseline::finishChunk(const Chunk& chunk, ChangeBatch& out) {
-  PendingTable& table = progress_.pending.front();
   const Shape shape = streamOf(chunk.table).shape;
-  ++progress_.steps;
+  BaselineProgress next = progress_;
+  if (chunk.last())
+    next.pending.erase(next.pending.begin());
+  else
+    next.pending.front().last = chunk.upTo;
+  become(std::move(next));
   if (chunk.last()) {
-    progress_.pending.erase(progress_.pending.begin());
-    encode();
-    ChangeEvent& event = out.add(ChangeOp::baselineEnd, shape);
-    event.position.octets = encoded_;
-    return;
+    out.add(ChangeOp::baselineEnd, shape).position.octets = encoded_;
+  } else if (out.size() > appendedFrom_) {
+    out.back().position.octets = encoded_;
   }
-  table.last = chunk.upTo;
-  encode();
-  if (out.size() > appendedFrom_) out.back().position.octets = encoded_;
 }
 
 std::unique_ptr<StreamInterleave> makeInterleave(const SourceOptions& options,

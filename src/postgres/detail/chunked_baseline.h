@@ -43,14 +43,12 @@ class ChunkedBaseline final : public StreamInterleave {
     std::string table{};
     Shape shape{};                ///< of the stream's last event of it, or of ours; null: none yet
     std::uint64_t shapeTime = 0;  ///< of `shapes_` when it came
-    bool startAgain = false;      ///< what was delivered is not of this shape
     std::uint64_t begunAt = 0;    ///< the last touching transaction told before its `baselineBegin`
   };
 
   Stream& streamOf(const std::string& table);
   void seen(const ChangeEvent& event, Stream& stream);
-  void startTablesAgain();
-  void startAgain(PendingTable& table);
+  void startAgain(const std::string& table);
   void stepConnections();
   void stepReader(ChunkReader& reader);
   void failed(const Error& error);
@@ -63,7 +61,7 @@ class ChunkedBaseline final : public StreamInterleave {
   void deliverRowsOf(Chunk& chunk, ChangeBatch& out);
   void finishChunk(const Chunk& chunk, ChangeBatch& out);
   ChangeEvent& add(ChangeOp op, const Shape& shape, ChangeBatch& out);
-  void encode();
+  void become(BaselineProgress next);
 
   const SourceOptions& options_;
   std::function<void(const std::string&)> onWarning_;

@@ -40,7 +40,11 @@ ChangeEvent& Delivery::add(ChangeOp op, const Shape& shape, Part part, std::size
 }
 
 void Delivery::added() {
-  if (interleave_ != nullptr && interleave_->pending()) interleave_->onChange(batch_.back());
+  if (interleave_ == nullptr || !interleave_->pending()) return;
+  ChangeEvent& event = batch_.back();
+  interleave_->onChange(event);
+  // Because of this event a table may be read from its first row again: whoever goes on from here must know.
+  if (progressOf(event.position) != progressNow()) writePosition(last_, progressNow(), event.position);
 }
 
 void Delivery::commit(Lsn end) {

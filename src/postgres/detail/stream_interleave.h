@@ -35,7 +35,8 @@ class StreamInterleave {
   /// Whether rows are still to be read. Asked for every event; must be cheap.
   virtual bool pending() const noexcept = 0;
   /// How far the reading is: the part of every position behind its place. Not empty while `pending`. Compared octet by
-  /// octet, what is further is greater. Changes only within `restart` and `deliverRows`.
+  /// octet, what is further is greater. Changes only within `restart`, `deliverRows` and `onChange`: after that, the
+  /// event's own position has the new one.
   virtual const std::string& progress() const noexcept = 0;
 
   /// A change of one of the streamed tables, before it is delivered. Those that were delivered before are not told.

@@ -295,15 +295,16 @@ void PostgresSource::keepEphemeralSlot() noexcept {
 }
 
 void PostgresSource::ack(const Position& position) {
-  if (!core_.feedback.ack(detail::placeOf(position))) return;
+  if (!core_.feedback.ack(position)) return;
   core_.wake.signal();
 }
 
 Position PostgresSource::lastAckedPosition() const {
-  const auto acked = core_.feedback.acked();
+  const Position acked = core_.feedback.acked();
   const Lsn before = core_.confirmedBefore;
-  if (acked && detail::confirmedBy(*acked) >= before) return detail::positionOf(*acked);
-  return before == 0 ? Position{} : detail::positionOf({before, 0});
+  if (!acked.empty() && detail::confirmedBy(detail::placeOf(acked)) >= before) return acked;
+  // A slot keeps no baseline's progress: say the place before, so that no checkpoint at it seems to lie behind.
+  return before == 0 ? Position{} : detail::positionOf({before - 1, detail::kWholeTransaction});
 }
 
 std::partial_ordering PostgresSource::comparePositions(const Position& a, const Position& b) const {

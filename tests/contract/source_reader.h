@@ -84,6 +84,12 @@ class SourceReader {
   bool awaitTables(const SourceTables& wanted) {
     return await([&] { return tablesEqual(wanted); });
   }
+  /// Waits until the last baseline of each table was read to its end.
+  bool awaitWhole(const std::vector<std::string>& tables) {
+    return await([&] {
+      return std::all_of(tables.begin(), tables.end(), [&](const std::string& t) { return replica_.isWhole(t); });
+    });
+  }
   bool awaitEvents(std::size_t count) {
     return await([&] { return events_.size() >= count; });
   }

@@ -60,16 +60,18 @@ class SourceDatabase {
 
 /// What a source can do. What it cannot is left out of the suite, never taken on trust.
 struct SourceAbilities {
-  bool everyChange = true;    ///< each change is an event. If not: at least the last state of each row is
-  bool transactions = true;   ///< what is committed together comes together, between borders
-  bool exactResume = true;    ///< a stream from a position delivers what follows. If not: also what went before, again
-  bool meetsExactly = true;   ///< no event comes twice. If not: events may repeat a row's state
-  bool resumes = true;        ///< across processes
-  bool seesErases = true;     ///< erases are events
-  bool seesTruncates = true;  ///< and so are truncates
-  bool lagBytes = true;       ///< `lag().bytes` is known
-  bool readsTables = true;    ///< `readTable` works
-  std::uint64_t seeds = 20;   ///< of the random histories
+  bool everyChange = true;     ///< each change is an event. If not: at least the last state of each row is
+  bool transactions = true;    ///< what is committed together comes together, between borders
+  bool exactResume = true;     ///< a stream from a position delivers what follows. If not: also what went before, again
+  bool meetsExactly = true;    ///< no event comes twice. If not: events may repeat a row's state
+  bool exactBaselines = true;  ///< what comes of a baseline within the stream comes again as it came. If not: from an
+                               ///< earlier position its rows come again as they are by then; changes stay exact
+  bool resumes = true;         ///< across processes
+  bool seesErases = true;      ///< erases are events
+  bool seesTruncates = true;   ///< and so are truncates
+  bool lagBytes = true;        ///< `lag().bytes` is known
+  bool readsTables = true;     ///< `readTable` works
+  std::uint64_t seeds = 20;    ///< of the random histories
 };
 
 struct SourceCase {
@@ -125,6 +127,8 @@ class SourceReplica {
     }
   }
   const SourceTables& tables() const { return tables_; }
+  /// Whether the table's last baseline was read to its end.
+  bool isWhole(const std::string& table) const { return whole_.contains(table) && !reading_.contains(table); }
   const std::vector<std::string>& faults() const { return faults_; }
 
  private:

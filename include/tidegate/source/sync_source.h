@@ -98,7 +98,8 @@ class SyncSource {
   /// A consistent picture of the tables: for each `baselineBegin`, `read`…, `baselineEnd`.
   ///
   /// A source that reads large tables piece by piece may deliver part of it (or all) in `stream` instead: then the
-  /// position it returns holds what is still to be read.
+  /// position it returns holds what is still to be read, and so does every position of the stream until it is whole.
+  /// See `stream` for what comes again from such a position.
   /// @return where the stream goes on so that baseline and stream meet exactly: no gap, no change twice.
   /// @throws Error{queryCancelled} when stopped; then nothing can be resumed from it.
   virtual Position baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,
@@ -106,6 +107,11 @@ class SyncSource {
 
   /// Delivers all changes of `tables` after `from`, whole transactions in commit order, until stopped. Returns when
   /// stopped. A broken connection is made again within `maxRetries`; nothing is then delivered twice or left out.
+  ///
+  /// From whichever position, the changes are exactly those that follow it, with the same borders. Of a baseline that
+  /// was still being read at `from`, rows (and `baselineBegin`, where none of them was delivered) may come again: as
+  /// the table has them at that later place of the stream, and never older than what was told of them. A `read`
+  /// replaces its row by key, so the target ends the same.
   /// @throws Error{positionLost, Retry::afterOperator} if the database no longer has what follows `from`: only a new
   ///         baseline helps. Any other Error once retries are used up; the state is then ERROR.
   virtual void stream(const std::vector<std::string>& tables, const Position& from, const ChangeHandler& handler,

@@ -8,15 +8,16 @@ Lsn confirmedBy(const Place& place) noexcept {
   return place.ordinal == kWholeTransaction ? place.commit + 1 : place.commit;
 }
 
-bool Feedback::ack(const Place& place) {
+bool Feedback::ack(const Position& position) {
+  placeOf(position);  // or it is none of ours
   const std::lock_guard lock(mutex_);
-  if (acked_ && place <= *acked_) return false;
-  acked_ = place;
+  if (!acked_.empty() && comparePositions(position, acked_) <= 0) return false;
+  acked_ = position;
   news_ = true;
   return true;
 }
 
-std::optional<Place> Feedback::acked() const {
+Position Feedback::acked() const {
   const std::lock_guard lock(mutex_);
   return acked_;
 }
@@ -28,7 +29,8 @@ void Feedback::delivered(const Place& place) noexcept { delivered_ = std::max(de
 void Feedback::received(Lsn lsn) noexcept { received_ = std::max(received_, lsn); }
 
 Lsn Feedback::durable(bool inHand) {
-  const std::optional<Place> acknowledged = acked();
+  const Position told = acked();
+  const std::optional<Place> acknowledged = told.empty() ? std::nullopt : std::optional(placeOf(told));
   const bool nothingWaits = !inHand && (!delivered_ || (acknowledged && *acknowledged >= *delivered_));
   Lsn lsn = std::max(confirmed_.load(), acknowledged ? confirmedBy(*acknowledged) : 0);
   if (nothingWaits) lsn = std::max(lsn, received_);

@@ -19,9 +19,9 @@ Lsn confirmedBy(const Place& place) noexcept;
 class Feedback {
  public:
   /// All up to here is durable. @return whether that is news.
-  bool ack(const Place& place);
-  /// The greatest acknowledged; nullopt: none.
-  std::optional<Place> acked() const;
+  bool ack(const Position& position);
+  /// The greatest acknowledged; empty: none.
+  Position acked() const;
 
   /// Whether something was acknowledged since this was last asked.
   bool takeNews() noexcept { return news_.exchange(false); }
@@ -50,7 +50,7 @@ class Feedback {
 
  private:
   mutable std::mutex mutex_;
-  std::optional<Place> acked_;      ///< guarded by mutex_
+  Position acked_;                  ///< guarded by mutex_
   std::optional<Place> delivered_;  ///< the greatest of this process: what has to be acknowledged
   std::atomic<bool> news_{false};
   Lsn received_ = 0;

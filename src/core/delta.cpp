@@ -29,48 +29,112 @@ bool isListed(const std::string& column, const DeltaContext& context) {
   return !context.schema || context.schema->find(column);
 }
 
-/// Every column of a new row.
-void addAllColumns(const Row& after, const DeltaContext& context, std::vector<ColumnValue>& columns) {
-  columns.reserve(after.values.size());
-  for (std::size_t i = 0; i < after.values.size(); ++i) {
-    const std::string& name = (*after.columns)[i];
-    if (isListed(name, context)) columns.push_back({name, after.values[i]});
+/// Walks a row's columns in order, the absent ones left out.
+class PresentColumns {
+ public:
+  explicit PresentColumns(const RowView& row) : row_(row) { skip(); }
+  bool done() const noexcept { return at_ == row_.values.size(); }
+  std::size_t at() const noexcept { return at_; }
+  void next() noexcept {
+    ++at_;
+    skip();
   }
+
+ private:
+  void skip() noexcept {
+    for (; absent_ < row_.absent.size() && row_.absent[absent_] == at_; ++absent_) ++at_;
+  }
+  const RowView& row_;
+  std::size_t at_ = 0, absent_ = 0;
+};
+
+/// Fills columns from the front, so that what was there before gives its memory.
+class ColumnFiller {
+ public:
+  explicit ColumnFiller(std::vector<ColumnValue>& columns) : columns_(columns) {}
+  void add(const std::string& name, const Value& value) {
+    if (used_ == columns_.size()) {
+      columns_.push_back({name, value});
+    } else {
+      ColumnValue& column = columns_[used_];
+      if (column.column != name) column.column = name;
+      column.value = value;
+    }
+    ++used_;
+  }
+  /// @return whether there are any.
+  bool finish() {
+    columns_.resize(used_);
+    return used_ > 0;
+  }
+
+ private:
+  std::vector<ColumnValue>& columns_;
+  std::size_t used_ = 0;
+};
+
+const Value* valueOf(const RowView& row, std::string_view name) {
+  const auto at = row.columns.find(name);
+  const bool absent = at && std::find(row.absent.begin(), row.absent.end(), *at) != row.absent.end();
+  return at && !absent ? &row.values[*at] : nullptr;
+}
+
+/// Every column of a new row.
+void addAllColumns(const RowView& after, const DeltaContext& context, std::vector<ColumnValue>& columns) {
+  columns.reserve(after.values.size());
+  ColumnFiller filler(columns);
+  for (PresentColumns column(after); !column.done(); column.next()) {
+    const std::string& name = after.columns[column.at()];
+    if (isListed(name, context)) filler.add(name, after.values[column.at()]);
+  }
+  filler.finish();
 }
 
 /// The columns whose value in `after` is not the one in `before`.
-void addChangedColumns(const Row& before, const Row& after, const DeltaContext& context,
+bool addChangedColumns(const RowView& before, const RowView& after, const DeltaContext& context,
                        std::vector<ColumnValue>& columns) {
-  const bool sameList = before.columns == after.columns;
-  for (std::size_t i = 0; i < after.values.size(); ++i) {
-    const std::string& name = (*after.columns)[i];
-    const Value* const old = sameList ? &before.values[i] : before.find(name);
-    if (old && sameValue(*old, after.values[i])) continue;
-    if (isListed(name, context)) columns.push_back({name, after.values[i]});
+  const bool sameList = &before.columns == &after.columns && before.absent.empty();
+  ColumnFiller filler(columns);
+  for (PresentColumns column(after); !column.done(); column.next()) {
+    const std::string& name = after.columns[column.at()];
+    const Value& value = after.values[column.at()];
+    const Value* const old = sameList ? &before.values[column.at()] : valueOf(before, name);
+    if (old && sameValue(*old, value)) continue;
+    if (isListed(name, context)) filler.add(name, value);
   }
+  return filler.finish();
 }
 
 }  // namespace
 
-std::optional<RowDelta> extractDelta(const Row* before, const Row* after, const DeltaContext& context) {
-  if (!before && !after) return std::nullopt;
-  std::optional<RowDelta> result(std::in_place);
-  RowDelta& delta = *result;
+bool extractDelta(const RowView* before, const RowView* after, const DeltaContext& context, RowDelta& delta) {
+  if (!before && !after) return false;
   if (!before) {
     delta.op = DeltaOp::insert;
     addAllColumns(*after, context, delta.columns);
   } else if (!after) {
     delta.op = DeltaOp::erase;
+    delta.columns.clear();
   } else {
     delta.op = DeltaOp::update;
-    addChangedColumns(*before, *after, context, delta.columns);
-    if (delta.columns.empty()) return std::nullopt;
+    if (!addChangedColumns(*before, *after, context, delta.columns)) return false;
   }
   delta.table = context.table;
   delta.rowId = context.rowId;
   delta.clientId = context.clientId;
   delta.hlc = context.hlc;
-  if (context.computeId) delta.deltaId = computeDeltaId(delta);
+  delta.deltaId = context.computeId ? computeDeltaId(delta) : DeltaId{};
+  return true;
+}
+
+std::optional<RowDelta> extractDelta(const Row* before, const Row* after, const DeltaContext& context) {
+  static const ColumnList kNone{{}};
+  const auto viewOf = [](const Row* row) {
+    return row && row->columns ? RowView{*row->columns, row->values} : RowView{kNone, {}};
+  };
+  const RowView old = viewOf(before), now = viewOf(after);
+  std::optional<RowDelta> result(std::in_place);
+  if (!extractDelta(before ? &old : nullptr, after ? &now : nullptr, context, *result)) result.reset();
   return result;
 }
 

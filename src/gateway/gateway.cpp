@@ -18,6 +18,10 @@ Gateway::~Gateway() { impl_->core->close(); }
 
 PushResult Gateway::handlePush(const SyncPush& push, PushContext context) { return impl_->core->push(push, context); }
 
+PushResult Gateway::checkPush(const SyncPush& push, PushContext context) const {
+  return impl_->core->check(push, context);
+}
+
 PullResult Gateway::handlePull(const SyncPull& pull, const Claims& claims) {
   return detail::pullPage(*impl_->core, pull, claims);
 }
@@ -37,6 +41,16 @@ std::optional<Row> Gateway::row(std::string_view table, std::string_view rowId) 
 
 std::vector<std::string> Gateway::ingestedRows(std::string_view table, std::string_view clientId) const {
   return detail::ingestedRowsOf(*impl_->core, table, clientId);
+}
+
+IngestState Gateway::takeIngest(std::string_view clientId) {
+  detail::checkClientId(*impl_->core, clientId);
+  return impl_->core->takeIngest(clientId);
+}
+
+IngestState Gateway::ingestState(std::string_view clientId) const {
+  const std::shared_lock lock(impl_->core->mutex);
+  return impl_->core->ingest.state(clientId);
 }
 
 GatewayStats Gateway::stats() const { return impl_->core->stats(); }

@@ -29,10 +29,15 @@ void GatewayCore::giveBack(std::unique_ptr<PreparedPush> prepared) {
 }
 
 PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
+  if (context.notes != nullptr) {
+    for (const IngestNote& note : context.notes->notes) {
+      if (note.key.empty()) throw Error(ErrorCode::invalidArgument, Retry::never, "an ingest note has no key; name it");
+    }
+  }
   PushResult result;
   auto prepared = borrowPrepared();
   if (preparePush(push, context, {options.limits, options.schemas, clock, state.seed}, *prepared, result)) {
-    CommitTicket ticket{prepared.get(), &result, nullptr, false};
+    CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, nullptr, false};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
   } else {
@@ -40,6 +45,14 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
   }
   giveBack(std::move(prepared));
   count(result);
+  return result;
+}
+
+PushResult GatewayCore::check(const SyncPush& push, PushContext context) const {
+  PushResult result;
+  PreparedPush prepared;
+  preparePush(push, context, {options.limits, options.schemas, clock, state.seed}, prepared, result);
+  result.serverHlc = Hlc{head()};
   return result;
 }
 
@@ -92,7 +105,7 @@ void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
       for (CommitTicket* ticket : group) stageOne(*ticket);
       if (!segments_) return publishAndTrim(kTrimPerCommit);
     }
-    if (!staging_.empty()) makeDurable(metaNow(), true);
+    if (!staging_.empty() || ingest.staged()) makeDurable(metaNow(), true);
     const std::unique_lock lock(mutex);
     publishAndTrim(kTrimPerCommit);
   } catch (const Error& error) {
@@ -105,6 +118,7 @@ void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
 void GatewayCore::failGroup(std::span<CommitTicket* const> group, const std::function<std::exception_ptr()>& error) {
   const std::unique_lock lock(mutex);
   staging_.undo();
+  ingest.undo();
   // Each push throws an exception of its own: they end on threads that share nothing else.
   for (CommitTicket* ticket : group) ticket->error = error();
 }
@@ -134,7 +148,7 @@ GatewayMeta GatewayCore::metaNow() const {
 void GatewayCore::makeDurable(const GatewayMeta& meta, bool clean) {
   const auto known = clients.encodeIfDue(nowMs());
   try {
-    segments_->commit(state, staging_, meta, known, clean);
+    segments_->commit(state, staging_, ingest, meta, known, clean);
     counters.storeCommits.fetch_add(1, std::memory_order_relaxed);
     segmentBytes_.store(segments_->bytes(), std::memory_order_relaxed);
   } catch (const Error& error) {
@@ -172,13 +186,43 @@ bool GatewayCore::underPressure(CommitTicket& ticket) const {
 }
 
 void GatewayCore::stageOne(CommitTicket& ticket) {
+  if (ticket.notes != nullptr && !ingest.holds(*ticket.sender, ticket.notes->epoch)) {
+    ticket.error = std::make_exception_ptr(
+        Error(ErrorCode::fenced, Retry::afterOperator,
+              fmt::format("another writer took ingest sender \"{}\" over; stop one of the two", *ticket.sender)));
+    return;
+  }
   if (underPressure(ticket)) return;
   staging_.stage(*ticket.push, clock, *ticket.result);
-  if (ticket.result->status != PushStatus::accepted) ticket.result->serverHlc = Hlc{staging_.head()};
+  if (ticket.result->status != PushStatus::accepted) {
+    ticket.result->serverHlc = Hlc{staging_.head()};
+  } else if (ticket.notes != nullptr) {
+    ingest.stage(*ticket.sender, ticket.notes->notes);
+  }
+}
+
+IngestState GatewayCore::takeIngest(std::string_view sender) {
+  const std::lock_guard commit(commitMutex_);
+  requireWhole();
+  {
+    const std::unique_lock lock(mutex);
+    ingest.stageEpoch(sender);
+  }
+  try {
+    writeMeta(metaNow(), true);
+  } catch (...) {
+    const std::unique_lock lock(mutex);
+    ingest.undo();
+    throw;
+  }
+  const std::unique_lock lock(mutex);
+  ingest.publish();
+  return ingest.state(sender);
 }
 
 void GatewayCore::publishAndTrim(std::size_t budget) {
   staging_.publish();
+  ingest.publish();
   trimLog(budget);
   dropTombstones(false);
 }

@@ -48,7 +48,7 @@ void GatewayCore::open() {
   state.setRules(options.rules);
   if (!options.store) return beginLife();
   segments_ = std::make_unique<SegmentLog>(*options.store);
-  const SegmentLog::Recovered recovered = segments_->load(state);
+  const SegmentLog::Recovered recovered = segments_->load(state, ingest);
   segmentBytes_.store(segments_->bytes(), std::memory_order_relaxed);
   if (!recovered.clients.empty()) clients.decode(recovered.clients);
   clock.restore(Hlc{state.head});
@@ -199,7 +199,7 @@ GatewayStats GatewayCore::stats() const {
     stats.rowBytes = state.rowBytes();
     stats.dedupeBytes = state.dedupe.bytes();
     stats.dedupeIds = state.dedupe.size();
-    stats.bytes = state.bytes();
+    stats.bytes = state.bytes() + ingest.bytes();
     stats.firstHlc = Hlc{state.log.firstHlc()};
     stats.lastHlc = Hlc{state.head};
   }

@@ -125,7 +125,7 @@ void SegmentLog::finishLoad(BufferState& state, const GatewayMeta& meta) {
             [](const Tombstone& a, const Tombstone& b) { return a.stampedAt < b.stampedAt; });
 }
 
-SegmentLog::Recovered SegmentLog::load(BufferState& state) {
+SegmentLog::Recovered SegmentLog::load(BufferState& state, IngestBook& ingest) {
   Recovered recovered;
   ++state.sequence;
   store_.load([&](SegmentRef ref, std::string_view octets) {
@@ -142,6 +142,8 @@ SegmentLog::Recovered SegmentLog::load(BufferState& state) {
           recovered.meta = takeMeta(payload);
         else if (ref.id == kClientsId)
           recovered.clients = payload;
+        else if (ref.id >= IngestBook::kFirstSegment)
+          ingest.load(ref, payload);
         return;
     }
     segmentCorrupt(ref, "is of a kind this library does not know");

@@ -187,7 +187,7 @@ class Preparer {
                    fmt::format("it is over maxDeltaBytes = {}; split its columns", limits.maxDeltaBytes));
     }
     out_.payloadBytes += bytes;
-    if (out_.payloadBytes > limits.maxPushBytes) {
+    if (out_.bounded && out_.payloadBytes > limits.maxPushBytes) {
       return fault(index, Verdict::tooLarge,
                    fmt::format("with it the push is over maxPushBytes = {}; send fewer deltas", limits.maxPushBytes));
     }
@@ -273,6 +273,7 @@ bool preparePush(const SyncPush& push, PushContext context, const PushPolicy& po
   prepared.clear();
   prepared.trusted = context.trusted;
   prepared.ingest = context.ingest;
+  prepared.bounded = context.notes == nullptr;
   const auto rejectWhole = [&](std::string message) {
     result.status = PushStatus::rejected;
     result.message = std::move(message);
@@ -282,7 +283,7 @@ bool preparePush(const SyncPush& push, PushContext context, const PushPolicy& po
     return rejectWhole(
         fmt::format("the push's clientId must be 1 to {} bytes of UTF-8 without NUL", policy.limits.maxClientIdBytes));
   }
-  if (push.deltas.size() > policy.limits.maxDeltasPerPush) {
+  if (prepared.bounded && push.deltas.size() > policy.limits.maxDeltasPerPush) {
     return rejectWhole(fmt::format("{} deltas are over maxDeltasPerPush = {}; send them in several pushes",
                                    push.deltas.size(), policy.limits.maxDeltasPerPush));
   }

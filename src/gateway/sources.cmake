@@ -4,6 +4,7 @@ set(gateway_sources
   detail/buffer_state.cpp
   detail/client_registry.cpp
   detail/dedupe_window.cpp
+  detail/ingest_book.cpp
   detail/log_chunks.cpp
   detail/log_judge.cpp
   detail/log_record.cpp

@@ -3,28 +3,25 @@
 
 namespace tidegate::contract {
 
-/// Refuses one `put` when told.
-class BreakableStore final : public StateStore {
+/// Refuses one commit when told.
+class BreakableStore final : public GatewayStore {
  public:
-  std::optional<std::string> get(std::string_view key) override { return held_.get(key); }
-  void put(std::string_view key, std::string_view octets) override {
+  void load(const Visitor& visit) override { held_.load(visit); }
+  void commit(std::span<const Segment> puts, std::span<const SegmentRef> drops) override {
     if (std::exchange(broken, false)) {
       throw Error(ErrorCode::storeUnavailable, Retry::later, "the disk is full; free some");
     }
-    held_.put(key, octets);
+    held_.commit(puts, drops);
   }
-  void remove(std::string_view key) override { held_.remove(key); }
   bool broken = false;
 
  private:
-  MemoryStateStore held_;
+  MemoryGatewayStore held_;
 };
 
 class GatewayTarget final : public SinkTarget {
  public:
-  std::shared_ptr<Sink> sink() override {
-    return std::make_shared<GatewaySink>(gateway_, GatewaySinkOptions{.state = store_, .pushDeltas = 3});
-  }
+  std::shared_ptr<Sink> sink() override { return std::make_shared<GatewaySink>(gateway_); }
   std::vector<Values> rows(const Shape& shape) override {
     std::vector<Values> found;
     GatewaySnapshot snapshot = gateway_.snapshot();
@@ -42,14 +39,13 @@ class GatewayTarget final : public SinkTarget {
   bool breakNextCommit() override { return store_->broken = true; }
 
  private:
-  Gateway gateway_;
   std::shared_ptr<BreakableStore> store_ = std::make_shared<BreakableStore>();
+  Gateway gateway_{{.store = store_}};
 };
 
 SinkCase gatewayCase() {
   SinkCase c{.name = "gateway", .make = [] { return std::make_unique<GatewayTarget>(); }};
   c.can.typed = false;
-  c.can.atomicCommit = false;
   c.can.seeds = 500;
   c.can.holdsKey = [](const Value& v) { return v != Value("") && v != Value(Bytes{}); };  // a row id is never empty
   return c;

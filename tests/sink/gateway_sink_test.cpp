@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 namespace tidegate {
 namespace {
 
@@ -16,7 +18,7 @@ const Shape& feedShape() {
 }
 
 struct Feed {
-  explicit Feed(Gateway& gateway, GatewaySinkOptions options = {}) : sink(gateway, std::move(options)) {
+  explicit Feed(Gateway& gateway, GatewaySinkOptions options = {}) : sink(gateway, options) {
     sink.open({.pipeline = "feed"});
     sink.prepareTable(feedShape());
   }
@@ -87,7 +89,7 @@ TEST(GatewaySink, BackPressureLosesNothing) {
   GatewayOptions options;
   options.limits.maxBufferBytes = 1u << 20;
   Gateway gateway(options);
-  Feed feed(gateway, {.pushDeltas = 50});
+  Feed feed(gateway);
   int accepted = 0;
   for (bool full = false; !full; ++accepted) {
     ASSERT_LT(accepted, 1'000);
@@ -106,20 +108,110 @@ TEST(GatewaySink, BackPressureLosesNothing) {
   EXPECT_EQ(feed.sink.open({.pipeline = "feed"}), std::to_string(accepted - 2));
 }
 
-TEST(GatewaySink, ARefusedDeltaIsAnErrorThatNamesIt) {
+GatewayOptions withoutNames() {
   GatewayOptions options;
   options.schemas = {{.table = "people", .columns = {{.name = "id", .kind = ValueKind::int64}}, .primaryKey = {"id"}}};
-  Gateway gateway(options);
-  Feed feed(gateway);
-  feed.put({1, "ada"});
+  return options;
+}
+
+void expectNames(const std::function<void()>& work, const std::string& what) {
   try {
-    feed.commit();
-    FAIL();
+    work();
+    FAIL() << "nothing was thrown";
   } catch (const Error& e) {
     EXPECT_EQ(e.retry(), Retry::never);
-    EXPECT_NE(e.message().find("name"), std::string::npos) << e.what();
+    EXPECT_NE(e.message().find(what), std::string::npos) << e.what();
+  }
+}
+
+TEST(GatewaySink, ARefusedDeltaIsAnErrorThatNamesItAndNothingOfItsUnitIsThere) {
+  Gateway gateway(withoutNames());
+  Feed feed(gateway);
+  feed.batch.add(ChangeOp::erase, feedShape()).before = {5, nullptr};
+  feed.put({1, "ada"});
+  expectNames([&] { feed.commit(); }, "name");
+  EXPECT_FALSE(gateway.row("people", "1"));
+  EXPECT_EQ(feed.sink.open({.pipeline = "feed"}), std::nullopt);
+}
+
+TEST(GatewaySink, AChangeAloneIsRefusedByItsOwnApply) {
+  Gateway gateway(withoutNames());
+  Feed feed(gateway);
+  feed.put({1, "ada"});
+  expectNames([&] { feed.sink.apply(feed.batch); }, "name");
+}
+
+TEST(GatewaySink, AUnitOfAnySizeIsOnePush) {
+  GatewayOptions options;
+  options.limits.maxDeltasPerPush = 10;
+  Gateway gateway(options);
+  Feed feed(gateway);
+  for (int i = 0; i < 500; ++i) feed.put({i, "x"});
+  feed.batch.add(ChangeOp::truncate, feedShape());
+  for (int i = 0; i < 300; ++i) feed.put({i, "y"});
+  feed.commit();
+  EXPECT_EQ(gateway.stats().pushes, 1u);
+  EXPECT_EQ(gateway.stats().rows, 300u);
+}
+
+TEST(GatewaySink, ASecondWritersUnitIsRefusedWholeAtTheMomentItIsPushed) {
+  Gateway gateway;
+  Feed first(gateway);
+  first.put({1, "of the first"});
+  first.sink.apply(first.batch);
+  Feed second(gateway);  // between the first one's apply and its commit
+  try {
+    first.sink.commit("of the first");
+    FAIL() << "it was not fenced off";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::fenced);
+    EXPECT_EQ(e.retry(), Retry::afterOperator);
   }
   EXPECT_FALSE(gateway.row("people", "1"));
+  EXPECT_EQ(second.sink.open({.pipeline = "feed"}), std::nullopt) << "the first one's checkpoint is not there either";
+}
+
+TEST(GatewaySink, AnUnchangedColumnKeepsWhatTheGatewayHasAndANullIsAChange) {
+  Gateway gateway;
+  const Shape shape = makeShape({.table = "people",
+                                 .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false},
+                                             {.name = "name", .kind = ValueKind::text},
+                                             {.name = "photo", .kind = ValueKind::bytes}},
+                                 .primaryKey = {"id"}});
+  Feed feed(gateway);
+  feed.batch.add(ChangeOp::insert, shape).after = {1, "ada", Bytes{"\x01\x02"}};
+  feed.commit();
+  ChangeEvent& update = feed.batch.add(ChangeOp::update, shape);
+  update.after = {1, nullptr, nullptr};
+  update.unchanged = {2};
+  ChangeEvent& ofNoRow = feed.batch.add(ChangeOp::update, shape);
+  ofNoRow.after = {2, "bob", nullptr};
+  ofNoRow.unchanged = {2};
+  feed.commit();
+  EXPECT_EQ(gateway.row("people", "1")->values, (Values{1, nullptr, Bytes{"\x01\x02"}}));
+  EXPECT_FALSE(gateway.row("people", "2")) << "half a row is none";
+}
+
+TEST(GatewaySink, ARenameWithinAUnitMovesTheValuesOfBothBeforeAndWithinIt) {
+  Gateway gateway;
+  const Shape after = makeShape({.table = "people",
+                                 .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false},
+                                             {.name = "alias", .kind = ValueKind::text}},
+                                 .primaryKey = {"id"}});
+  Feed feed(gateway);
+  feed.put({1, "ada"});
+  feed.put({3, "gone by then"});
+  feed.commit();
+  feed.put({2, "bob"});
+  feed.batch.add(ChangeOp::erase, feedShape()).before = {3, nullptr};
+  auto change = std::make_shared<SchemaChange>();
+  change->before = feedShape();
+  change->renamed = {{"name", "alias"}};
+  feed.batch.add(ChangeOp::schemaChange, after).schemaChange = change;
+  feed.commit();
+  EXPECT_EQ(*gateway.row("people", "1")->find("alias"), Value("ada"));
+  EXPECT_EQ(*gateway.row("people", "2")->find("alias"), Value("bob"));
+  EXPECT_FALSE(gateway.row("people", "3"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +78,17 @@ struct DeltaContext {
 /// @return nullopt where nothing changed.
 /// @throws Error{internal} only if OpenSSL fails.
 std::optional<RowDelta> extractDelta(const Row* before, const Row* after, const DeltaContext& context);
+
+/// A row whose values lie elsewhere.
+struct RowView {
+  const ColumnList& columns;
+  std::span<const Value> values;
+  std::span<const std::uint32_t> absent{};  ///< places of columns that it lacks nonetheless, ascending
+};
+
+/// The same without a copy of the rows, into a delta whose memory is used again.
+/// @return whether anything changed; if not, `delta` means nothing.
+bool extractDelta(const RowView* before, const RowView* after, const DeltaContext& context, RowDelta& delta);
 
 /// Applies a delta to a row state without conflict resolution: insert and update set their columns (new columns are
 /// appended in the delta's order), erase gives nullopt. An update of a missing row makes it from the delta's columns.

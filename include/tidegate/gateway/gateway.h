@@ -150,8 +150,12 @@ class Gateway {
   /// @param push 0..maxDeltasPerPush deltas.
   /// @return status, one verdict per delta, and the `serverHlc` of the last log entry written.
   /// @throws Error{storeUnavailable, Retry::later} if the store cannot commit; the gateway is unchanged.
+  ///         Error{fenced, Retry::afterOperator} if `context.notes` is of an epoch that is over.
   /// Origin: LakeSync's gateway push; differs in that everything is checked before anything is applied.
   PushResult handlePush(const SyncPush& push, PushContext context = {});
+
+  /// Whether `handlePush` would find fault with a delta, as it answers then; nothing is applied.
+  PushResult checkPush(const SyncPush& push, PushContext context = {}) const;
 
   /// One page of the log as the client may see it. Reads each log entry at most once over a whole catch-up.
   /// @throws Error{invalidArgument} for a client id or page size outside the limits.
@@ -169,6 +173,13 @@ class Gateway {
   /// Row ids of the table's visible rows that an ingest sender brought, whoever edited them since: what a sink must
   /// take out again when its source has lost them. Reads the rows in slices; a row that comes meanwhile may be missing.
   std::vector<std::string> ingestedRows(std::string_view table, std::string_view clientId) const;
+
+  /// Takes an ingest sender's notes over: pushes with notes of an older epoch are fenced off from here on. Durable when
+  /// it returns, where there is a store. @return the new epoch, and the notes.
+  /// @throws Error{invalidArgument} for the id; Error{storeUnavailable}
+  IngestState takeIngest(std::string_view clientId);
+  /// The sender's notes as they are now.
+  IngestState ingestState(std::string_view clientId) const;
 
   GatewayStats stats() const;
 

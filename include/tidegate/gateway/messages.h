@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tidegate/core/delta.h"
+#include "tidegate/gateway/ingest_notes.h"
 
 namespace tidegate {
 
@@ -26,6 +27,9 @@ struct PushContext {
   /// it never brought any, the winning value) is no change (law 4.7), and an insert of a visible row is an update.
   /// Deltas of one ingest sender must arrive in the order of their hlc.
   bool ingest = false;
+  /// Kept in the commit of the push, or neither is: for a sender in this process that took `Gateway::takeIngest`. Its
+  /// push is one unit of work however large it is: maxDeltasPerPush and maxPushBytes do not apply. Null: nothing.
+  const IngestNotes* notes = nullptr;
 };
 
 enum class PushStatus {

@@ -7,38 +7,34 @@
 /// A row's id is its key, as `rowIdOf` writes it. Clients' own edits stay where they are newer, as with any push.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <string>
 
-#include "tidegate/core/state_store.h"
 #include "tidegate/gateway/gateway.h"
 #include "tidegate/sink/sink.h"
 
 namespace tidegate {
 
 struct GatewaySinkOptions {
-  /// Where checkpoints are kept; null: in memory, so that a restart begins with a baseline. Give one that lives as long
-  /// as the gateway's store, no longer.
-  std::shared_ptr<StateStore> state{};
-  bool keyColumns = true;          ///< whether deltas hold the key's columns too; pollers leave them out
-  std::size_t pushDeltas = 5'000;  ///< 1..the gateway's maxDeltasPerPush
+  bool keyColumns = true;  ///< whether deltas hold the key's columns too; pollers leave them out
+  /// Whether a source's transaction is always one push. It is then held in memory, however large it is. If not, one of
+  /// over `PipelineSpec::commitEvents` changes is several pushes, each with the place where the next goes on.
+  bool wholeTransactions = false;
 };
 
-/// Pushes at `commit`, as the trusted ingest sender "ingest:<pipeline>", then keeps the checkpoint. A unit of up to
-/// `pushDeltas` changes is one push and seen at once; a larger one, or one with a truncate, an end of a baseline or a
-/// renamed column, is several. A crash before the checkpoint is kept makes the unit come again, which changes nothing.
+/// Makes deltas of changes (`extractDelta`), and at `commit` pushes the unit as the trusted ingest sender
+/// "ingest:<pipeline>": in one push, and in one commit of the gateway with the checkpoint and the fence
+/// (`Gateway::takeIngest`). So each change is in the gateway's log once, whenever the process is killed, and a second
+/// writer's unit is refused whole. A gateway without a store forgets both together, and a restart begins with a
+/// baseline.
 ///
 /// - Error{backPressure, Retry::later} from `commit` when the gateway is full; nothing is lost.
 /// - A truncate, and the end of a baseline, take out rows that this pipeline brought; rows of others stay.
 /// - Columns need no preparing. A dropped one stays in the rows as it was; a renamed one is copied and its old name
 ///   set to null.
-/// - The fence is a number in the state store, looked at before each commit: two writers that commit at the same moment
-///   may both be heard, which is harmless, since applying a change twice is.
 /// @thread As Sink. The gateway must outlive it.
 class GatewaySink final : public Sink {
  public:
-  /// @throws Error{invalidConfig} for pushDeltas of 0.
   explicit GatewaySink(Gateway& gateway, GatewaySinkOptions options = {});
   ~GatewaySink() override;
 

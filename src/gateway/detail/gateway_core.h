@@ -16,6 +16,7 @@
 
 #include "gateway/detail/buffer_state.h"
 #include "gateway/detail/client_registry.h"
+#include "gateway/detail/ingest_book.h"
 #include "gateway/detail/prepared_push.h"
 #include "gateway/detail/segment_log.h"
 #include "gateway/detail/staging.h"
@@ -28,6 +29,8 @@ namespace tidegate::detail {
 struct CommitTicket {
   PreparedPush* push = nullptr;
   PushResult* result = nullptr;
+  const std::string* sender = nullptr;
+  const IngestNotes* notes = nullptr;
   std::exception_ptr error;
   bool done = false;
 };
@@ -66,6 +69,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   std::size_t queued() const;  ///< pushes that wait for the next commit
 
   PushResult push(const SyncPush& push, PushContext context);
+  PushResult check(const SyncPush& push, PushContext context) const;
 
   /// The view of these claims under the rules now, and the rules' generation.
   CompiledView viewOf(const Claims& claims);
@@ -75,6 +79,8 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   /// @param stamps takes the stamp of each delta, unless it is null.
   LogReading read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas, std::vector<RowDelta>& out,
                   std::vector<Hlc>* stamps = nullptr);
+
+  IngestState takeIngest(std::string_view sender);
 
   void setRules(SyncRules rules);
   std::size_t purgeTable(std::string_view table);
@@ -93,8 +99,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   ClientRegistry clients;
   GatewayCounters counters;
 
-  mutable std::shared_mutex mutex;  ///< guards `state`; readers hold it for short slices only
+  mutable std::shared_mutex mutex;  ///< guards `state` and `ingest`; readers hold it for short slices only
   BufferState state;
+  IngestBook ingest;
 
  private:
   void beginLife();

@@ -64,6 +64,7 @@ struct PreparedPush {
   std::size_t payloadBytes = 0;
   bool trusted = false;
   bool ingest = false;
+  bool bounded = true;  ///< by maxDeltasPerPush and maxPushBytes
 
   void clear();
   std::size_t bytes() const noexcept;

@@ -110,7 +110,7 @@ bool SegmentLog::hasGarbage(const BufferState& state) const noexcept {
          rowsOctets_ - rowsLiveOctets_ > rowsLiveOctets_ + kDeadAllowed;
 }
 
-void SegmentLog::commit(BufferState& state, const Staging& staging, const GatewayMeta& meta,
+void SegmentLog::commit(BufferState& state, const Staging& staging, IngestBook& ingest, const GatewayMeta& meta,
                         const std::optional<std::string>& clients, bool clean) {
   puts_.clear();
   writeLog(state, staging);
@@ -128,6 +128,7 @@ void SegmentLog::commit(BufferState& state, const Staging& staging, const Gatewa
     put(SegmentKind::meta, kClientsId, clientOctets_);
   }
   chooseDrops(state);
+  ingest.addSegments(puts_, drops_);
   store_.commit(puts_, drops_);
   committed(state, staging);
   for (std::string* buffer : {&logOctets_, &rowsSegmentOctets_, &seenOctets_}) shrink(*buffer);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gateway/detail/buffer_state.h"
+#include "gateway/detail/ingest_book.h"
 #include "gateway/detail/segment_codec.h"
 #include "gateway/detail/staging.h"
 #include "tidegate/gateway/store.h"
@@ -26,12 +27,12 @@ class SegmentLog {
     std::string clients;
   };
   /// Fills an empty state. @throws Error{storeUnavailable, storeCorrupt}
-  Recovered load(BufferState& state);
+  Recovered load(BufferState& state, IngestBook& ingest);
 
-  /// Writes what is staged, `meta`, `clients` where given, and drops what nobody needs any more.
+  /// Writes what is staged, here and in `ingest`, `meta`, `clients` where given, and drops what nobody needs any more.
   /// @throws Error{storeUnavailable}; what the class knows is unchanged.
   /// @param clean whether rows of old segments may be carried along, so that those can go.
-  void commit(BufferState& state, const Staging& staging, const GatewayMeta& meta,
+  void commit(BufferState& state, const Staging& staging, IngestBook& ingest, const GatewayMeta& meta,
               const std::optional<std::string>& clients, bool clean);
   /// A row's durable state stops counting as alive. Before the slot is dropped.
   void forget(const Slot& slot) noexcept;

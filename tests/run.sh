@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(packages format release tests simulation asan tsan clang fuzz)
+stages=(packages format release tests simulation chaos asan tsan clang fuzz)
 quick_stages=(packages format release tests)
 usage() {
   cat <<'TEXT'
@@ -13,6 +13,7 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
   simulation  300 seeds of the simulator
+  chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same under ThreadSanitizer
   clang       clang++ build of everything, warnings are errors
@@ -61,6 +62,7 @@ run_tests() {
   build release && tests/servers/with_servers.sh ctest --preset release -j "$jobs"
 }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
+run_chaos() { build release && tests/chaos/run.sh --rounds 5; }
 run_asan() {
   build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
     ctest --preset asan -j "$jobs" -LE "$outer"

@@ -40,7 +40,7 @@ RoundPlan planRound(std::uint64_t seed) {
   constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::dropSlot) + 1;
   test::Random random(seed * 77 + 5);
   RoundPlan plan{
-      .seed = seed, .length = std::chrono::milliseconds(random.between(2'500, 6'000)), .writers = 1 + random.index(3)};
+      .seed = seed, .length = std::chrono::milliseconds(random.between(1'500, 4'000)), .writers = 1 + random.index(3)};
   const std::size_t faults = 1 + random.index(4);
   for (std::size_t i = 0; i < faults; ++i) {
     plan.faults.push_back({std::chrono::milliseconds(random.between(100, plan.length.count())),

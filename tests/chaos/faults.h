@@ -17,9 +17,9 @@ enum class Fault {
   killEngine,     ///< kill -9 of the process under test
   stopEngine,     ///< it ends by itself
   cut,            ///< the source's connections break
-  freeze,         ///< the source's connections hang for two seconds
+  freeze,         ///< the source's connections hang for a while
   slow,           ///< the source's connections are slow for a while
-  fillDisk,       ///< the SQLite sink's disk is full for two seconds
+  fillDisk,       ///< the SQLite sink's disk is full for a while
   dropSlot        ///< the replication slot is dropped under the engine
 };
 std::string_view toString(Fault fault) noexcept;

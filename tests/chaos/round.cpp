@@ -18,6 +18,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+/// How long a connection hangs and a disk is full: longer than the engine's first retries, shorter than any timeout.
+constexpr milliseconds kHalt{1'200};
+
 void pause(milliseconds time) { systemScheduler().waitFor(time, {}); }
 
 std::vector<std::string> linesOf(const QueryFn& query, const std::string& sql) {
@@ -86,13 +89,13 @@ void Round::inflict(Fault fault) {
       return arena_.proxy.cut();
     case Fault::freeze:
       arena_.proxy.freeze(true);
-      pause(seconds(2));
+      pause(kHalt);
       return arena_.proxy.freeze(false);
     case Fault::slow:
       return arena_.proxy.delay(milliseconds(20));
     case Fault::fillDisk:
       arena_.disk.fill(engine_->pid());
-      pause(seconds(2));
+      pause(kHalt);
       return arena_.disk.free(engine_->pid());
     case Fault::dropSlot:
       return dropSlot();
@@ -110,11 +113,11 @@ std::string Round::settle() {
   std::string answer = ask("ready");
   if (answer != "ready") return answer;
   // Verification looks again at what differs, but the backlog of a round may take longer than its patience.
-  for (int attempt = 0; attempt < 20; ++attempt) {
+  for (int attempt = 0; attempt < 100; ++attempt) {
     answer = ask("verify");
     if (answer == "ok") return {};
     if (!engine_->alive()) return answer;
-    pause(milliseconds(500));
+    pause(milliseconds(100));
   }
   return answer + "\n" + ask("status");
 }
@@ -138,9 +141,12 @@ std::string Round::compare() const {
 }
 
 std::string Round::run() {
-  startEngine();
   const Clock& clock = systemClock();
   const auto began = clock.steadyNow();
+  const auto secondsSince = [&](Clock::Micros then) {
+    return static_cast<double>((clock.steadyNow() - then).count()) / 1e6;
+  };
+  startEngine();
   Workload workload(servers::environment("TIDEGATE_POSTGRES_URL"), plan_.seed, plan_.writers);
   for (const PlannedFault& planned : plan_.faults) {
     const auto passed = std::chrono::duration_cast<milliseconds>(clock.steadyNow() - began);
@@ -151,11 +157,14 @@ std::string Round::run() {
   if (plan_.length > passed) pause(plan_.length - passed);
   workload.stop();
   const auto& counts = workload.counts();
-  fmt::print("  {} transactions committed, {} rolled back, {} failed, {} schema changes\n", counts.committed.load(),
+  fmt::print("  {} transactions committed, {} rolled back, {} failed, {} schema changes", counts.committed.load(),
              counts.rolledBack.load(), counts.failed.load(), counts.schemaChanges.load());
+  std::fflush(stdout);
+  const auto stopped = clock.steadyNow();
   if (std::string wrong = settle(); !wrong.empty()) return wrong;
   if (std::string wrong = compare(); !wrong.empty()) return "verify() found nothing, but " + wrong;
   if (engine_->stop(seconds(30)) != 0) return "the engine did not stop in order";
+  fmt::print("; settled after {:.1f} s, {:.1f} s in all\n", secondsSince(stopped), secondsSince(began));
   return {};
 }
 

@@ -104,9 +104,16 @@ Engine::Impl::Impl(EngineOptions given)
         detail::AckTracker::Options{spec.name, options.ackInterval, static_cast<std::size_t>(sharing)});
     slot.runner = std::make_unique<detail::SourceRunner>(
         spec, pool,
-        detail::SourceRunner::Parts{clock, inlineScheduler, *observer, *slot.acks, seeds(), [this](const Error& error) {
-                                      for (SourceSlot& other : sources) other.runner->halt(error, false);
-                                    }});
+        detail::SourceRunner::Parts{.clock = clock,
+                                    .scheduler = inlineScheduler,
+                                    .observer = *observer,
+                                    .acks = *slot.acks,
+                                    .seed = seeds(),
+                                    .haltEverything =
+                                        [this](const Error& error) {
+                                          for (SourceSlot& other : sources) other.runner->halt(error, false);
+                                        },
+                                    .mendEverything = [this] { mendSources(); }});
     sources.push_back(std::move(slot));
   }
   for (const PipelineSpec& spec : options.pipelines) {
@@ -120,6 +127,10 @@ Engine::Impl::Impl(EngineOptions given)
     at->runner->add(*pipelines.back());
   }
   dues.resize(pipelines.size());
+}
+
+void Engine::Impl::mendSources() {
+  for (SourceSlot& slot : sources) slot.runner->mend();
 }
 
 detail::PipelineRunner& Engine::Impl::pipeline(std::string_view name) {
@@ -227,14 +238,14 @@ void Engine::reload(std::string_view pipeline, std::string_view table) {
   }
   one.link().force({*name});
   one.retryIsolated();
-  for (auto& slot : impl_->sources) slot.runner->mend();
+  impl_->mendSources();
   impl_->sourceOf(one).restart();
 }
 
 void Engine::retryIsolated(std::string_view pipeline) {
   detail::PipelineRunner& one = impl_->pipeline(pipeline);
   one.retryIsolated();
-  for (auto& slot : impl_->sources) slot.runner->mend();
+  impl_->mendSources();
 }
 
 StopOutcome Engine::stop(std::chrono::milliseconds deadline) { return impl_->stop(deadline); }

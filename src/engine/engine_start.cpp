@@ -4,21 +4,17 @@
 
 namespace tidegate {
 
-/// Everything or nothing: what was opened is closed again where something cannot be.
+/// Everything or nothing: sinks are closed again where something cannot be opened. Sources stay as they are, since a
+/// source that was closed cannot be opened again: the next start goes on with them, and `stop` closes them.
 void Engine::Impl::openAll() {
   try {
     for (SourceSlot& slot : sources) slot.runner->open();
     for (auto& one : pipelines) one->open();
   } catch (...) {
-    closeAll();
+    for (auto& one : pipelines) one->spec().sink->close();
     throw;
   }
   opened = true;
-}
-
-void Engine::Impl::closeAll() {
-  for (auto& one : pipelines) one->spec().sink->close();
-  for (SourceSlot& slot : sources) slot.runner->close();
 }
 
 namespace {

@@ -7,7 +7,11 @@ namespace tidegate {
 
 StopOutcome Engine::Impl::stop(std::chrono::milliseconds deadline) {
   const std::lock_guard lock(lifeMutex);
-  if (stopped.exchange(true) || !opened) return outcome;
+  if (stopped.exchange(true)) return outcome;
+  if (!opened) {
+    for (SourceSlot& slot : sources) slot.runner->close();
+    return outcome;
+  }
   const auto until = clock.steadyNow() + deadline;
   for (std::jthread& thread : sourceThreads) thread.request_stop();
   sourceThreads.clear();

@@ -225,6 +225,39 @@ TEST_F(EngineThreads, AStartThatFailsLeavesNothingRunning) {
   Engine engine(options());
   EXPECT_THROW(engine.start(), Error);
   EXPECT_FALSE(engine.status().running);
+  EXPECT_FALSE(engine.awaitReady(0ms));
+}
+
+TEST_F(EngineThreads, AStartThatFailedIsTriedAgain) {
+  const Error away(ErrorCode::connectionFailed, Retry::later, "away");
+  target->failNext(test::SinkCall::open, away);
+  Engine engine(options());
+  source->failCalls(TestCall::init, away);
+  EXPECT_THROW(engine.start(), Error) << "the source cannot be reached";
+  source->failCalls(TestCall::validateTables, away);
+  EXPECT_THROW(engine.start(), Error) << "nor its tables be looked at";
+  db->setIssue("people", ErrorCode::noReplicaIdentity, true);
+  EXPECT_THROW(engine.start(), Error) << "one of them cannot be read";
+  db->setIssue("people", ErrorCode::noReplicaIdentity, false);
+  EXPECT_THROW(engine.start(), Error) << "the sink cannot be opened";
+  EXPECT_NE(source->state(), SourceState::closed);
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  db->insert("people", {7, "after", 1});
+  EXPECT_TRUE(eventually([&] { return same(); }));
+  engine.stop();
+  EXPECT_EQ(source->state(), SourceState::closed);
+}
+
+TEST_F(EngineThreads, AnEngineThatNeverStartedClosesWhatItsStartOpened) {
+  target->failNext(test::SinkCall::open, Error(ErrorCode::connectionFailed, Retry::later, "away"));
+  {
+    Engine engine(options());
+    EXPECT_THROW(engine.start(), Error);
+    engine.stop();
+    EXPECT_THROW(engine.start(), Error) << "after stop there is no start";
+  }
+  EXPECT_EQ(source->state(), SourceState::closed);
 }
 
 }  // namespace

@@ -217,8 +217,6 @@ void EngineSimulation::checkCommit(EngineProcess& process, std::size_t pipeline,
                                    const std::set<std::uint64_t>& transactions) {
   const PipelinePlan& plan = plan_.pipelines[pipeline];
   if (!plan.traits.wholeTransactions || plan_.sources[plan.source].bestEffort) return;
-  // What a full queue threw away may be the rest of a transaction whose stream began anew: docs/simulation.md.
-  if (dropped_.contains(plan.name)) return;
   for (const std::uint64_t transaction : transactions) {
     if (const auto missing = oracle(pipeline).missingOf(transaction)) {
       process.fail("readers never see half a transaction",

@@ -69,7 +69,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   /// Opens sinks and sources, validates the tables, and starts the threads.
-  /// @throws Error with every fatal table issue in its message; nothing runs then. Error{stopped} after `stop`.
+  /// @throws Error with every fatal table issue in its message. Nothing runs then, and it may be called again once the
+  /// reason is gone; until then sources keep their connections, which `stop` ends. Error{stopped} after `stop`.
   void start();
   /// Waits until every pipeline's baselines are whole and durable.
   /// @return false on timeout. @throws the Error that stopped a pipeline or source meanwhile.

@@ -86,7 +86,8 @@ class SyncSource {
  public:
   virtual ~SyncSource() = default;
 
-  /// Takes the context; connects if it likes. @throws Error{invalidConfig, connectionFailed, authenticationFailed}
+  /// Takes the context; connects if it likes. Called again only if it threw. @throws Error{invalidConfig,
+  /// connectionFailed, authenticationFailed}
   virtual void init(const SourceContext& context) = 0;
 
   /// Every reason why one of the tables cannot be streamed as asked; empty if all can. An empty list of tables asks

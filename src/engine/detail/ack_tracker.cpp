@@ -25,9 +25,16 @@ void AckTracker::durable(std::size_t pipeline, const Position& durable) {
   const std::lock_guard lock(mutex_);
   Entry& entry = entries_[pipeline];
   if (entry.suspended && !durable.empty()) return;
-  if (entry.counts && !entry.suspended && entry.durable == durable) return;
-  entry = {.durable = durable};
+  const bool capped = !entry.most.empty() && !durable.empty();
+  Position counted = capped ? source_.meet(durable, entry.most) : durable;
+  if (entry.counts && !entry.suspended && entry.durable == counted) return;
+  entry = {.durable = std::move(counted), .most = std::move(entry.most)};
   dirty_ = true;
+}
+
+void AckTracker::goesOnFrom(std::size_t pipeline) {
+  const std::lock_guard lock(mutex_);
+  entries_[pipeline].most = {};
 }
 
 void AckTracker::received(const Position& position) {
@@ -41,13 +48,14 @@ void AckTracker::restartAt(const Position& from) {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : entries_) {
     if (!entry.durable.empty()) entry.durable = source_.meet(entry.durable, from);
+    entry.most = from;
   }
 }
 
 void AckTracker::suspend() {
   const std::lock_guard lock(mutex_);
   for (Entry& entry : entries_) {
-    entry.durable = {};
+    entry.durable = entry.most = {};
     entry.suspended = true;
   }
   acked_ = {};
@@ -80,7 +88,7 @@ void AckTracker::tick(bool force) {
     if (dirty_ && (force || now - lastAck_ >= options_.interval)) {
       dirty_ = false;
       ack = next();
-      if (ack && !acked_.empty() && source_.comparePositions(*ack, acked_) <= 0) ack.reset();
+      if (ack && !acked_.empty() && !(source_.comparePositions(*ack, acked_) > 0)) ack.reset();
       if (ack) {
         acked_ = *ack;
         lastAck_ = now;

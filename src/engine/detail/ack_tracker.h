@@ -29,8 +29,11 @@ class AckTracker {
   /// The stream under way has come to here. Pipelines may have more from the one before; the source is not told of it
   /// until it has brought it again, since that is where it would resume.
   void received(const Position& position);
-  /// A source without order delivers again from `from` on, and those that had more go back with it.
+  /// A source without a total order delivers again from `from` on, and those that had more go back with it: whatever
+  /// they say is durable, the source is told no more than `from` for them until each `goesOnFrom` there.
   void restartAt(const Position& from);
+  /// The pipeline has met the stream's begin: what it says from here on counts.
+  void goesOnFrom(std::size_t pipeline);
   /// The source lost its place: what is durable says nothing, until each pipeline has said that it has nothing.
   void suspend();
   /// The pipeline no longer counts, until its next `durable`.
@@ -45,6 +48,7 @@ class AckTracker {
  private:
   struct Entry {
     Position durable{};
+    Position most{};  ///< no more than this counts; empty: all of it
     bool counts = true;
     bool suspended = false;
   };

@@ -28,6 +28,7 @@ class DropRule {
   bool isOld(const ChangeEvent& event) const { return !open_ && atOrBefore(event.position, seen_); }
   bool passed() const noexcept { return open_; }
   bool judges() const noexcept { return judges_; }
+  bool total() const noexcept { return total_; }
 
   /// Whether `a` is at or before `b`, as far as the source can tell.
   bool atOrBefore(const Position& a, const Position& b) const { return judges_ && source_.comparePositions(a, b) <= 0; }

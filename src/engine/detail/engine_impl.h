@@ -28,6 +28,8 @@ struct Engine::Impl {
 
   // engine.cpp
   detail::PipelineRunner& pipeline(std::string_view name);
+  /// Sources that a failure stopped go on.
+  void mendSources();
   detail::SourceRunner& sourceOf(const detail::PipelineRunner& pipeline);
   /// @throws Error{stopped}
   void requireRunning() const;
@@ -38,7 +40,6 @@ struct Engine::Impl {
                                 const VerifyOptions& verifyOptions);
   // engine_start.cpp
   void openAll();
-  void closeAll();
   void startThreads();
   // engine_stop.cpp
   StopOutcome stop(std::chrono::milliseconds deadline);

@@ -79,6 +79,8 @@ bool EventQueue::pop(QueueItem& item) {
   inHandEvents_ = item.events();
   inHandBytes_ = item.bytes;
   if (item.kind == QueueItem::Kind::events) midTransaction_ = openAfter(item, midTransaction_);
+  // What was open is undone, and comes again.
+  if (item.kind == QueueItem::Kind::streamBegins) midTransaction_ = false;
   return true;
 }
 
@@ -119,6 +121,7 @@ std::optional<EventQueue::Range> EventQueue::oldestTransactions() const {
     if (item.kind != QueueItem::Kind::events || item.baseline) {
       if (ended) return range;
       range.reset();
+      if (item.kind == QueueItem::Kind::streamBegins) open = false;
       continue;
     }
     for (std::size_t k = item.first; k < item.last; ++k) {
@@ -131,7 +134,8 @@ std::optional<EventQueue::Range> EventQueue::oldestTransactions() const {
         continue;
       }
       const bool progress = event.op == ChangeOp::progress;
-      if (!open && !range && !progress) range = Range{i, k, i, k};
+      // A stream may begin within a transaction: what is left of that one is no whole one.
+      if (!open && !range && event.transactionBegin && !progress) range = Range{i, k, i, k};
       if (!progress) open = !event.transactionEnd;
       if (range && !open) {
         range->lastItem = i;

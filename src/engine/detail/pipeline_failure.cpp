@@ -120,6 +120,7 @@ void PipelineRunner::retryIsolated() {
     health_ = Health::broken;
     retryAt_ = parts_.clock.steadyNow();
     setState(PipelineState::starting, "asked to come back");
+    parts_.control.goOn();
   }});
 }
 
@@ -183,6 +184,7 @@ void PipelineRunner::loadLetters() {
 void PipelineRunner::undo() {
   undone_ = true;
   spec_.sink->rollback();
+  letters_->acquitAll();
   unit_.clear();
   arrived_.clear();
   router_.tables().undone();

@@ -106,6 +106,7 @@ class PipelineRunner {
   void processEvents(QueueItem& item);
   void keepWholeTransactions(QueueItem& item);
   void notePlace(const QueueItem& item);
+  void beginStream(const QueueItem& item);
   void beginBaseline(const QueueItem& item);
   void endBaseline(const QueueItem& item);
   void noteHole(const QueueItem& item);

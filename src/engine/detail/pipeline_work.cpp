@@ -16,19 +16,27 @@ void PipelineRunner::process(QueueItem& item) {
     case QueueItem::Kind::baselineEnds:
       return endBaseline(item);
     case QueueItem::Kind::streamBegins:
-      if (!router_.drop().judges() && unit_.empty() && !durable_.empty()) {
-        // It goes back with the stream: its next checkpoint will say so, and the source must not be told more till
-        // then.
-        setPlace(parts_.source.meet(durable_, item.position));
-        publish();
-      }
-      router_.streamBegins(seen_);
-      undone_ = false;
-      settleState();
-      return;
+      return beginStream(item);
     case QueueItem::Kind::hole:
       return noteHole(item);
   }
+}
+
+void PipelineRunner::beginStream(const QueueItem& item) {
+  if (!router_.drop().total()) {
+    // It goes back with the stream: its next checkpoint will say so, and the source must not be told more till then.
+    if (!unit_.empty()) undo();
+    if (!durable_.empty()) setPlace(parts_.source.meet(durable_, item.position));
+    parts_.acks.goesOnFrom(parts_.ackIndex);
+    publish();
+  } else if (inTransaction_ && spec_.overflow == OverflowPolicy::dropOldest) {
+    // The stream brings this transaction again, and a full queue may throw it away as a whole. Half of it must not
+    // stay.
+    undo();
+  }
+  router_.streamBegins(seen_);
+  undone_ = false;
+  settleState();
 }
 
 void PipelineRunner::processEvents(QueueItem& item) {

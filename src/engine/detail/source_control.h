@@ -15,6 +15,8 @@ class SourceControl {
   virtual void roomMade() = 0;
   /// A pipeline's failure policy stops the source, or everything.
   virtual void halt(const Error& error, bool everything) = 0;
+  /// An isolated pipeline comes back: what its failure stopped goes on.
+  virtual void goOn() = 0;
 };
 
 }  // namespace tidegate::detail

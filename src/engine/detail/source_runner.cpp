@@ -17,6 +17,23 @@ SourceRunner::SourceRunner(const SourceSpec& spec, BatchPool& pool, Parts parts)
 }
 
 void SourceRunner::open() {
+  touched_ = true;
+  initialise();
+  validate();
+  tables_.clear();
+  for (PipelineRunner* pipeline : pipelines_) {
+    std::vector<Shape> shapes;
+    for (const TableRoute& route : pipeline->spec().tables) shapes.push_back(source_.describeTable(route.table));
+    pipeline->check(shapes);
+    tables_.insert(tables_.end(), pipeline->tables().begin(), pipeline->tables().end());
+  }
+  std::sort(tables_.begin(), tables_.end());
+  tables_.erase(std::unique(tables_.begin(), tables_.end()), tables_.end());
+}
+
+/// Once: a start that failed later leaves the source as it is, for the next try.
+void SourceRunner::initialise() {
+  if (initialised_) return;
   source_.init({.name = spec_.name,
                 .clock = &parts_.clock,
                 .scheduler = &parts_.scheduler,
@@ -26,6 +43,10 @@ void SourceRunner::open() {
                     [this](const std::string& message) {
                       if (!closed_) parts_.observer.onWarning(spec_.name, message);
                     }});
+  initialised_ = true;
+}
+
+void SourceRunner::validate() {
   std::vector<std::string> asked;
   for (const PipelineRunner* pipeline : pipelines_) {
     for (const TableRoute& route : pipeline->spec().tables) asked.push_back(route.table);
@@ -41,18 +62,10 @@ void SourceRunner::open() {
     reasons += (reasons.empty() ? "" : "; ") + ("table \"" + issue.table + "\": " + issue.message);
   }
   if (code) throw Error(*code, Retry::afterOperator, "source \"" + spec_.name + "\" cannot be streamed: " + reasons);
-  for (PipelineRunner* pipeline : pipelines_) {
-    std::vector<Shape> shapes;
-    for (const TableRoute& route : pipeline->spec().tables) shapes.push_back(source_.describeTable(route.table));
-    pipeline->check(shapes);
-    tables_.insert(tables_.end(), pipeline->tables().begin(), pipeline->tables().end());
-  }
-  std::sort(tables_.begin(), tables_.end());
-  tables_.erase(std::unique(tables_.begin(), tables_.end()), tables_.end());
 }
 
 void SourceRunner::close() {
-  source_.close();
+  if (touched_) source_.close();
   closed_ = true;
 }
 
@@ -147,10 +160,11 @@ SourceRunner::Result SourceRunner::streamOrBaseline(const std::stop_token& stop)
     }
   }
   if (!joinAll()) return {Turn::waiting};
+  if (std::exchange(lost_, false)) parts_.acks.suspend();
   if (readBaselines()) return {Turn::worked};
   if (finished_) return {Turn::finished};
-  stream();
   streamed_ = true;
+  stream();
   if (stop.stop_requested()) return {Turn::stopped};
   const std::lock_guard lock(mutex_);
   if (!call_.stop_requested()) finished_ = true;
@@ -217,7 +231,7 @@ void SourceRunner::stream() {
     throw Error(ErrorCode::internal, Retry::never, "source \"" + spec_.name + "\": no pipeline says where to begin");
   }
   parts_.acks.received(*from);
-  if (source_.orderingGuarantee() == OrderingGuarantee::bestEffort) parts_.acks.restartAt(*from);
+  if (!total_) parts_.acks.restartAt(*from);
   for (PipelineRunner* pipeline : taking_) {
     QueueItem item;
     item.kind = QueueItem::Kind::streamBegins;
@@ -242,7 +256,7 @@ SourceRunner::Result SourceRunner::failed(const Error& error) {
   if (error.code() == ErrorCode::positionLost) {
     parts_.observer.onPositionLost(spec_.name, error);
     if (spec_.onPositionLost == PositionLostPolicy::rebaseline) {
-      positionLost(error);
+      positionLost();
       return {Turn::worked};
     }
     halt(error, false);
@@ -259,10 +273,14 @@ SourceRunner::Result SourceRunner::failed(const Error& error) {
   return {Turn::waiting, retryAt_};
 }
 
-/// Everything is read anew, by isolated pipelines when they come back.
-void SourceRunner::positionLost(const Error&) {
-  parts_.acks.suspend();
-  for (PipelineRunner* pipeline : pipelines_) pipeline->link().force(pipeline->tables());
+/// Everything is read anew, by isolated pipelines when they come back. What is queued is of the place that was lost: a
+/// baseline among it must not pass for the new one.
+void SourceRunner::positionLost() {
+  lost_ = true;
+  for (PipelineRunner* pipeline : pipelines_) {
+    pipeline->link().force(pipeline->tables());
+    if (pipeline->link().joined()) pipeline->resetSession();
+  }
 }
 
 void SourceRunner::onState(const SourceStateChange& change) {

@@ -34,13 +34,15 @@ class SourceRunner final : public SourceControl {
     AckTracker& acks;
     std::uint64_t seed = 0;
     std::function<void(const Error&)> haltEverything{};
+    std::function<void()> mendEverything{};
   };
   SourceRunner(const SourceSpec& spec, BatchPool& pool, Parts parts);
 
   const SourceSpec& spec() const noexcept { return spec_; }
   void add(PipelineRunner& pipeline) { pipelines_.push_back(&pipeline); }
 
-  /// Connects, validates every table and describes it to the pipelines. @throws Error
+  /// Connects, validates every table and describes it to the pipelines. May be called again after it failed.
+  /// @throws Error
   void open();
   void close();
 
@@ -78,18 +80,21 @@ class SourceRunner final : public SourceControl {
   void restart() override;
   void roomMade() override { waker_.wake(); }
   void halt(const Error& error, bool everything) override;
+  void goOn() override { parts_.mendEverything(); }
 
   SourceStatus status() const;
   std::optional<Error> haltedBy() const;
 
  private:
+  void initialise();
+  void validate();
   Result streamOrBaseline(const std::stop_token& stop);
   bool joinAll();
   bool readBaselines();
   void stream();
   std::optional<Position> startOfStream(const std::vector<PipelineRunner*>& joined) const;
   Result failed(const Error& error);
-  void positionLost(const Error& error);
+  void positionLost();
   std::stop_token beginCall(const std::stop_token& stop);
 
   Taken offer(ChangeBatch& batch, bool baseline);
@@ -114,6 +119,8 @@ class SourceRunner final : public SourceControl {
   // The thread's own.
   std::vector<PipelineRunner*> taking_;  ///< who gets what is delivered now
   bool streamed_ = false;                ///< since the pipelines last began at what is durable
+  bool touched_ = false, initialised_ = false;
+  bool lost_ = false;  ///< the place; nothing was read anew since
   std::atomic<bool> finished_{false};
   std::size_t batches_ = 0;
   Micros retryAt_{0};

@@ -37,6 +37,9 @@ std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
   return text != nullptr ? std::stoull(text) : otherwise;
 }
 
+/// Octets of output: some thousand pushes.
+constexpr std::size_t kFullRun = std::size_t{1} << 19;
+
 std::string outputUntilKilled(const std::string& database, std::uint64_t round, std::size_t octets) {
   return testing::outputUntilKilled(TIDEGATE_CRASH_CHILD, {database, std::to_string(round)}, octets);
 }
@@ -147,9 +150,10 @@ TEST_F(SqliteCrash, NothingAcknowledgedIsLostHalfAppliedOrStampedTwice) {
   std::mt19937_64 random(seed);
   for (std::uint64_t number = 1; number <= rounds; ++number) {
     SCOPED_TRACE("round " + std::to_string(number));
-    // Some die while they open the store, some on their first commits, most in full run.
+    // Some die while they open the store, some on their first commits, most in full run; the last one surely does.
     const std::size_t most = std::size_t{1} << (random() % 20);
-    const Round round = parse(outputUntilKilled(path, number, random() % most));
+    const std::size_t octets = random() % most;
+    const Round round = parse(outputUntilKilled(path, number, number == rounds ? kFullRun : octets));
     ASSERT_NO_FATAL_FAILURE(checkStamps(round));
     note(round);
     Gateway gateway({.retention = {.maxLogBytes = 1u << 20}, .store = gatewayStore({.path = path})});

@@ -229,7 +229,7 @@ std::unique_ptr<PollingCore::Runner> PollingCore::makeRunner(const std::string& 
                           .state = std::shared_ptr<StateStore>(std::shared_ptr<void>(), &staged_),
                           .snapshots = std::shared_ptr<SnapshotStore>(std::shared_ptr<void>(), &snapshots_),
                           .observer = observer_,
-                          .images = [&feed](RowImage image) { feed.image(std::move(image)); }});
+                          .images = [&feed](SeenRow image) { feed.image(std::move(image)); }});
   return runner;
 }
 

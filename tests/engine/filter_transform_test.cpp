@@ -8,7 +8,7 @@ namespace tidegate {
 namespace {
 
 using detail::CompiledFilter;
-using detail::RowImage;
+using detail::EventRow;
 using detail::Verdict;
 
 const TableSchema kSchema{.table = "public.orders",

@@ -46,7 +46,7 @@ bool holds(const Filter::Node& node, const Value& value) {
 
 }  // namespace
 
-bool RowImage::has(std::size_t column) const noexcept {
+bool EventRow::has(std::size_t column) const noexcept {
   return column < values.size() &&
          (missing.empty() || !std::binary_search(missing.begin(), missing.end(), static_cast<std::uint32_t>(column)));
 }
@@ -67,7 +67,7 @@ void CompiledFilter::add(const Filter& filter, const TableSchema& schema) {
   nodes_[at].size = nodes_.size() - at;
 }
 
-Verdict CompiledFilter::judge(std::size_t at, const RowImage& row) const {
+Verdict CompiledFilter::judge(std::size_t at, const EventRow& row) const {
   const Node& node = nodes_[at];
   const auto kind = node.what->kind;
   if (kind == Filter::Node::Kind::everything) return Verdict::yes;

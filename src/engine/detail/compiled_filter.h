@@ -14,7 +14,7 @@ namespace tidegate::detail {
 enum class Verdict : std::uint8_t { no, unknown, yes };
 
 /// A row image. `missing` (ascending) are the columns whose place in `values` means nothing.
-struct RowImage {
+struct EventRow {
   const std::vector<Value>& values;
   const std::vector<std::uint32_t>& missing;
   bool has(std::size_t column) const noexcept;
@@ -28,7 +28,7 @@ class CompiledFilter {
   CompiledFilter(const Filter& filter, const TableSchema& schema);
 
   bool matchesEverything() const noexcept { return nodes_.empty(); }
-  Verdict judge(const RowImage& row) const { return nodes_.empty() ? Verdict::yes : judge(0, row); }
+  Verdict judge(const EventRow& row) const { return nodes_.empty() ? Verdict::yes : judge(0, row); }
 
  private:
   struct Node {
@@ -38,7 +38,7 @@ class CompiledFilter {
     std::size_t size;      ///< nodes of this subtree
   };
   void add(const Filter& filter, const TableSchema& schema);
-  Verdict judge(std::size_t at, const RowImage& row) const;
+  Verdict judge(std::size_t at, const EventRow& row) const;
 
   Filter filter_{};            ///< keeps what `nodes_` point into
   std::vector<Node> nodes_{};  ///< pre-order

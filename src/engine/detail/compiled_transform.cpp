@@ -91,7 +91,7 @@ std::vector<std::string> CompiledTransform::timestampColumns() const {
   return names;
 }
 
-void CompiledTransform::apply(const RowImage& row, std::optional<std::int64_t> nowMicros, std::vector<Value>& values,
+void CompiledTransform::apply(const EventRow& row, std::optional<std::int64_t> nowMicros, std::vector<Value>& values,
                               std::vector<std::uint32_t>& missing) const {
   values.resize(columns_.size());
   missing.clear();

@@ -30,7 +30,7 @@ class CompiledTransform {
 
   /// Makes a row image. Columns that are missing stay missing.
   /// @param now for timestamp columns; nullopt: they are missing (in images of the past).
-  void apply(const RowImage& row, std::optional<std::int64_t> nowMicros, std::vector<Value>& values,
+  void apply(const EventRow& row, std::optional<std::int64_t> nowMicros, std::vector<Value>& values,
              std::vector<std::uint32_t>& missing) const;
 
  private:

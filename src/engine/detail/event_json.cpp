@@ -266,7 +266,7 @@ ChangeEvent eventFromJson(std::string_view json, const SyncSource& source) {
 
 std::string describeKey(const ChangeEvent& event) {
   const bool old = event.after.empty();
-  const RowImage row = old ? RowImage{event.before, event.beforeAbsent} : RowImage{event.after, event.unchanged};
+  const EventRow row = old ? EventRow{event.before, event.beforeAbsent} : EventRow{event.after, event.unchanged};
   std::string out;
   const auto add = [&](std::size_t column) {
     if (!row.has(column)) return;

@@ -30,11 +30,11 @@ class RowRoute {
   struct Image {
     const std::vector<Value>* values;
     const std::vector<std::uint32_t>* missing;
-    RowImage row() const { return {*values, *missing}; }
+    EventRow row() const { return {*values, *missing}; }
   };
 
-  RowImage before() const { return {event_.before, event_.beforeAbsent}; }
-  RowImage after() const { return after_.row(); }
+  EventRow before() const { return {event_.before, event_.beforeAbsent}; }
+  EventRow after() const { return after_.row(); }
   RoutedRow update();
   Verdict wantedBefore() const;
   void fillUnchanged();
@@ -143,8 +143,8 @@ ChangeEvent& RowRoute::emit(ChangeOp op, const Image* after, bool withBefore) {
 
 bool keyChanged(const ChangeEvent& update) noexcept {
   if (update.before.empty()) return false;
-  const RowImage before{update.before, update.beforeAbsent};
-  const RowImage after{update.after, update.unchanged};
+  const EventRow before{update.before, update.beforeAbsent};
+  const EventRow after{update.after, update.unchanged};
   for (const std::uint32_t column : update.shape->key) {
     if (before.has(column) && after.has(column) && !(update.before[column] == update.after[column])) return true;
   }

@@ -65,7 +65,7 @@ TablePlan::TablePlan(const TableRoute& route, Shape sourceShape)
   target = !transforms && schema.table == source->schema.table ? source : makeShape(std::move(schema));
 }
 
-Verdict TablePlan::wants(const RowImage& row, std::int64_t nowMicros) const {
+Verdict TablePlan::wants(const EventRow& row, std::int64_t nowMicros) const {
   const Verdict verdict = filter.judge(row);
   if (!ttlColumn || verdict == Verdict::no) return verdict;
   if (!row.has(*ttlColumn)) return Verdict::unknown;

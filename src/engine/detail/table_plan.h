@@ -33,7 +33,7 @@ struct TablePlan {
   /// Nothing but the shape has to be replaced.
   bool plain() const noexcept { return filter.matchesEverything() && !transforms && !ttlColumn; }
   /// Whether the row belongs into the sink.
-  Verdict wants(const RowImage& row, std::int64_t nowMicros) const;
+  Verdict wants(const EventRow& row, std::int64_t nowMicros) const;
 };
 using Plan = std::shared_ptr<const TablePlan>;
 

@@ -16,12 +16,12 @@ namespace tidegate::detail {
 
 /// A changed row whole, for those to whom a delta is too little: before it (null: not known, or there was none) and
 /// after it (null: it is gone).
-struct RowImage {
+struct SeenRow {
   std::optional<Row> before{}, after{};
   bool doubt = false;  ///< whether the row was there before is not known
 };
 /// Told of each delta of the next push, in its order. Diff polls only; may be empty.
-using RowImages = std::function<void(RowImage image)>;
+using SeenRows = std::function<void(SeenRow image)>;
 
 /// @thread The polling thread.
 struct PollContext {
@@ -33,7 +33,7 @@ struct PollContext {
   SnapshotStore& snapshots;
   std::function<void(const std::string& message)> warn;
   std::function<void(const TableReport& soFar)> progress;
-  RowImages images{};
+  SeenRows images{};
 
   std::string clientId() const { return "ingest:" + config.name; }
 };

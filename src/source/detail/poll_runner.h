@@ -21,7 +21,7 @@ class PollRunner {
     std::shared_ptr<StateStore> state;
     std::shared_ptr<SnapshotStore> snapshots;
     std::shared_ptr<PollObserver> observer;  ///< null: spdlog
-    RowImages images{};
+    SeenRows images{};
   };
   explicit PollRunner(Options options);
   PollRunner(const PollRunner&) = delete;

@@ -38,7 +38,7 @@ class PollingFeed {
 
   void setMicros(std::int64_t micros) { options_.micros = micros; }
   /// For the next deltas, in their order.
-  void image(RowImage image) { images_.push_back(std::move(image)); }
+  void image(SeenRow image) { images_.push_back(std::move(image)); }
   /// The key's kinds, seen in a row that is not pushed yet.
   void keyKinds(const std::vector<ValueKind>& kinds) { keyKinds_ = kinds; }
   /// Delivers a push. @throws Error{queryCancelled} if it was not delivered whole.
@@ -56,11 +56,11 @@ class PollingFeed {
   /// Takes in columns, kinds and key kinds that the shape lacks, and says so.
   void learn(const RowDelta& delta);
   void fromDelta(const RowDelta& delta);
-  void fromImage(const RowDelta& delta, RowImage image);
+  void fromImage(const RowDelta& delta, SeenRow image);
 
   Options options_;
   ChangeBatch batch_;
-  std::deque<RowImage> images_;
+  std::deque<SeenRow> images_;
   std::vector<ValueKind> keyKinds_;  ///< empty: nothing new
   std::exception_ptr readerFailure_;
 };

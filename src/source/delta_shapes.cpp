@@ -115,6 +115,18 @@ Shape DeltaShapes::find(const std::string& table) const {
   return at == tables_.end() ? nullptr : at->second.shape;
 }
 
+std::string typeNameOf(const Value& value) {
+  if (value.kind() != ValueKind::timestamp) return {};
+  return value.as<Timestamp>().hasZone ? "timestamp with time zone" : "timestamp without time zone";
+}
+
+bool isOfType(const ColumnSchema& column, const Value& value) {
+  if (value.kind() != column.kind) return false;
+  if (column.kind != ValueKind::timestamp) return true;
+  const std::string other = value.as<Timestamp>().hasZone ? "timestamp without time zone" : "timestamp with time zone";
+  return column.sourceType != other;
+}
+
 DeltaShapes::Table& DeltaShapes::tableOf(const std::string& table) {
   const auto at = tables_.find(table);
   if (at != tables_.end()) return at->second;
@@ -130,12 +142,13 @@ std::shared_ptr<const SchemaChange> DeltaShapes::learn(const RowDelta& delta) {
   Table& table = tableOf(delta.table);
   const TableShape& shape = *table.shape;
   std::optional<TableSchema> next;
+  bool retyped = false;
   const auto grown = [&]() -> TableSchema& { return next ? *next : next.emplace(shape.schema); };
   for (const ColumnValue& column : delta.columns) {
     const ValueKind kind = column.value.kind();
     const auto at = shape.columns->find(column.column);
     if (!at) {
-      grown().columns.push_back({.name = column.column, .kind = kind});
+      grown().columns.push_back({.name = column.column, .kind = kind, .sourceType = typeNameOf(column.value)});
       if (kind == ValueKind::null) table.untyped.insert(column.column);
       continue;
     }
@@ -145,15 +158,22 @@ std::shared_ptr<const SchemaChange> DeltaShapes::learn(const RowDelta& delta) {
                   fmt::format("table \"{}\" has a column \"{}\" of its own: set rowIdColumn to another name",
                               delta.table, column.column));
     }
-    const ValueKind known = shape.schema.columns[*at].kind;
-    if (key || kind == ValueKind::null || kind == known) continue;
-    if (table.untyped.erase(column.column) > 0)
+    const ColumnSchema& known = shape.schema.columns[*at];
+    if (key || kind == ValueKind::null || isOfType(known, column.value)) continue;
+    if (table.untyped.erase(column.column) > 0) {
       grown().columns[*at].kind = kind;
-    else if (known != ValueKind::null)
+      next->columns[*at].sourceType = typeNameOf(column.value);
+    } else if (known.kind == kind) {
+      grown().columns[*at].sourceType.clear();  // timestamps of both forms
+      retyped = true;
+    } else if (known.kind != ValueKind::null) {
       grown().columns[*at].kind = ValueKind::null;  // any
+      next->columns[*at].sourceType.clear();
+    }
   }
   if (!next) return nullptr;
   auto change = std::make_shared<SchemaChange>();
+  change->rowsChanged = retyped;
   change->before = table.shape;
   table.shape = makeShape(std::move(*next));
   return change;

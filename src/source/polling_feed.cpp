@@ -61,7 +61,7 @@ void PollingFeed::fromDelta(const RowDelta& delta) {
   options_.shapes.values(delta, event.after, event.unchanged);
 }
 
-void PollingFeed::fromImage(const RowDelta& delta, RowImage image) {
+void PollingFeed::fromImage(const RowDelta& delta, SeenRow image) {
   const auto fill = [&](const std::optional<Row>& row, std::vector<Value>& out, std::vector<std::uint32_t>& absent) {
     options_.shapes.values(delta.table, delta.rowId, row ? &*row : nullptr, out, absent);
   };
@@ -97,7 +97,7 @@ void PollingFeed::row(const std::string& table, const Columns& columns, std::vec
   const bool known = columns->names() == shape->columns->names() &&
                      std::equal(values.begin(), values.end(), shape->schema.columns.begin(),
                                 [](const Value& value, const ColumnSchema& column) {
-                                  return value.isNull() || value.kind() == column.kind;
+                                  return value.isNull() || isOfType(column, value);
                                 });
   if (!known) {
     RowDelta delta{.table = table};

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "core/detail/packed.h"
+#include "source/detail/delta_shapes.h"
 #include "source/detail/row_shape.h"
 #include "tidegate/core/error.h"
 
@@ -52,11 +54,18 @@ class KeyWatch final : public RowStream {
 
 }  // namespace
 
+namespace {
+/// Marks of a saved column: whether only nulls were seen in it, and what its timestamps are.
+constexpr std::uint8_t kUntyped = 1;
+constexpr std::array<std::string_view, 4> kTypes{"", "", "timestamp with time zone", "timestamp without time zone"};
+}  // namespace
+
 void recall(const LearnedTable& known, LearnedTable& learned) {
   for (ColumnSchema& column : learned.schema.columns) {
     const ColumnSchema* before = known.schema.find(column.name);
     if (before == nullptr || known.untyped.contains(column.name)) continue;
     column.kind = before->kind;
+    column.sourceType = before->sourceType;
     learned.untyped.erase(column.name);
   }
 }
@@ -67,7 +76,10 @@ std::string encodeTable(const LearnedTable& table) {
   for (const ColumnSchema& column : table.schema.columns) {
     putText(column.name, out);
     out.push_back(static_cast<char>(column.kind));
-    out.push_back(table.untyped.contains(column.name) ? 1 : 0);
+    const auto mark = table.untyped.contains(column.name)
+                          ? kUntyped
+                          : std::find(kTypes.begin(), kTypes.end(), column.sourceType) - kTypes.begin();
+    out.push_back(static_cast<char>(mark));
   }
   return out;
 }
@@ -84,7 +96,9 @@ LearnedTable decodeTable(std::string_view octets) {
     if (column.kind > ValueKind::json) {
       throw Error(ErrorCode::storeCorrupt, Retry::afterOperator, "a polled table's saved columns cannot be read");
     }
-    if (in.octet() != 0) table.untyped.insert(column.name);
+    const std::uint8_t mark = in.octet();
+    if (mark == kUntyped) table.untyped.insert(column.name);
+    if (mark < kTypes.size()) column.sourceType = kTypes[mark];
     table.schema.columns.push_back(std::move(column));
   }
   return table;
@@ -109,10 +123,15 @@ LearnedTable learnTable(const QueryFn& query, const IngestTableConfig& table, st
     for (std::size_t i = 0; i < row.size() && i < columns->size(); ++i) {
       if (row[i].isNull()) continue;
       ColumnSchema& column = learned.schema.columns[i];
-      if (learned.untyped.erase(column.name) > 0)
+      if (learned.untyped.erase(column.name) > 0) {
         column.kind = row[i].kind();
-      else if (column.kind != row[i].kind())
+        column.sourceType = typeNameOf(row[i]);
+      } else if (column.kind != row[i].kind()) {
         column.kind = ValueKind::null;
+        column.sourceType.clear();
+      } else if (!isOfType(column, row[i])) {
+        column.sourceType.clear();
+      }
     }
   }
   return learned;

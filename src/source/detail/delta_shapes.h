@@ -14,6 +14,12 @@
 
 namespace tidegate::detail {
 
+/// What a value says of its column's type beyond its kind, as sinks know it: for a timestamp, whether it has a zone.
+/// Without that a SQL sink has to keep timestamps as text.
+std::string typeNameOf(const Value& value);
+/// Whether the column holds such values, by its kind and by what `typeNameOf` said of it.
+bool isOfType(const ColumnSchema& column, const Value& value);
+
 /// @thread One at a time.
 class DeltaShapes {
  public:

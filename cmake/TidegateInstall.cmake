@@ -35,6 +35,8 @@ target_include_directories(tidegate_contract INTERFACE $<BUILD_INTERFACE:${PROJE
 tidegate_install(contract tidegate_contract)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/contract DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing
         COMPONENT contract FILES_MATCHING PATTERN "*.h")
+install(FILES ${PROJECT_SOURCE_DIR}/tests/support/property.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing/support COMPONENT contract)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tidegateConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/tidegateConfig.cmake INSTALL_DESTINATION ${tidegate_config_dir})

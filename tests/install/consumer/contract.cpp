@@ -1,3 +1,4 @@
+#include "contract/gateway_store_contract.h"
 #include "contract/state_store_contract.h"
 #include "contract/sync_source_contract.h"
 
@@ -9,6 +10,12 @@ INSTANTIATE_TEST_SUITE_P(Mine, StateStoreContract,
                              .name = "mine",
                              .make = [] { return [store = std::make_shared<MemoryStateStore>()] { return store; }; }}),
                          stateStoreCaseName);
+
+INSTANTIATE_TEST_SUITE_P(
+    Mine, GatewayStoreContract,
+    testing::Values(GatewayStoreCase{
+        .name = "mine", .make = [] { return [store = std::make_shared<MemoryGatewayStore>()] { return store; }; }}),
+    gatewayStoreCaseName);
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 
 #include "postgres/detail/baseline_progress.h"
@@ -157,16 +158,30 @@ class WholeBaseline {
   bool readRanges() {
     bool working = false;
     for (Reader& reader : readers_) {
-      if (!reader.link->copying() && !ranges_.empty()) beginRange(reader);
+      if (!reader.link->copying()) beginRange(reader);
       if (reader.range.table != nullptr) readRows(reader);
       working = working || reader.range.table != nullptr || !ranges_.empty();
     }
     return working;
   }
 
+  /// Rows in the order that they lie in are often in the order of their keys, which a target's tree takes much better
+  /// than two interleaved runs. So a second connection helps with a table only where the reader is quicker than one.
+  bool helps() const {
+    const auto now = std::chrono::steady_clock::now();
+    return offered_ >= job_.rowsAlone && inHandlerFor_ * 4 < now - begunAt_;
+  }
+
   void beginRange(Reader& reader) {
-    reader.range = std::move(ranges_.front());
-    ranges_.pop_front();
+    const auto inHand = [&](const Range& range) {
+      return std::any_of(readers_.begin(), readers_.end(),
+                         [&](const Reader& r) { return r.range.table == range.table; });
+    };
+    const auto next =
+        std::find_if(ranges_.begin(), ranges_.end(), [&](const Range& range) { return !inHand(range) || helps(); });
+    if (next == ranges_.end()) return;
+    reader.range = std::move(*next);
+    ranges_.erase(next);
     WholeTable& table = *reader.range.table;
     if (!table.begun) add(ChangeOp::baselineBegin, table);
     table.begun = true;
@@ -217,9 +232,13 @@ class WholeBaseline {
     batch_.clear();
   }
   Taken ask() {
+    const auto since = std::chrono::steady_clock::now();
+    const std::size_t rows = batch_.size();
     inHandler_ = true;  // what it throws comes out as it is
     const Taken taken = job_.handler(batch_);
     inHandler_ = false;
+    inHandlerFor_ += std::chrono::steady_clock::now() - since;
+    if (taken == Taken::yes) offered_ += rows;
     return taken;
   }
 
@@ -246,6 +265,9 @@ class WholeBaseline {
   std::vector<Reader> readers_;
   std::deque<Range> ranges_;
   ChangeBatch batch_;
+  std::uint64_t offered_ = 0;
+  const std::chrono::steady_clock::time_point begunAt_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration inHandlerFor_{0};
 };
 
 /// `readTable`'s rows: one COPY under a lock that keeps the table's shape.

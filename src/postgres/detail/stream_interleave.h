@@ -72,6 +72,8 @@ struct BaselineJob {
   Lsn consistentPoint = 0;                 ///< the snapshot sees exactly what committed before
   const ChangeHandler& handler;            ///< offered batches until it takes them
   std::stop_token stop;
+  /// So many rows come by one connection before another may help with the same table: more than a queue holds.
+  std::uint64_t rowsAlone = 300'000;
 };
 
 }  // namespace tidegate::postgres::detail

@@ -179,6 +179,23 @@ TEST_F(Failure, APoisonChangeIsSingledOutAndTheOthersGoOn) {
   expectSame();
 }
 
+TEST_F(Failure, ADeadLetterFromBeforeASchemaChangeIsReplayedAsTheTableIsNow) {
+  make({letters()});
+  run();
+  target().poison("5", kBad);
+  db->insert("people", {5, "five", 5});
+  run();
+  TableSchema wider = test::peopleSchema();
+  wider.columns.erase(wider.columns.begin() + 2);
+  wider.columns.push_back({.name = "mail", .kind = ValueKind::text});
+  db->commit([&](TestTransaction& t) { t.alter({.schema = wider}); });
+  db->insert("people", {6, "six", "six@example.org"});
+  run();
+  target().cure();
+  EXPECT_EQ(engine->replayDeadLetters("replica"), 1u);
+  expectSame();
+}
+
 TEST_F(Failure, APoisonRowOfABaselineIsADeadLetterOfItsOwn) {
   for (int i = 2; i < 40; ++i) db->insert("people", {i, "x", i});
   target().poison("7", kBad);

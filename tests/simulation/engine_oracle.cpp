@@ -16,6 +16,17 @@ bool isPoison(const SimChange& change) {
   return !change.after.empty() && cellOf(*change.shape, change.after, "note") == Value("poison");
 }
 
+/// `sub="b", id=9` as `keyText` has it.
+std::string keyOfLetter(const std::string& text) {
+  std::string key;
+  for (std::size_t at = 0; at != std::string::npos;) {
+    const std::size_t from = text.find('=', at) + 1, to = text.find(", ", from);
+    key += (key.empty() ? "" : "|") + text.substr(from, to == std::string::npos ? to : to - from);
+    at = to;
+  }
+  return key;
+}
+
 std::string rowText(const SimRow& row) {
   std::string text;
   for (const auto& [column, value] : row) text += fmt::format(" {}={}", column, describe(value, 20));
@@ -31,6 +42,8 @@ void SimLetters::add(const DeadLetter& letter) {
   world_.trace.line("letters", "{} at {}: {}", letter.pipeline, letter.positionText, letter.key);
   const auto [at, isNew] = letters_.try_emplace({letter.pipeline, letter.positionText}, letter);
   if (isNew) at->second.id = ++made_;
+  ever_.emplace(letter.pipeline, letter.positionText);
+  touched_.insert(letter.pipeline + " " + letter.table + " " + keyOfLetter(letter.key));
 }
 
 std::vector<DeadLetter> SimLetters::read(std::string_view pipeline, std::uint64_t afterId, std::size_t limit) const {
@@ -44,6 +57,7 @@ std::vector<DeadLetter> SimLetters::read(std::string_view pipeline, std::uint64_
 }
 
 bool SimLetters::remove(std::uint64_t id) {
+  if (world_.mutation == EngineMutation::keepLetters) return true;
   return std::erase_if(letters_, [id](const auto& entry) { return entry.second.id == id; }) > 0;
 }
 
@@ -52,9 +66,12 @@ std::uint64_t SimLetters::purge(std::string_view pipeline) {
                        [&](const auto& entry) { return pipeline.empty() || entry.second.pipeline == pipeline; });
 }
 
-bool SimLetters::has(const std::string& pipeline, const LogPlace& place) const {
-  const auto at = letters_.find({pipeline, placeText(place)});
-  return at != letters_.end();
+bool SimLetters::had(const std::string& pipeline, const LogPlace& place) const {
+  return ever_.contains({pipeline, placeText(place)});
+}
+
+void SimLetters::repaired(const std::string& pipeline) {
+  std::erase_if(touched_, [&](const std::string& row) { return row.starts_with(pipeline + " "); });
 }
 
 bool modelWants(const FilterPlan& filter, const TableShape& shape, const std::vector<Value>& row) {
@@ -121,7 +138,7 @@ bool EngineOracle::durable(const LogPlace& place, const SimChange& change) const
   const bool is = !change.after.empty() && modelWants(route->filter, *change.shape, change.after);
   if (change.op != ChangeOp::truncate && !was && !is) return true;
   if (target_.applied(place)) return true;
-  if (isPoison(change) && letters_.has(target_.pipeline().name, place)) return true;
+  if (isPoison(change) && letters_.had(target_.pipeline().name, place)) return true;
   return awaitsReread(*route, place);
 }
 
@@ -149,34 +166,38 @@ std::optional<LogPlace> EngineOracle::firstMissing(const LogPlace& place) {
   return std::nullopt;
 }
 
-std::string EngineOracle::difference() const {
-  const bool blames = target_.pipeline().failure == FailurePolicy::deadLetter;
+std::vector<std::string> EngineOracle::differences(bool exceptLetters) const {
+  const std::string& pipeline = target_.pipeline().name;
+  std::vector<std::string> all;
   for (const RoutePlan& route : target_.pipeline().routes) {
     const SourceTable& table = database_.tables()[route.table];
+    const std::string& name = table.shape->schema.table;
     const auto found = target_.tables().find(route.target);
-    if (found == target_.tables().end()) return "table " + route.target + " is not there";
+    if (found == target_.tables().end()) {
+      all.push_back("table " + route.target + " is not there");
+      continue;
+    }
+    const auto tell = [&](const std::string& key, const std::string& what) {
+      if (exceptLetters && letters_.touched(pipeline, name, key)) return;
+      all.push_back(fmt::format("{} {}: {}", route.target, key, what));
+    };
     std::map<std::string, SimRow> has = found->second.rows;
     for (const auto& [key, row] : table.rows) {
-      const bool excused = blames && cellOf(*table.shape, row, "note") == Value("poison") && !route.transform.dropNote;
+      if (!modelWants(route.filter, *table.shape, row)) continue;
+      const SimRow wanted = modelRow(route.transform, *table.shape, row);
       const auto at = has.find(key);
-      if (!excused && modelWants(route.filter, *table.shape, row)) {
-        const SimRow wanted = modelRow(route.transform, *table.shape, row);
-        if (at == has.end()) return fmt::format("{} lacks {}:{}", route.target, key, rowText(wanted));
+      if (at == has.end()) {
+        tell(key, "lacks" + rowText(wanted));
+      } else {
         if (!(at->second == wanted)) {
-          return fmt::format("{} has {}:{}; the source says{}", route.target, key, rowText(at->second),
-                             rowText(wanted));
+          tell(key, fmt::format("has{}; the source says{}", rowText(at->second), rowText(wanted)));
         }
-      } else if (!excused) {
-        continue;
+        has.erase(at);
       }
-      has.erase(key);
     }
-    if (!has.empty()) {
-      return fmt::format("{} has {}:{}; the source has no such row", route.target, has.begin()->first,
-                         rowText(has.begin()->second));
-    }
+    for (const auto& [key, row] : has) tell(key, fmt::format("has{}; the source has no such row", rowText(row)));
   }
-  return {};
+  return all;
 }
 
 }  // namespace tidegate::sim

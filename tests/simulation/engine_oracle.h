@@ -21,13 +21,21 @@ class SimLetters final : public DeadLetters {
   std::uint64_t count(std::string_view pipeline) const override { return read(pipeline, 0, SIZE_MAX).size(); }
   bool remove(std::uint64_t id) override;
   std::uint64_t purge(std::string_view pipeline) override;
-  /// Whether the pipeline has a letter for a change at that place.
-  bool has(const std::string& pipeline, const LogPlace& place) const;
+  /// Whether the pipeline ever had a letter for a change at that place.
+  bool had(const std::string& pipeline, const LogPlace& place) const;
+  /// Whether the row may differ from its source, since a change of it became a letter.
+  bool touched(const std::string& pipeline, const std::string& table, const std::string& key) const {
+    return touched_.contains(pipeline + " " + table + " " + key);
+  }
+  /// All rows are right again.
+  void repaired(const std::string& pipeline);
 
  private:
   EngineWorld& world_;
   std::uint64_t made_ = 0;
   std::map<std::pair<std::string, std::string>, DeadLetter> letters_;  ///< by pipeline and position
+  std::set<std::pair<std::string, std::string>> ever_;                 ///< their names
+  std::set<std::string> touched_;                                      ///< pipeline, table and key of each
 };
 
 /// Whether the row passes.
@@ -45,8 +53,9 @@ class EngineOracle {
   std::optional<LogPlace> firstMissing(const LogPlace& place);
   /// The same for one transaction.
   std::optional<LogPlace> missingOf(std::uint64_t transaction) const;
-  /// How the target differs from the filtered and transformed source; empty: not at all.
-  std::string difference() const;
+  /// How the target differs from the filtered and transformed source, a line for each row, but for rows of which a
+  /// change is or was a dead letter.
+  std::vector<std::string> differences(bool exceptLetters) const;
 
  private:
   bool durable(const LogPlace& place, const SimChange& change) const;

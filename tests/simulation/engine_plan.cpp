@@ -21,6 +21,9 @@ constexpr NamedMutation kEngineMutations[] = {
     {EngineMutation::commitBeforeApply, "commitBeforeApply"},
     {EngineMutation::applyBeforeCommit, "applyBeforeCommit"},
     {EngineMutation::overwriteUnchanged, "overwriteUnchanged"},
+    {EngineMutation::loseRepairs, "loseRepairs"},
+    {EngineMutation::keepLetters, "keepLetters"},
+    {EngineMutation::blindVerify, "blindVerify"},
 };
 
 FilterPlan drawFilter(SimRandom& random) {
@@ -129,7 +132,7 @@ EnginePlan makeEnginePlan(SimRandom& random) {
   for (bool* feature :
        {&plan.crashes, &plan.sinkFaults, &plan.partialBatches, &plan.unknownCommits, &plan.slowSinks, &plan.fullDisks,
         &plan.fencing, &plan.pauses, &plan.reloads, &plan.hostStops, &plan.sourceFaults, &plan.disconnects,
-        &plan.largeTransactions, &plan.keyChanges, &plan.truncates, &plan.unchanged}) {
+        &plan.largeTransactions, &plan.keyChanges, &plan.truncates, &plan.unchanged, &plan.tampers}) {
     *feature = random.chance(60);
   }
   plan.lostSlots = random.chance(30);
@@ -171,6 +174,7 @@ std::string EnginePlan::describe() const {
       {schemaChanges, "schemaChanges"},
       {unchanged, "unchanged"},
       {poison, "poison"},
+      {tampers, "tampers"},
   };
   for (const auto& [on, name] : features) {
     if (on) text += fmt::format(" {}", name);

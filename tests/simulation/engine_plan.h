@@ -17,13 +17,16 @@ namespace tidegate::sim {
 /// sinks only, each standing for an engine that makes it.
 enum class EngineMutation {
   none,
-  ackReceived,        ///< what was received is acknowledged, not what is durable
-  dropFailedBatch,    ///< a batch that failed is not applied again
-  leaveWithoutErase,  ///< an update that leaves a filter erases nothing
-  baselineGap,        ///< the stream begins where the baseline ended, not where it began
-  commitBeforeApply,  ///< the checkpoint is durable before the data
-  applyBeforeCommit,  ///< the data is durable before the checkpoint
-  overwriteUnchanged  ///< columns that were not sent are overwritten with null
+  ackReceived,         ///< what was received is acknowledged, not what is durable
+  dropFailedBatch,     ///< a batch that failed is not applied again
+  leaveWithoutErase,   ///< an update that leaves a filter erases nothing
+  baselineGap,         ///< the stream begins where the baseline ended, not where it began
+  commitBeforeApply,   ///< the checkpoint is durable before the data
+  applyBeforeCommit,   ///< the data is durable before the checkpoint
+  overwriteUnchanged,  ///< columns that were not sent are overwritten with null
+  loseRepairs,         ///< what is written beside the stream (dead letters, repairs) is said to be done, and is not
+  keepLetters,         ///< a dead letter that was applied again is not removed
+  blindVerify          ///< the first row of the target is not compared
 };
 std::string_view toString(EngineMutation mutation);
 /// @throws std::invalid_argument listing the names.
@@ -86,7 +89,8 @@ struct EnginePlan {
   bool fullDisks = false, fencing = false, pauses = false, reloads = false, hostStops = false;
   bool sourceFaults = false, disconnects = false, lostSlots = false;
   bool largeTransactions = false, keyChanges = false, truncates = false, schemaChanges = false, unchanged = false;
-  bool poison = false;  ///< rows that sinks with a dead-letter policy refuse
+  bool tampers = false;  ///< somebody changes rows in the sinks, once all is quiet
+  bool poison = false;   ///< rows that sinks with a dead-letter policy refuse
 
   std::string describe() const;
 };

@@ -23,6 +23,7 @@ struct EngineWorld {
   SimRandom& random;  ///< of faults
   EngineMutation mutation = EngineMutation::none;
   bool faults = true;
+  bool aside = false;  ///< the engine compares, repairs and replays: nothing is refused, and no change is of the stream
   std::function<void()> tick{};  ///< everybody else does something
 };
 

@@ -202,10 +202,13 @@ void EngineSimulation::check() {
     }
   }
   for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (const std::string difference = oracle(i).difference(); !difference.empty()) {
-      trace_.fail("when quiet, a sink is its filtered source", plan_.pipelines[i].name + ": " + difference);
+    if (const auto differences = oracle(i).differences(true); !differences.empty()) {
+      trace_.fail("when quiet, a sink is its filtered source", plan_.pipelines[i].name + ": " + differences.front());
     }
   }
+  world_.aside = true;
+  for (std::size_t i = 0; i < targets_.size(); ++i) checkAside(i);
+  world_.aside = false;
   if (random_.chance(50)) endProcess(std::chrono::seconds(5));
 }
 

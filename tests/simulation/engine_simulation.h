@@ -55,6 +55,9 @@ class EngineSimulation {
   void settlePass(bool first);
   bool settled() const;
   void check();
+  // engine_aside.cpp: dead letters, comparing and repair.
+  void checkAside(std::size_t pipeline);
+  void compare(std::size_t pipeline, bool repair);
   // engine_host.cpp: the process and the engine in it.
   void startProcess();
   EngineOptions engineOptions();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/engine_rows.h"
+
 namespace tidegate::sim {
 namespace {
 
@@ -257,6 +259,14 @@ Position EngineSource::positionFromText(std::string_view text) const { return po
 
 OrderingGuarantee EngineSource::orderingGuarantee() const {
   return plan_.bestEffort ? OrderingGuarantee::bestEffort : OrderingGuarantee::total;
+}
+
+std::unique_ptr<RowStream> EngineSource::readTable(const std::string& table, std::stop_token) {
+  process_->enter(plan_.name, "readTable");
+  const SourceTable& read = database_.tables()[*database_.find(table)];
+  std::vector<std::vector<Value>> rows;
+  for (const auto& [key, row] : read.rows) rows.push_back(row);
+  return std::make_unique<SimRows>(read.shape->columns, std::move(rows));
 }
 
 SourceLag EngineSource::lag() const { return {}; }

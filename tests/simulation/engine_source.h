@@ -44,6 +44,7 @@ class EngineSource final : public SyncSource {
   SourceState state() const override { return state_.state(); }
   SourceLag lag() const override;
   void close() override;
+  std::unique_ptr<RowStream> readTable(const std::string& table, std::stop_token stop) override;
 
  private:
   void connect(const char* why);

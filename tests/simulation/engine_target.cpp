@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/engine_rows.h"
+
 namespace tidegate::sim {
 namespace {
 
@@ -43,6 +45,28 @@ void EngineTarget::processGone() {
   changes_.clear();
   places_.clear();
   verified = {};
+}
+
+std::string EngineTarget::tamper(SimRandom& random) {
+  auto& [name, table] = *std::next(tables_.begin(), static_cast<std::ptrdiff_t>(random.below(tables_.size())));
+  if (table.rows.empty()) return {};
+  const auto at = std::next(table.rows.begin(), static_cast<std::ptrdiff_t>(random.below(table.rows.size())));
+  if (random.chance(40)) {
+    const std::string key = at->first;
+    table.rows.erase(at);
+    return name + " loses " + key;
+  }
+  if (random.chance(50)) {
+    at->second["region"] = "tampered";
+    return name + " has another region in " + at->first;
+  }
+  SimRow stray = at->second;
+  const auto id = 1'000 + static_cast<std::int64_t>(random.below(1'000));
+  stray["id"] = id;
+  const auto sub = stray.find("sub");
+  const std::string key = (sub == stray.end() ? "" : describe(sub->second) + "|") + describe(Value(id));
+  table.rows[key] = std::move(stray);
+  return name + " gets a stray " + key;
 }
 
 EngineSink::EngineSink(EngineTarget& target, std::shared_ptr<EngineProcess> process, CommitCheck onCommit,
@@ -88,7 +112,7 @@ std::optional<std::string> EngineSink::open(const SinkContext& context) {
   pending_.clear();
   maybeRefuse("open");
   if (target_.held_) target_.held_.reset();
-  writer_ = ++target_.writer_;
+  writer_ = target_.opened_ = ++target_.writer_;
   working_ = target_.tables_;
   prepared_.clear();
   durablyPrepared_.clear();
@@ -118,6 +142,7 @@ void EngineSink::apply(const ChangeBatch& batch) {
   requireOpen("apply");
   dawdle();
   if (std::exchange(target_.skipNext_, false)) return;
+  if (world_.aside && world_.mutation == EngineMutation::loseRepairs) return;
   const bool mayFail = world_.faults && world_.plan.partialBatches && world_.random.permille(15);
   const std::size_t upTo = mayFail ? static_cast<std::size_t>(world_.random.below(batch.size() + 1)) : batch.size();
   for (std::size_t i = 0; i < upTo; ++i) applyOne(batch[i]);
@@ -220,12 +245,12 @@ void EngineSink::applyRow(TargetTable& table, const ChangeEvent& event) {
   const std::string key = targetKey(shape, erases ? event.before : event.after);
   const auto note = shape.columns->find("note");
   const bool blames = target_.pipeline_.failure == FailurePolicy::deadLetter;
-  if (!erases && blames && note && event.after[*note] == Value("poison")) {
+  if (!world_.aside && !erases && blames && note && event.after[*note] == Value("poison")) {
     refuse(ErrorCode::queryFailed, Retry::never, "poison at " + event.position.octets);
   }
   const auto at = table.rows.find(key);
   const SimRow* held = at == table.rows.end() ? nullptr : &at->second;
-  if (event.op != ChangeOp::read) {
+  if (event.op != ChangeOp::read && !world_.aside) {
     count(event);
     checkBefore(table, event, held);
   }
@@ -286,6 +311,20 @@ void EngineSink::makeDurable(std::string_view checkpoint) {
   pending_.clear();
   durablyPrepared_ = prepared_;
   onCommit_(*process_, transactions);
+}
+
+std::unique_ptr<RowStream> EngineSink::readTable(const Shape& shape, std::stop_token) {
+  process_->enter(target_.pipeline_.name, "readTable");
+  requireOpen("readTable");
+  // Others write to it too, and no unit of work is open.
+  working_ = target_.tables_;
+  std::vector<std::vector<Value>> rows;
+  for (const auto& [key, row] : working_[shape->schema.table].rows) {
+    std::vector<Value>& read = rows.emplace_back();
+    for (const std::string& column : shape->columns->names()) read.push_back(row.at(column));
+  }
+  if (world_.mutation == EngineMutation::blindVerify && !rows.empty()) rows.erase(rows.begin());
+  return std::make_unique<SimRows>(shape->columns, std::move(rows));
 }
 
 void EngineSink::rollback() noexcept {

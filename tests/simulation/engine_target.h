@@ -54,9 +54,16 @@ class EngineTarget {
   std::uint64_t baselines() const noexcept { return baselines_; }
   std::uint64_t baselineNumber(const std::string& target) const;
 
+  /// Somebody changes, takes out or adds a row. @return what was done; empty: nothing.
+  std::string tamper(SimRandom& random);
+
   void fence() { ++writer_; }
   void fillDisk(Micros until) { fullUntil_ = until; }
-  void mend() { fullUntil_ = Micros{0}; }
+  /// The disk has room, and another writer that nobody met has gone again.
+  void mend() {
+    fullUntil_ = Micros{0};
+    writer_ = opened_;
+  }
   /// The process that used it is gone.
   void processGone();
 
@@ -71,7 +78,7 @@ class EngineTarget {
   std::optional<std::string> checkpoint_;
   std::set<AppliedChange> changes_;
   std::set<LogPlace> places_;
-  std::uint64_t writer_ = 0, baselines_ = 0;
+  std::uint64_t writer_ = 0, opened_ = 0, baselines_ = 0;
   Micros fullUntil_{0};
   bool skipNext_ = false;  ///< of a mutation
   std::optional<std::map<std::string, TargetTable>> held_{};
@@ -91,6 +98,7 @@ class EngineSink final : public Sink {
   void commit(std::string_view checkpoint) override;
   void rollback() noexcept override;
   void close() noexcept override;
+  std::unique_ptr<RowStream> readTable(const Shape& shape, std::stop_token stop) override;
 
  private:
   void requireOpen(const char* call);

@@ -37,7 +37,8 @@ void usage() {
       "  --engine      the simulation of the engine, not that of pollers and gateway\n"
       "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta;\n"
       "                with --engine: ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,\n"
-      "                commitBeforeApply, applyBeforeCommit, overwriteUnchanged\n");
+      "                commitBeforeApply, applyBeforeCommit, overwriteUnchanged, loseRepairs, keepLetters, "
+      "blindVerify\n");
 }
 
 std::uint64_t number(const std::string& text, const char* option) {

@@ -17,7 +17,7 @@ usage: tests/simulation/run.sh [--seeds N] [--first S] [--minutes M] [--jobs J] 
   --seed S     replay one seed exactly, printing its trace (of pollers and gateway, unless --engine is given)
   --mutate M   break the run on purpose, to see the oracle find it: dropDelta, corruptValue, loseCommit, hideRow,
                forgetDelta; with --engine ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,
-               commitBeforeApply, applyBeforeCommit, overwriteUnchanged
+               commitBeforeApply, applyBeforeCommit, overwriteUnchanged, loseRepairs, keepLetters, blindVerify
 Environment: TIDEGATE_SIM_BUILD (build directory, default build/simulation), TIDEGATE_SIM_TYPE (Release).
 TEXT
   exit 0

@@ -1,5 +1,6 @@
 #include "engine/detail/router.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/detail/row_router.h"
@@ -14,6 +15,38 @@ bool isMarker(ChangeOp op) {
 
 bool isRow(ChangeOp op) {
   return op == ChangeOp::insert || op == ChangeOp::update || op == ChangeOp::erase || op == ChangeOp::read;
+}
+
+/// An old change as its table is now, by the columns' names. What the table got since is unknown to an update, and null
+/// in a row that is new. @throws Error{invalidArgument} where the key is another one.
+ChangeEvent inShape(const ChangeEvent& event, const Shape& shape) {
+  const TableShape& old = *event.shape;
+  ChangeEvent made = event;
+  made.shape = shape;
+  const std::size_t columns = shape->columns->size();
+  made.before.assign(event.before.empty() ? 0 : columns, Null{});
+  made.after.assign(event.after.empty() ? 0 : columns, Null{});
+  made.unchanged.clear();
+  made.beforeAbsent.clear();
+  const auto holds = [](const std::vector<std::uint32_t>& list, std::size_t column) {
+    return std::binary_search(list.begin(), list.end(), static_cast<std::uint32_t>(column));
+  };
+  for (std::uint32_t i = 0; i < columns; ++i) {
+    const auto from = old.columns->find((*shape->columns)[i]);
+    if (!from && std::find(shape->key.begin(), shape->key.end(), i) != shape->key.end()) {
+      throw Error(ErrorCode::invalidArgument, Retry::afterOperator,
+                  "table \"" + shape->schema.table + "\" has another key since; reload the table and purge the letter");
+    }
+    if (!made.before.empty()) {
+      if (from) made.before[i] = event.before[*from];
+      if (!from || holds(event.beforeAbsent, *from)) made.beforeAbsent.push_back(i);
+    }
+    if (made.after.empty()) continue;
+    if (from) made.after[i] = event.after[*from];
+    const bool isNew = event.op == ChangeOp::insert || event.op == ChangeOp::read;
+    if (from ? holds(event.unchanged, *from) : !isNew) made.unchanged.push_back(i);
+  }
+  return made;
 }
 
 }  // namespace
@@ -219,7 +252,9 @@ void Router::routeAlone(const ChangeEvent& event, ChangeBatch& out) {
   }
   nowMicros_ = clock_.wallNow().count();
   const std::size_t before = out.size();
-  routeRow(*found.plan, event, nowMicros_, out);
+  const Plan& now = found.table->plan ? found.table->plan : found.plan;
+  const bool same = now->source->schema == event.shape->schema;
+  routeRow(*now, same ? event : inShape(event, now->source), nowMicros_, out);
   if (out.size() == before) return;
   out[before].transactionBegin = true;
   out[out.size() - 1].transactionEnd = true;

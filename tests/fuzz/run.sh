@@ -6,15 +6,16 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
+all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream)
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-    fuzz_delta_json | fuzz_rules_json | fuzz_value) targets+=("$1"); shift ;;
-    *) echo "unknown: $1 (targets: fuzz_delta_json fuzz_rules_json fuzz_value)" >&2; exit 2 ;;
+    fuzz_delta_json | fuzz_rules_json | fuzz_value | fuzz_pgoutput | fuzz_pg_stream) targets+=("$1"); shift ;;
+    *) echo "unknown: $1 (targets: ${all[*]})" >&2; exit 2 ;;
   esac
 done
-((${#targets[@]})) || targets=(fuzz_delta_json fuzz_rules_json fuzz_value)
+((${#targets[@]})) || targets=("${all[@]}")
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "--seconds needs a whole number from 1" >&2; exit 2; }
 
 clang=${CXX:-$(command -v clang++ || command -v clang++-14 || true)}

@@ -1,8 +1,19 @@
 #include "postgres/detail/delivery.h"
 
+#include <string>
 #include <utility>
 
+#include "tidegate/core/error.h"
+
 namespace tidegate::postgres::detail {
+namespace {
+
+/// Positions that went back would be dropped unseen by readers that are further: better no stream than that.
+[[noreturn]] void refuse(const char* what) {
+  throw Error(ErrorCode::parseError, Retry::later, std::string("the server's stream is out of order: ") + what);
+}
+
+}  // namespace
 
 void Delivery::restart(const Position& from, StreamInterleave* interleave) {
   batch_.clear();
@@ -18,6 +29,7 @@ std::string_view Delivery::progressNow() const {
 }
 
 void Delivery::begin(const OpenTransaction& transaction) {
+  if (open_) refuse("a transaction begins within another");
   transaction_ = transaction;
   open_ = true;
   begun_ = false;
@@ -25,6 +37,9 @@ void Delivery::begin(const OpenTransaction& transaction) {
 }
 
 ChangeEvent& Delivery::add(ChangeOp op, const Shape& shape, Part part, std::size_t bytes) {
+  if (!open_) refuse("a change stands outside of a transaction");
+  const Place place{transaction_.commit, ordinalOf(part)};
+  if (place <= last_) refuse("a transaction committed before what came already");
   // What is in hand can go whole: its last event is followed by one of the same transaction, or ends its own.
   if (batch_.size() >= options_.maxEvents || bytes_ >= options_.maxBytes) offer();
   bytes_ += bytes;
@@ -33,7 +48,7 @@ ChangeEvent& Delivery::add(ChangeOp op, const Shape& shape, Part part, std::size
   event.transactionBegin = !begun_ && (from_.commit != transaction_.commit || from_.ordinal == 0);
   event.commitMicros = transaction_.commitMicros;
   event.transactionId = transaction_.xid;
-  last_ = {transaction_.commit, ordinalOf(part)};
+  last_ = place;
   writePosition(last_, progressNow(), event.position);
   begun_ = true;
   return event;
@@ -47,7 +62,8 @@ void Delivery::added() {
   if (progressOf(event.position) != progressNow()) writePosition(last_, progressNow(), event.position);
 }
 
-void Delivery::commit(Lsn end) {
+void Delivery::commit(Lsn commit, Lsn end) {
+  if (!open_ || commit != transaction_.commit) refuse("a commit is not that of the transaction before it");
   if (tailIsOpen()) {
     last_ = {transaction_.commit, kWholeTransaction};
     ChangeEvent& event = batch_.back();

@@ -46,6 +46,7 @@ class Delivery {
   /// Where to go on: the position of the last event taken.
   const Position& taken() const noexcept { return taken_; }
 
+  /// `begin`, `add` and `commit` throw Error{parseError} where a server sends them out of order.
   void begin(const OpenTransaction& transaction);
   bool inTransaction() const noexcept { return open_; }
   const OpenTransaction& transaction() const noexcept { return transaction_; }
@@ -59,7 +60,7 @@ class Delivery {
   ChangeEvent& add(ChangeOp op, const Shape& shape, Part part, std::size_t bytes);
   /// Once an event is filled in.
   void added();
-  void commit(Lsn end);
+  void commit(Lsn commit, Lsn end);
 
   /// Offers all that is in hand, but for the last event of a transaction that is still open: its end is not known.
   void flush();

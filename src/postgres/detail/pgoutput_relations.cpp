@@ -131,7 +131,19 @@ ToldTable* PgoutputRelations::wantedBy(const PgoutputMessage& message) {
   return nullptr;
 }
 
+/// Columns that no table can have are the message's fault, not that of who asked for the table.
 PgoutputRelations::Described PgoutputRelations::describe(const ToldTable& known, const PgoutputMessage& message) const {
+  try {
+    return describeUnchecked(known, message);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::invalidArgument) throw;
+    throw Error(ErrorCode::parseError, Retry::later,
+                fmt::format("the server described table {} as it cannot be: {}", known.name, e.message()));
+  }
+}
+
+PgoutputRelations::Described PgoutputRelations::describeUnchecked(const ToldTable& known,
+                                                                  const PgoutputMessage& message) const {
   const auto [facts, past] = ask_.table(fullNameIn(message));
   if (facts && facts->oid == message.relation && sameColumns(*facts, message.columns)) {
     Described out{namedAs(known.name, shapeOf(*facts)), versionOf(*facts, past), {}};

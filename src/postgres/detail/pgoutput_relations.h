@@ -90,6 +90,7 @@ class PgoutputRelations {
   ToldTable* wantedBy(const PgoutputMessage& message);
   void settled(const ToldTable& table);
   Described describe(const ToldTable& known, const PgoutputMessage& message) const;
+  Described describeUnchecked(const ToldTable& known, const PgoutputMessage& message) const;
   Described describeByMessage(const ToldTable& known, const PgoutputMessage& message,
                               const std::vector<TypeFacts>& types) const;
 

@@ -134,7 +134,7 @@ void StreamReader::takeOutput(std::string_view body) {
     case PgoutputKind::begin:
       return delivery_.begin({message_.commitLsn, message_.commitMicros, message_.xid});
     case PgoutputKind::commit:
-      delivery_.commit(message_.endLsn);
+      delivery_.commit(message_.commitLsn, message_.endLsn);
       if (delivery_.full()) betweenTransactions();
       return;
     case PgoutputKind::logicalMessage:
@@ -164,8 +164,8 @@ void StreamReader::takeInBlock(std::string_view body) {
 /// A transaction that came while it ran has committed.
 void StreamReader::replay() {
   const std::uint32_t xid = message_.xid;
-  const Lsn end = message_.endLsn;
-  delivery_.begin({message_.commitLsn, message_.commitMicros, xid});
+  const Lsn commit = message_.commitLsn, end = message_.endLsn;
+  delivery_.begin({commit, message_.commitMicros, xid});
   spill_.replay(xid, [&](std::string_view body) {
     if (stop_.stop_requested()) throw StreamStopped{};
     readPgoutput(body, true, message_);
@@ -173,7 +173,7 @@ void StreamReader::replay() {
     decoder_.take(message_, body.size());
     if (++sinceClock_ >= kMessagesPerClock) keepUp(parts_.clock.steadyNow());
   });
-  delivery_.commit(end);
+  delivery_.commit(commit, end);
   spill_.forget(xid);
 }
 

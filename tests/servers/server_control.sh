@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # server_control.sh postgres|replica|mysql start|stop|kill9|freeze|thaw: the private servers of with_servers.sh, whose folder
 # stands in TIDEGATE_SERVERS_DIR. Tests break servers with it; each action returns when it has taken effect.
+# server_control.sh replica follow|promote|remove: makes it a standby of the other Postgres, ends that, takes it away.
 set -euo pipefail
 dir=${TIDEGATE_SERVERS_DIR:?run this under tests/servers/with_servers.sh}
 server=$1
@@ -92,5 +93,24 @@ case $action in
     until_true 30 freeze frozen "${all[@]}"
     ;;
   thaw) kill -CONT $(pids) ;;
+  follow)
+    [ "$server" = replica ] || { echo "only the replica can follow" >&2; exit 2; }
+    touch "$log"
+    [ "$(id -u)" != 0 ] || chown "$server_user" "$log"
+    # Into the folder of all servers, where only we may make folders.
+    mkdir -m 700 "$dir/$server"
+    [ "$(id -u)" != 0 ] || chown "$server_user" "$dir/$server"
+    export PGPASSWORD=$password
+    (cd / && as_owner "$postgres_bin/pg_basebackup" -h "$dir/run" -p "$postgres_port" -U tidegate -D "$dir/$server" -R \
+      -X stream -c fast --no-sync)
+    echo "port = $port" >>"$dir/$server/postgresql.conf"
+    start
+    until_true 60 start answers
+    ;;
+  promote) (cd / && as_owner "$postgres_bin/pg_ctl" -s -w -t 60 -D "$dir/$server" promote) ;;
+  remove)
+    "$0" "$server" kill9 2>/dev/null || :
+    rm -rf "${dir:?}/$server"
+    ;;
   *) echo "unknown action $action" >&2; exit 2 ;;
 esac

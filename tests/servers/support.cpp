@@ -43,8 +43,10 @@ bool eventually(const std::function<bool()>& condition, std::chrono::seconds dea
 }
 
 void control(std::string_view server, std::string_view action) {
-  const std::string command =
-      environment(server == "postgres" ? "TIDEGATE_POSTGRES_CTL" : "TIDEGATE_MYSQL_CTL") + " " + std::string(action);
+  const char* script = server == "postgres"  ? "TIDEGATE_POSTGRES_CTL"
+                       : server == "replica" ? "TIDEGATE_REPLICA_CTL"
+                                             : "TIDEGATE_MYSQL_CTL";
+  const std::string command = environment(script) + " " + std::string(action);
   if (std::system(command.c_str()) != 0) throw std::runtime_error(command + " failed");
 }
 

@@ -29,7 +29,8 @@ Error errorOf(const std::function<void()>& action);
 /// Calls `condition` until it holds; false after a deadline that only a broken system reaches.
 bool eventually(const std::function<bool()>& condition, std::chrono::seconds deadline = std::chrono::seconds{30});
 
-/// Runs server_control.sh for "postgres" or "mysql": start, stop, kill9, freeze, thaw.
+/// Runs server_control.sh for "postgres", "mysql" or "replica": start, stop, kill9, freeze, thaw. "replica" is made by
+/// `follow`, a standby of "postgres", and can `promote` and `remove`.
 /// @throws std::runtime_error if it fails.
 void control(std::string_view server, std::string_view action);
 

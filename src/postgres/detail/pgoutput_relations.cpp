@@ -9,7 +9,9 @@
 namespace tidegate::postgres::detail {
 namespace {
 
-std::string fullNameIn(const PgoutputMessage& message) {
+/// nullopt for a name that nobody can ask for: a database of encoding SQL_ASCII may have tables called anything.
+std::optional<std::string> fullNameIn(const PgoutputMessage& message) {
+  if (!isUtf8(message.schema) || !isUtf8(message.name)) return std::nullopt;
   return fullNameOf(message.schema.empty() ? "pg_catalog" : message.schema, message.name);
 }
 
@@ -118,14 +120,16 @@ void PgoutputRelations::forgetMessages() {
 }
 
 ToldTable* PgoutputRelations::wantedBy(const PgoutputMessage& message) {
-  const std::string name = fullNameIn(message);
-  const auto byName = wanted_.find(name);
-  if (byName != wanted_.end()) return byName->second;
+  const std::optional<std::string> name = fullNameIn(message);
+  if (name) {
+    const auto byName = wanted_.find(*name);
+    if (byName != wanted_.end()) return byName->second;
+  }
   for (const auto& [asked, known] : wanted_) {
     if (known->oid != message.relation) continue;
     renameWarning_ = fmt::format(
         "table {} is called {} now; its changes still come under the old name. Name it anew before the next start",
-        asked, name);
+        asked, name.value_or("something that is no UTF-8"));
     return known;
   }
   return nullptr;
@@ -144,7 +148,8 @@ PgoutputRelations::Described PgoutputRelations::describe(const ToldTable& known,
 
 PgoutputRelations::Described PgoutputRelations::describeUnchecked(const ToldTable& known,
                                                                   const PgoutputMessage& message) const {
-  const auto [facts, past] = ask_.table(fullNameIn(message));
+  const std::optional<std::string> name = fullNameIn(message);
+  const auto [facts, past] = name ? ask_.table(*name) : TableSeen{};
   if (facts && facts->oid == message.relation && sameColumns(*facts, message.columns)) {
     Described out{namedAs(known.name, shapeOf(*facts)), versionOf(*facts, past), {}};
     for (const ColumnFacts* column : facts->sentColumns()) out.types.push_back(column->type);

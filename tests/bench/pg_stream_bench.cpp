@@ -98,9 +98,7 @@ void intoSqlite() {
 
 void intoGateway() {
   Gateway gateway;
-  const auto state = std::make_shared<MemoryStateStore>();
-  streamBench("pg_stream_gateway", 2.0,
-              [&] { return std::make_shared<GatewaySink>(gateway, GatewaySinkOptions{.state = state}); });
+  streamBench("pg_stream_gateway", 2.0, [&] { return std::make_shared<GatewaySink>(gateway); });
 }
 
 const Registration kMemory("pg_stream_memory", "draining 1,000,000 inserts into MemorySink / pg_recvlogical",

@@ -98,7 +98,7 @@ void stream(unsigned switches, unsigned oid, std::string_view octets) {
     decline = !decline && (switches & declinesOnce) != 0;
     if (decline) return Taken::full;
     for (const ChangeEvent& event : batch) reader.take(event);
-    if ((switches & acks) != 0) feedback.ack(placeOf(reader.last()));
+    if ((switches & acks) != 0) feedback.ack(reader.last());
     return Taken::yes;
   };
   ToldTables known;

@@ -43,11 +43,12 @@ class SourcePositions : public SourceHistories {
   static bool isOfBaseline(const ChangeEvent& event) {
     return event.op == ChangeOp::read || event.op == ChangeOp::baselineBegin || event.op == ChangeOp::baselineEnd;
   }
-  /// What must come again from whichever position: with baselines that may come otherwise, only the changes.
+  /// What must come again from whichever position: not `progress`, which comes by the clock, and of a baseline that may
+  /// come otherwise nothing.
   std::vector<ChangeEvent> exactOf(std::vector<ChangeEvent> events) const {
-    if (can.exactBaselines) return events;
-    std::erase_if(events,
-                  [](const ChangeEvent& event) { return isOfBaseline(event) || event.op == ChangeOp::progress; });
+    std::erase_if(events, [&](const ChangeEvent& event) {
+      return event.op == ChangeOp::progress || (!can.exactBaselines && isOfBaseline(event));
+    });
     return events;
   }
   bool atOrBefore(const Position& a, const Position& b) const {

@@ -162,6 +162,27 @@ TEST(SqliteSink, SoftDeletedRowsStayWithTheTimeOfTheErase) {
             (std::vector<std::string>{"2024-05-01T12:00:00.000001Z", "2023-11-14T22:13:20.000000Z", "NULL", "NULL"}));
 }
 
+TEST(SqliteSink, SoftDeletionCoversTruncatesAndEndsOfBaselinesAndAnInsertTakesTheMarkAway) {
+  SinkRig rig({.path = {}, .softDeleteColumn = "gone"});
+  rig.open();
+  rig.sink->prepareTable(items());
+  for (int id = 1; id <= 4; ++id) rig.insert(items(), {id, "a"});
+  rig.commit();
+  const auto kept = [&] { return PlainDb(rig.path).texts("SELECT id FROM items WHERE gone IS NULL ORDER BY id"); };
+  rig.event(ChangeOp::baselineBegin, items());
+  rig.event(ChangeOp::read, items()).after = {3, "read"};
+  rig.event(ChangeOp::baselineEnd, items());
+  rig.commit();
+  EXPECT_EQ(kept(), std::vector<std::string>{"3"});
+  rig.insert(items(), {1, "back"});
+  rig.commit();
+  EXPECT_EQ(kept(), (std::vector<std::string>{"1", "3"}));
+  rig.event(ChangeOp::truncate, items());
+  rig.commit();
+  EXPECT_EQ(kept(), std::vector<std::string>{});
+  EXPECT_EQ(PlainDb(rig.path).texts("SELECT count(*) FROM items"), std::vector<std::string>{"4"});
+}
+
 TEST(SqliteSink, ColumnsThatWereRelaxedTakeNull) {
   SinkRig rig;
   rig.open();

@@ -16,7 +16,7 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same under ThreadSanitizer
-  clang       clang++ build of everything, warnings are errors
+  clang       clang++ build of everything and the benchmarks, warnings are errors
   fuzz        each fuzz target for 60 seconds
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four

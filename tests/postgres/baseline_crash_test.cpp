@@ -61,6 +61,7 @@ class KilledBaseline : public testing::Test {
     void* shared = mmap(nullptr, sizeof *durable, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(shared, MAP_FAILED);
     durable = new (shared) std::atomic<std::uint64_t>(0);
+    db.run("SET statement_timeout = 0");  // however many rows
     clean();
     db.execute({"CREATE SCHEMA crash", "CREATE TABLE crash.t (id bigint PRIMARY KEY, n integer NOT NULL, name text)",
                 fmt::format("INSERT INTO crash.t SELECT i, i % 1000, 'name ' || i FROM generate_series(1, {}) i", rows),
@@ -179,7 +180,8 @@ class KilledBaseline : public testing::Test {
 TEST_F(KilledBaseline, GoesOnIntoASqliteFile) {
   const std::string path = "/tmp/tidegate-crash-" + std::to_string(getpid()) + ".db";
   readUnderKills([&] { return sqlite::sink({.path = path}); });
-  const servers::Rows got = servers::readAll(sqlite::queryFn({.path = path}), kSums);
+  const servers::Rows got =
+      servers::readAll(sqlite::queryFn({.path = path, .statementTimeout = std::chrono::milliseconds(0)}), kSums);
   for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path + suffix).c_str());
   EXPECT_TRUE(got == wanted());
 }
@@ -188,6 +190,7 @@ TEST_F(KilledBaseline, GoesOnIntoPostgres) {
   readUnderKills([] { return sink({.connect = testOptions()}); });
   ConnectOptions options = testOptions();
   options.settings = {{"search_path", "public"}};
+  options.statementTimeout = std::chrono::milliseconds(0);
   const servers::Rows got = servers::readAll(queryFn(options), kSums);
   EXPECT_TRUE(got == wanted());
 }

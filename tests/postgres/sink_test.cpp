@@ -4,6 +4,7 @@
 #include "postgres/sink_target.h"
 #include "servers/doc_table.h"
 #include "servers/sink_rig.h"
+#include "tidegate/source/polling_source.h"
 
 namespace tidegate::servers {
 namespace {
@@ -65,6 +66,27 @@ TEST_F(PostgresSinkTest, TimestampsOfAColumnWithoutASourceTypeKeepTheirZone) {
   for (const auto& row : rows) insert(t, row);
   commit();
   expectExactly(t, rows);
+}
+
+TEST_F(PostgresSinkTest, APolledTimestampStaysATimestamp) {
+  execute(admin, {"DROP TABLE IF EXISTS polled, polled_copy",
+                  "CREATE TABLE polled (id int PRIMARY KEY, zoned timestamptz, wall timestamp)",
+                  "INSERT INTO polled VALUES (1, '2024-05-01 12:00+02', '2024-05-01 12:00')"});
+  PollingSource source(
+      {.name = "shop",
+       .query = admin,
+       .tables = {{.table = "polled_copy", .query = "SELECT * FROM polled", .strategy = DiffStrategy{}}}});
+  source.init({.name = "shop"});
+  prepare(source.describeTable("polled_copy"));
+  commit();
+  const auto typeOf = [&](const std::string& name) {
+    return askText(
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'polled_copy'::regclass "
+        "AND attname = '" +
+        name + "'");
+  };
+  EXPECT_EQ(typeOf("zoned"), "timestamp with time zone");
+  EXPECT_EQ(typeOf("wall"), "timestamp without time zone");
 }
 
 TEST_F(PostgresSinkTest, AValueThatDoesNotFitIsRefusedByColumnAndKey) {

@@ -257,7 +257,7 @@ TEST(BaselinePositions, AnAlterationsOwnPositionSaysThatItsTableIsReadAgain) {
   delivery.countRow();
   delivery.add(ChangeOp::insert, shape, Delivery::Part::row, 0);
   delivery.added();
-  delivery.commit(210);
+  delivery.commit(200, 210);
   delivery.announce(300, shape, std::make_shared<SchemaChange>());
   delivery.flush();
   EXPECT_THAT(seen, testing::ElementsAre("half-way", "from the first row"));

@@ -157,6 +157,17 @@ std::string readComment(PGconn* connection, const std::string& publication) {
 
 std::string lineStart(const std::string& slot) { return "tidegate: slot " + slot + " begins at "; }
 
+/// @param visit gets each line with its newline.
+template <class Visit>
+void forEachLine(std::string_view text, Visit&& visit) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const std::string_view line = text.substr(0, end == std::string_view::npos ? end : end + 1);
+    visit(line);
+    text.remove_prefix(line.size());
+  }
+}
+
 }  // namespace
 
 bool publicationExists(PGconn* connection, const std::string& name) {
@@ -175,21 +186,24 @@ void keepPublication(PGconn* connection, const PublicationOptions& options, cons
 
 std::optional<Lsn> slotBeginIn(const std::string& comment, const std::string& slot) {
   const std::string start = lineStart(slot);
-  const auto at = comment.find(start);
-  if (at == std::string::npos) return std::nullopt;
-  const auto begin = at + start.size();
-  return lsnFromText(std::string_view(comment).substr(begin, comment.find('\n', begin) - begin));
+  std::optional<Lsn> begin;
+  forEachLine(comment, [&](std::string_view line) {
+    if (!line.starts_with(start)) return;
+    line.remove_prefix(start.size());
+    begin = lsnFromText(line.substr(0, line.find('\n')));
+  });
+  return begin;
 }
 
 std::string withSlotBegin(const std::string& comment, const std::string& slot, Lsn begin) {
-  std::string out = comment;
-  if (const auto at = out.find(lineStart(slot)); at != std::string::npos) {
-    const auto end = out.find('\n', at);
-    out.erase(at, end == std::string::npos ? end : end + 1 - at);
-  }
+  const std::string start = lineStart(slot);
+  std::string out;
+  forEachLine(comment, [&](std::string_view line) {
+    if (!line.starts_with(start)) out += line;
+  });
   if (begin == 0) return out;
   if (!out.empty() && out.back() != '\n') out += '\n';
-  return out + lineStart(slot) + lsnToText(begin);
+  return out + start + lsnToText(begin);
 }
 
 void noteSlotBegin(PGconn* connection, const PublicationOptions& options, const std::string& slot, Lsn begin) {

@@ -65,14 +65,12 @@ void checkIdempotence(const EngineOptions& options) {
     if (traits.idempotent) continue;
     const auto source = std::find_if(options.sources.begin(), options.sources.end(),
                                      [&](const SourceSpec& s) { return s.name == pipeline.source; });
-    const auto sharing = std::count_if(options.pipelines.begin(), options.pipelines.end(),
-                                       [&](const PipelineSpec& p) { return p.source == pipeline.source; });
-    const OrderingGuarantee order = source->source->orderingGuarantee();
     const std::string name = "the sink of pipeline \"" + pipeline.name + "\" cannot take a change twice, ";
     if (!traits.keepsCheckpoints) refuse(name + "and keeps no checkpoints: a restart would repeat changes");
-    if (order == OrderingGuarantee::bestEffort) refuse(name + "and its source has no order to tell what came before");
-    if (order != OrderingGuarantee::total && sharing > 1) {
-      refuse(name + "and its source has no total order but several pipelines; give it a source of its own");
+    // Without one order of all positions, what is read again after a reload or beside another pipeline cannot be told
+    // from what is new.
+    if (source->source->orderingGuarantee() != OrderingGuarantee::total) {
+      refuse(name + "and its source has no total order to tell what came before");
     }
   }
 }

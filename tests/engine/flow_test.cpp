@@ -442,8 +442,12 @@ TEST_F(Flow, OptionsThatCannotWorkAreRefused) {
 }
 
 TEST_F(Flow, SourcesWithoutOrderNeedSinksThatTakeAChangeTwice) {
-  sourceOptions.ordering = OrderingGuarantee::bestEffort;
   sinkOptions.traits.idempotent = false;
+  for (const auto order : {OrderingGuarantee::perTable, OrderingGuarantee::perPartition}) {
+    sourceOptions.ordering = order;
+    EXPECT_THROW(make({pipeline()}), Error);
+  }
+  sourceOptions.ordering = OrderingGuarantee::bestEffort;
   EXPECT_THROW(make({pipeline()}), Error);
   sinkOptions.traits.idempotent = true;
   sinkOptions.exactlyOnce = false;

@@ -35,7 +35,8 @@ struct SinkTraits {
   bool wholeTransactions = true;
   /// Whether a checkpoint outlives the process. If not, a restart begins with a new baseline.
   bool keepsCheckpoints = true;
-  /// Whether a change applied twice does no harm (needed for sources without order, and without `keepsCheckpoints`).
+  /// Whether a change applied twice does no harm (needed for sources without a total order, and without
+  /// `keepsCheckpoints`).
   bool idempotent = true;
   /// Whether rows without a key can be applied (an append-only stream can).
   bool keyless = false;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sink/detail/gateway_unit.h"
+#include "sink/detail/gateway_sink_unit.h"
 #include "source/detail/row_shape.h"
 
 namespace tidegate {

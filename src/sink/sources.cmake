@@ -1,7 +1,7 @@
 set(sink_sources
   detail/column_index.cpp
-  detail/gateway_baselines.cpp
-  detail/gateway_unit.cpp
+  detail/gateway_sink_baselines.cpp
+  detail/gateway_sink_unit.cpp
   detail/key_index.cpp
   detail/memory_state.cpp
   detail/pending_rows.cpp

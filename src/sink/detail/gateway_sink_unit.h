@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "sink/detail/gateway_baselines.h"
+#include "sink/detail/gateway_sink_baselines.h"
 #include "tidegate/gateway/gateway.h"
 #include "tidegate/source/change_event.h"
 

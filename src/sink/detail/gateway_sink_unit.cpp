@@ -1,4 +1,4 @@
-#include "sink/detail/gateway_unit.h"
+#include "sink/detail/gateway_sink_unit.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "sink/detail/gateway_baselines.h"
+#include "sink/detail/gateway_sink_baselines.h"
 
 #include <utility>
 

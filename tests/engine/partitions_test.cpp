@@ -177,7 +177,8 @@ class PartitionLaws : public test::EngineRig {
         : source_(source), targets_(targets) {}
     void onAck(std::string_view, std::string_view text) override {
       for (const auto& [name, target] : targets_) {
-        const detail::JsonTree tree(target->checkpoint().value_or("{\"position\":\"0,0,0,\"}"));
+        const std::string checkpoint = target->checkpoint().value_or("{\"position\":\"0,0,0,\"}");
+        const detail::JsonTree tree(checkpoint);
         const std::string at = tree.root().member("position").string();
         EXPECT_TRUE(source_.comparePositions({std::string(text)}, {at}) <= 0) << text << " is past " << at;
       }

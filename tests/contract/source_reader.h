@@ -31,7 +31,10 @@ class SourceReader {
   SourceReader(const SourceReader&) = delete;
   SourceReader& operator=(const SourceReader&) = delete;
 
-  void setGate(Gate gate) { gate_ = std::move(gate); }
+  void setGate(Gate gate) {
+    const std::lock_guard lock(mutex_);
+    gate_ = std::move(gate);
+  }
   /// Events not to apply, as an engine leaves out what a pipeline has. Set while no stream runs.
   void setSkip(std::function<bool(const ChangeEvent&)> skip) { skip_ = std::move(skip); }
 
@@ -118,7 +121,7 @@ class SourceReader {
 
   ChangeHandler handler() {
     return [this](ChangeBatch& batch) {
-      if (gate_ && gate_(batch) == Taken::full) return Taken::full;
+      if (const Gate gate = currentGate(); gate && gate(batch) == Taken::full) return Taken::full;
       const std::lock_guard lock(mutex_);
       for (const ChangeEvent& event : batch) take(event);
       changed_.notify_all();
@@ -150,6 +153,11 @@ class SourceReader {
   }
   void fault(std::string what) {
     if (faults_.size() < 5) faults_.push_back(std::move(what));
+  }
+
+  Gate currentGate() {
+    const std::lock_guard lock(mutex_);
+    return gate_;
   }
 
   SyncSource& source_;

@@ -112,7 +112,7 @@ void SourceRunner::mend() {
     const std::lock_guard lock(mutex_);
     haltedBy_.reset();
   }
-  backoff_.succeeded();
+  mended_ = true;
   waker_.wake();
 }
 
@@ -132,6 +132,7 @@ SourceRunner::Result SourceRunner::turn(std::stop_token stop) {
   const std::stop_callback forward(stop, [this] { endTurn(); });
   beginCall(stop);
   if (haltedBy()) return {Turn::waiting};
+  if (mended_.exchange(false)) backoff_.succeeded();
   if (const Micros now = parts_.clock.steadyNow(); now < retryAt_) return {Turn::waiting, retryAt_};
   try {
     return streamOrBaseline(stop);

@@ -112,7 +112,8 @@ class SourceRunner final : public SourceControl {
   std::vector<std::string> tables_;
   BatchPool& pool_;
   Waker waker_;
-  RetryState backoff_;
+  RetryState backoff_;                ///< of the source's thread
+  std::atomic<bool> mended_ = false;  ///< somebody else wants it to begin anew
   Inline inline_{};
   const bool total_;
 

@@ -64,6 +64,7 @@ class PollingCore {
   PollingFeed makeFeed(const ChangeHandler& handler, bool baseline, std::stop_source& polls,
                        const std::stop_token& stop);
   void firstBaseline(const std::string& table, PollingFeed& feed, const std::stop_token& polls);
+  void laterBaseline(const std::string& table, PollingFeed& feed, const std::stop_token& polls);
   /// One poll of each table. @return the failure that needs a new connection.
   std::optional<Error> pollAll(Runners& runners, PollingFeed& feed, const std::stop_token& stop, bool& whole);
   void session(Runners& runners, PollingFeed& feed, const std::stop_token& polls, const std::stop_token& stop);

@@ -6,11 +6,9 @@
 #include <set>
 #include <utility>
 
-#include "source/detail/diff_poller.h"
+#include "source/detail/later_reading.h"
 #include "source/detail/poll_state.h"
 #include "source/detail/polling_tables.h"
-#include "source/detail/row_layouts.h"
-#include "source/detail/row_shape.h"
 
 namespace tidegate::detail {
 namespace {
@@ -278,33 +276,19 @@ void PollingCore::firstBaseline(const std::string& table, PollingFeed& feed, con
   if (report.tables[0].error) throw Error(*report.tables[0].error);
 }
 
-/// Read beside the picture, at another moment. A row may have come or gone in between and be as the picture has it when
-/// it is next polled: then nobody would be told. So every row that either has is in doubt, and is told again.
+/// Read beside the picture of a diff-polled table, at another moment.
 void PollingCore::laterBaseline(const std::string& table, PollingFeed& feed, const std::stop_token& polls) {
   const IngestTableConfig& polled = tableOf(table);
-  StagedSnapshot* picture = nullptr;
+  std::optional<LaterReading> reading;
   if (std::holds_alternative<DiffStrategy>(polled.strategy)) {
-    picture = &snapshots_.of(snapshotKey(config.name, table));
-    std::vector<std::string> ids;
-    picture->beginPoll();
-    picture->visitUnmarked([&](std::string_view id, std::string_view) {
-      if (id != RowLayouts::kRowId) ids.emplace_back(id);
-    });
-    for (const std::string& id : ids) picture->put(id, kInDoubt);
+    reading.emplace(snapshots_.of(snapshotKey(config.name, table)), polled.rowIdColumns);
   }
-  std::optional<RowShape> shape;
-  std::string rowId;
   readWholeTable(config.query, polled, config.queryTimeout, polls,
                  [&](const Columns& columns, std::vector<Value>& row) {
-                   if (picture != nullptr) {
-                     if (!shape) shape.emplace(columns, polled.rowIdColumns);
-                     rowId.clear();
-                     shape->rowId(row, rowId);
-                     picture->put(rowId, kInDoubt);
-                   }
+                   if (reading) reading->row(columns, row);
                    feed.row(table, columns, row);
                  });
-  if (picture != nullptr) picture->commit();
+  if (reading) reading->finish();
 }
 
 Position PollingCore::baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,

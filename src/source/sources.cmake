@@ -28,6 +28,7 @@ set(source_sources
   detail/diff_poller.cpp
   detail/hash.cpp
   detail/insert_batch.cpp
+  detail/later_reading.cpp
   detail/lookback_window.cpp
   detail/memory_table.cpp
   detail/poll_context.cpp

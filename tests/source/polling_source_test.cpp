@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -374,9 +373,8 @@ TEST_F(PollingSourceTest, AReloadReadsTheWholeTableAndForgetsNothingOfTheStream)
   EXPECT_EQ(got[1].after[0], Value(2));
   got.clear();
   poll(at);  // for somebody who is not as far as the reload
-  // The reload saw the table at another moment than the stream, so each row is told again as it is now.
-  ASSERT_EQ(got.size(), 2u);
-  EXPECT_EQ(std::count_if(got.begin(), got.end(), [](const ChangeEvent& e) { return e.op == ChangeOp::erase; }), 1);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].op, ChangeOp::erase);
 }
 
 TEST_F(PollingSourceTest, ARowThatComesAndGoesBesideAReloadIsErased) {
@@ -389,7 +387,8 @@ TEST_F(PollingSourceTest, ARowThatComesAndGoesBesideAReloadIsErased) {
   run("DELETE FROM t WHERE id = 2");
   got.clear();
   poll(reloaded);
-  EXPECT_EQ(std::count_if(got.begin(), got.end(), [](const ChangeEvent& e) { return e.op == ChangeOp::erase; }), 1);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].op, ChangeOp::erase);
 }
 
 TEST_F(PollingSourceTest, RefusesASchemaWithAnotherKey) {

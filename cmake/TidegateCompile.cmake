@@ -7,9 +7,11 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo" FORCE)
 endif()
 
+# Paths are cached relative to the checkout, so that all checkouts of a machine share what one has compiled.
 find_program(TIDEGATE_CCACHE ccache)
 if(TIDEGATE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${TIDEGATE_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      ${TIDEGATE_CCACHE})
 endif()
 
 set(TIDEGATE_SANITIZE "" CACHE STRING "address,undefined or thread")

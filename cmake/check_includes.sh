@@ -17,9 +17,13 @@ check() {
       allowed["sink"] = "core source/change_event.h"
       allowed["engine"] = "core source sink"
       allowed["jobs"] = "core gateway source sink engine"
-      allowed["http"] = "core gateway source sink engine jobs"
+      allowed["http"] = "core"
+      allowed["server"] = "core gateway source sink engine jobs http"
       split("sqlite postgres mysql kinesis electric durable_streams nats", drivers)
       for (i in drivers) { allowed[drivers[i]] = "core source sink gateway/store.h"; driver[drivers[i]] = 1 }
+      allowed["kinesis"] = allowed["kinesis"] " http"
+      allowed["durable_streams"] = allowed["durable_streams"] " http"
+      allowed["electric"] = allowed["electric"] " http gateway"
     }
     function fail(why) {
       printf "%s:%d: %s: %s\n", FILENAME, FNR, why, $0
@@ -104,6 +108,11 @@ self_test() {
   expect bad src/core/a.cpp '#include "gateway/detail/log.h"'
   expect bad src/core/a.cpp '#include "../gateway/detail/log.h"'
   expect bad src/mysql/a.cpp '#include "postgres/detail/types.h"'
+  expect ok src/electric/a.cpp '#include "tidegate/http/server.h"'
+  expect ok include/tidegate/electric/a.h '#include "tidegate/gateway/gateway.h"'
+  expect bad src/durable_streams/a.cpp '#include "tidegate/gateway/gateway.h"'
+  expect bad src/http/a.cpp '#include "tidegate/gateway/gateway.h"'
+  expect bad src/sqlite/a.cpp '#include "tidegate/http/server.h"'
   expect bad src/postgres/a.cpp '#include "tidegate/sqlite/query.h"'
   return $failed
 }

@@ -102,12 +102,12 @@ void tableName(std::string_view text) {
 }
 
 void connectionString(std::string_view text) {
-  ConnectOptions options{.url = std::string(text), .password = "s3cr3t-7Q"};
   takes(ErrorCode::invalidConfig, [&] {
-    const Keywords keywords = keywordsOf(options);
+    const Keywords keywords = keywordsOf({.url = std::string(text), .password = "s3cr3t-7Q"});
     FUZZ_CHECK(keywords.at("password") == "s3cr3t-7Q");
     FUZZ_CHECK(keywords.at("sslmode") != "prefer" && keywords.at("sslmode") != "allow");
-    FUZZ_CHECK(whereOf(keywords).find("s3cr3t-7Q") == std::string::npos);
+    // Searching for the password would find it wherever the fuzzer writes it into a host's name.
+    FUZZ_CHECK(whereOf(keywords) == whereOf(keywordsOf({.url = std::string(text), .password = "another"})));
   });
 }
 

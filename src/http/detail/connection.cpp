@@ -224,11 +224,11 @@ void Connection::gone(bool tell) {
   if (closed_) return;
   const auto keep = shared_from_this();
   const std::shared_ptr<Exchange> exchange = std::move(current_);
+  const Exchange::Callback told = exchange ? exchange->leave() : nullptr;
   close();
   if (!exchange) return;
   if (line_) logAccess();
   if (streaming_) Counters::add<std::size_t>(loop_.counters().streams, static_cast<std::size_t>(-1));
-  const Exchange::Callback told = exchange->leave();
   if (tell) runGuarded(told);
 }
 

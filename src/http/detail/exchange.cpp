@@ -77,7 +77,7 @@ void Exchange::end() {
 void Exchange::abort() {
   const std::lock_guard lock(mutex_);
   if (over()) return;
-  work_.aborted = true;
+  work_.aborted = finishing_ = true;
   schedule();
 }
 

@@ -106,7 +106,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Phase phase_ = Phase::waiting;
   bool scheduled_ = false;
   bool abandoned_ = false;
-  bool finishing_ = false;  ///< `end` was called
+  bool finishing_ = false;  ///< `end` or `abort` was called
   std::size_t queued_ = 0;  ///< octets in `work_.pieces`
   Work work_{};
   Callback onDrained_{};

@@ -98,8 +98,7 @@ std::optional<Clock::Micros> rfc3339(std::string_view text) {
   Timestamp time;
   // The form is a date, 'T', a time and a zone; the reader below takes some more.
   if (text.size() < 20 || (text[10] != 'T' && text[10] != 't') || !parseTimestamp(text, time)) return std::nullopt;
-  const bool zoned = text.back() == 'Z' || text.back() == 'z' || text.find_first_of("+-", 19) != std::string_view::npos;
-  if (!zoned) return std::nullopt;
+  if (!time.hasZone) return std::nullopt;
   return Clock::Micros(time.micros);
 }
 

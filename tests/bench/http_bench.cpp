@@ -30,13 +30,17 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using Tcp = asio::ip::tcp;
 
-const std::string kPost = "POST /v1/stream/bench HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                          "Content-Length: 200\r\n\r\n" + std::string(200, 'x');
+const std::string kPost =
+    "POST /v1/stream/bench HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    "Content-Length: 200\r\n\r\n" +
+    std::string(200, 'x');
 
 /// One connection of Beast's: read, answer 204, read.
 class BeastSession : public std::enable_shared_from_this<BeastSession> {
  public:
-  explicit BeastSession(Tcp::socket socket) : stream_(std::move(socket)) { stream_.socket().set_option(Tcp::no_delay(true)); }
+  explicit BeastSession(Tcp::socket socket) : stream_(std::move(socket)) {
+    stream_.socket().set_option(Tcp::no_delay(true));
+  }
   void read() {
     request_ = {};
     beast::http::async_read(stream_, buffer_, request_,

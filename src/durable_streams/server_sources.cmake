@@ -1,0 +1,4 @@
+list(APPEND durable_streams_sources
+     # the stores
+     compactor.cpp content.cpp file_store.cpp journal.cpp json_body.cpp memory_store.cpp position.cpp record.cpp
+     recovery.cpp store_append.cpp store_core.cpp store_create.cpp store_read.cpp stream.cpp system_files.cpp)

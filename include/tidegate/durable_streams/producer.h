@@ -93,9 +93,10 @@ class Producer {
   /// Sends what is due and takes answers, for up to `wait`; returns early once something was acknowledged.
   void poll(std::chrono::milliseconds wait = {}, std::stop_token stop = {});
   /// Sends everything and waits until it is acknowledged.
-  /// @throws StreamError: `staleEpoch` (ErrorCode::fenced), `closed`, `producerGap` and refusals are final: every later
-  /// call throws them again. `unreachable`, `unavailable` and `rateLimited` come once a batch's retries are used up;
-  /// nothing is lost, and the next call goes on. Error{queryCancelled} when stopped; the same holds.
+  /// @throws StreamError: `staleEpoch` (ErrorCode::fenced), `closed`, `producerGap`, `sequenceConflict` and other
+  /// refusals with Retry::never or outcomeUnknown are final: every later call throws them again. `unreachable`,
+  /// `unavailable` and `rateLimited` come once a batch's retries are used up, `notFound`, `unauthenticated` and
+  /// `forbidden` at once; nothing is lost, and the next call goes on. Error{queryCancelled} when stopped; likewise.
   void flush(std::stop_token stop = {});
   /// Flushes, then closes the stream for good; with `last` in the same step. Repeated, it gives the same answer.
   Receipt close(std::optional<std::string_view> last = std::nullopt, std::stop_token stop = {});

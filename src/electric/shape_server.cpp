@@ -53,7 +53,7 @@ http::Response ShapeServer::Impl::erase(ShapeFeed::Impl& held, const ShapeReques
     if (table == nullptr) throw BadParameter{"table", "does not exist or is not served"};
     const detail::ShapeDefinition definition = detail::defineShape(table, request, grant, core->options.where);
     const std::string current = held.hub.handleOf(definition.identity());
-    if (current.empty() || (!handle.empty() && held.hub.find(handle, definition.identity()) == nullptr)) {
+    if (current.empty() || (!handle.empty() && held.hub.find(handle, definition.identity()).first == nullptr)) {
       return shapeError(404, "Shape not found");
     }
     handle = current;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <utility>
 
 #include "tidegate/core/error.h"
@@ -24,23 +25,41 @@ ShapeExchange::~ShapeExchange() {
   core_->waiting.erase(this);
 }
 
-void ShapeExchange::run() {
+template <class Part>
+void ShapeExchange::guarded(Part&& part) {
   try {
-    feed_->refresh();
-    if (!resolve()) return;
-    if (request_.from == ShapeRequest::From::beginning) return answerBeginning();
-    if (request_.from == ShapeRequest::From::now) return answerNow();
-    if (offset_.tx == 0) {
-      const SnapshotPlace place = toPlace(offset_);
-      auto snapshot = feed_->hub.snapshot(*shape_, place.snapshot);
-      if (snapshot == nullptr) return mustRefetch(feed_->hub.renew(*shape_, handle_));
-      return answerSnapshot(std::move(snapshot), place.row);
-    }
-    readOn();
+    part();
   } catch (const BadParameter& bad) {
-    done_ = true;
-    responder_.send(shapeError(400, "Invalid request", bad.name, bad.why));
+    refuse(shapeError(400, "Invalid request", bad.name, bad.why));
+  } catch (const Error& e) {
+    const bool busy = e.code() == ErrorCode::backPressure;
+    if (e.code() == ErrorCode::permissionDenied) return refuse(shapeError(403, e.message()));
+    if (!busy && e.code() != ErrorCode::storeUnavailable) throw;
+    http::Response response = shapeError(busy ? 429 : 503, e.message());
+    response.headers.set("retry-after", "1");
+    refuse(std::move(response));
   }
+}
+
+void ShapeExchange::refuse(http::Response response) {
+  if (stream_) return endStream();
+  if (!std::exchange(done_, true)) responder_.send(std::move(response));
+}
+
+void ShapeExchange::run() {
+  guarded([this] { begin(); });
+}
+
+void ShapeExchange::begin() {
+  feed_->refresh();
+  if (!resolve()) return;
+  if (request_.from == ShapeRequest::From::beginning) return answerBeginning();
+  if (request_.from == ShapeRequest::From::now) return answerNow();
+  if (offset_.tx > 0) return readOn();
+  const SnapshotPlace place = toPlace(offset_);
+  auto snapshot = feed_->hub.snapshot(*shape_, place.snapshot);
+  if (snapshot == nullptr) return mustRefetch(feed_->hub.renew(*shape_, request_.query.handle));
+  answerSnapshot(std::move(snapshot), place.row);
 }
 
 bool ShapeExchange::resolve() {
@@ -56,14 +75,12 @@ bool ShapeExchange::resolve() {
     if (!hub.ready(table->schema.table)) {
       http::Response response = shapeError(503, "The table is still being read; ask again");
       response.headers.set("retry-after", "1");
-      done_ = true;
-      responder_.send(std::move(response));
+      refuse(std::move(response));
       return false;
     }
     const ShapeDefinition definition = defineShape(table, request_, grant_, core_->options.where);
     if (!request_.query.handle.empty()) {
-      shape_ = hub.find(request_.query.handle, definition.identity());
-      handle_ = request_.query.handle;
+      std::tie(shape_, handle_) = hub.find(request_.query.handle, definition.identity());
       if (shape_ != nullptr) return true;
     }
     auto [shape, handle] = hub.open(definition, request_.query.handle.empty() ? request_.expiredHandle : std::string());
@@ -94,7 +111,7 @@ void ShapeExchange::answerBeginning() {
   if (request_.changesOnly) return answer({.handle = handle_, .offset = toText(feed_->hub.last()), .body = "[]"});
   auto snapshot = feed_->hub.beginSnapshot(*shape_);
   // Ended since it was found: what is there now has another handle.
-  if (snapshot == nullptr) return run();
+  if (snapshot == nullptr) return begin();
   answerSnapshot(std::move(snapshot), 0);
 }
 
@@ -128,11 +145,12 @@ void ShapeExchange::answerNow() {
 
 void ShapeExchange::readOn() {
   const ShapeReading reading = feed_->hub.read(*shape_, offset_);
+  handle_ = reading.handle;
   switch (reading.kind) {
-    case ShapeReading::mustRefetch:
-      // Where the shape is gone there is another by the same name, or will be.
-      if (!shape_->gone) return mustRefetch(feed_->hub.renew(*shape_, handle_));
-      resolve();
+    case ShapeReading::tooOld:
+      return mustRefetch(feed_->hub.renew(*shape_, request_.query.handle));
+    case ShapeReading::gone:
+      resolve();  // tells of the one that is there instead
       return;
     case ShapeReading::outOfBounds:
       throw BadParameter{"offset", "out of bounds for this shape"};
@@ -167,12 +185,12 @@ void ShapeExchange::answerFound(const ShapeReading& reading) {
 }
 
 void ShapeExchange::answerNoChanges() {
-  const ShapeOffset last = feed_->hub.last();
-  answer({.handle = handle_,
+  const ShapeReading reading = feed_->hub.read(*shape_, offset_);
+  answer({.handle = reading.handle,
           .offset = request_.offsetText,
           .upToDate = true,
           .noChanges = true,
-          .body = "[" + upToDate(last.tx) + "]"});
+          .body = "[" + upToDate(reading.last.tx) + "]"});
 }
 
 bool ShapeExchange::await() {
@@ -196,8 +214,7 @@ void ShapeExchange::wake() {
 
 void ShapeExchange::woken() {
   if (done_) return;
-  if (stream_) return feedStream();
-  readOn();
+  guarded([this] { stream_ ? feedStream() : readOn(); });
 }
 
 void ShapeExchange::timedOut() {

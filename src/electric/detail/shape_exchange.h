@@ -43,7 +43,11 @@ class ShapeExchange final : public ShapeWaiter, public std::enable_shared_from_t
  private:
   /// Finds the definition and the shape. @return false: it has been answered.
   bool resolve();
-  bool resolveHandle();
+  /// Runs a part of it; what it throws is the answer.
+  template <class Part>
+  void guarded(Part&& part);
+  void begin();
+  void refuse(http::Response response);
   void answerBeginning();
   void answerSnapshot(std::shared_ptr<const TableSnapshot> snapshot, std::uint32_t row);
   void answerNow();

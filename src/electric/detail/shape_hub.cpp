@@ -120,14 +120,15 @@ std::pair<std::shared_ptr<LiveShape>, std::string> ShapeHub::open(const ShapeDef
   return {shape, renew(*shape, avoid)};
 }
 
-std::shared_ptr<LiveShape> ShapeHub::find(const std::string& handle, const std::string& identity) {
+std::pair<std::shared_ptr<LiveShape>, std::string> ShapeHub::find(const std::string& handle,
+                                                                  const std::string& identity) {
   const std::lock_guard lock(mutex_);
   const auto found = byHandle_.find(handle);
-  if (found == byHandle_.end()) return nullptr;
+  if (found == byHandle_.end()) return {};
   const auto named = shapes_.find(identity);
-  if (named == shapes_.end() || named->second != found->second) return nullptr;
+  if (named == shapes_.end() || named->second != found->second) return {};
   found->second->used = ++uses_;
-  return found->second;
+  return {found->second, found->second->handle};
 }
 
 std::string ShapeHub::handleOf(const std::string& identity) const {
@@ -273,9 +274,9 @@ std::shared_ptr<const TableSnapshot> ShapeHub::snapshot(LiveShape& shape, std::u
 
 ShapeReading ShapeHub::read(LiveShape& shape, ShapeOffset after) {
   const std::lock_guard lock(mutex_);
-  ShapeReading reading{.last = last_};
+  ShapeReading reading{.last = last_, .handle = shape.handle};
   if (shape.gone || after < shape.log.start()) {
-    reading.kind = ShapeReading::mustRefetch;
+    reading.kind = shape.gone ? ShapeReading::gone : ShapeReading::tooOld;
     ++counts_.refetches;
   } else if (after.tx > last_.tx) {
     reading.kind = ShapeReading::outOfBounds;

@@ -25,12 +25,14 @@ namespace tidegate::electric::detail {
 /// What a client that reads on gets.
 struct ShapeReading {
   enum Kind : std::uint8_t {
-    found,        ///< `piece`, which may be empty
-    mustRefetch,  ///< the shape is gone, or its log no longer reaches back so far
-    outOfBounds   ///< a place that has not been yet
+    found,       ///< `piece`, which may be empty
+    tooOld,      ///< the log no longer reaches back so far
+    gone,        ///< the shape has ended
+    outOfBounds  ///< a place that has not been yet
   } kind = found;
   LogPiece piece{};
-  ShapeOffset last{};  ///< everything up to here is known: of `piece`, where it is complete
+  ShapeOffset last{};    ///< everything up to here is known: of `piece`, where it is complete
+  std::string handle{};  ///< that clients are to go by from here on
 };
 
 /// @thread Any; `commit` and `prepare` one at a time.
@@ -63,10 +65,12 @@ class ShapeHub {
   /// @throws Error{backPressure} where all shapes allowed are in use; Error{tableNotFound}.
   std::pair<std::shared_ptr<LiveShape>, std::string> open(const ShapeDefinition& definition, const std::string& avoid);
   /// The shape that a client has by its handle; null where that is over, or is another shape's.
-  std::shared_ptr<LiveShape> find(const std::string& handle, const std::string& identity);
+  /// The handle that it has by now is another for clients that came before a `renew`.
+  std::pair<std::shared_ptr<LiveShape>, std::string> find(const std::string& handle, const std::string& identity);
   /// The handle of a shape that is there; empty where there is none.
   std::string handleOf(const std::string& identity) const;
-  /// A handle other than `handle`, for a client that is too far behind; others may go on with theirs.
+  /// A handle other than `handle`, for a client that is too far behind. Others may go on with theirs, and learn of it:
+  /// clients that share a store take answers under a handle that one of them was told to drop for old ones.
   std::string renew(LiveShape& shape, const std::string& handle);
   /// Ends shapes: by handle, or by table where the handle is empty, or all. @return how many.
   std::size_t rotate(std::string_view table, const std::string& handle);

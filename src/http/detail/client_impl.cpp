@@ -7,6 +7,7 @@
 
 #include "core/detail/ca_bundle.h"
 #include "http/detail/retry_pause.h"
+#include "http/detail/text.h"
 
 namespace tidegate::http {
 namespace {
@@ -28,6 +29,11 @@ ClientOptions checkedClientOptions(ClientOptions options) {
   }
   if (options.retry.attempts == 0) {
     throw Error(ErrorCode::invalidConfig, Retry::never, "RetryPolicy::attempts is at least 1: the first");
+  }
+  for (const auto& [name, value] : options.headers) {
+    if (detail::isToken(name) && detail::isFieldValue(value)) continue;
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                "ClientOptions::headers: a field is malformed; see its name and its value");
   }
   if (options.authorityFile.empty()) options.authorityFile = tidegate::detail::systemCaBundle();
   return options;

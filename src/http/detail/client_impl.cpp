@@ -78,6 +78,7 @@ detail::Easy Client::Impl::freshEasy() {
 Client::Id Client::Impl::start(ClientRequest request, Callbacks callbacks) {
   auto transfer = std::make_unique<detail::Transfer>(options, std::move(request), std::move(callbacks));
   const Id id = next_++;
+  transfer->id = id;
   transfers.emplace(id, std::move(transfer));
   starting_.push_back(id);
   return id;
@@ -137,12 +138,10 @@ bool Client::Impl::collect() {
   while (CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode result = message->data.result;
-    const CURL* easy = message->easy_handle;
-    const auto at = std::find_if(transfers.begin(), transfers.end(),
-                                 [&](const auto& entry) { return entry.second->easy() == easy; });
-    if (at == transfers.end()) continue;
+    detail::Transfer* transfer = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
     any = true;
-    finish(at->first, result);
+    finish(transfer->id, result);
   }
   return any;
 }

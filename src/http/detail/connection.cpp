@@ -152,6 +152,8 @@ void Connection::updateDeadline() {
   std::chrono::milliseconds time{0};
   if (closing_ && pendingOctets() == 0) {
     wait = Wait::linger, time = kLinger;
+  } else if (tls_ && !tls_->ready()) {
+    wait = Wait::head, time = limits.headerTimeout;
   } else if (pendingOctets() > 0) {
     wait = Wait::write, time = limits.writeTimeout;
   } else if (!current_ && reader_.state() == RequestReader::State::body) {

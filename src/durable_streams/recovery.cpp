@@ -104,6 +104,7 @@ class Rebuilding {
 
   /// Whole streams, or an error that says which is not.
   void finish(StoreCore& core) {
+    std::unordered_set<std::string_view> paths;
     for (auto& [id, rebuilt] : streams) {
       Stream& stream = *rebuilt.stream;
       if (!rebuilt.known) incomplete(fmt::format("number {}", id), "its state");
@@ -116,7 +117,8 @@ class Rebuilding {
       }
       journal_.segments().at(stream.stateSegment)->live += stream.stateBytes;
       if (end != stream.tail) incomplete(stream.path, fmt::format("the octets from {} to {}", end, stream.tail));
-      if (stream.sourceId != 0 && !streams.contains(stream.sourceId)) incomplete(stream.path, "its source");
+      if (stream.sourceId != 0) checkSource(stream);
+      if (!paths.insert(stream.path).second) incomplete(stream.path, "a path of its own");
       stream.extents.shrink_to_fit();
     }
     for (auto& [id, rebuilt] : streams) core.adopt(std::move(rebuilt.stream));
@@ -133,6 +135,13 @@ class Rebuilding {
   std::uint64_t greatestId = 0;
 
  private:
+  void checkSource(const Stream& stream) const {
+    const auto source = streams.find(stream.sourceId);
+    // Ids grow, so a source's is the lesser; else forks could go round in a circle.
+    if (source == streams.end() || stream.sourceId >= stream.id) incomplete(stream.path, "its source");
+    if (stream.base > source->second.stream->tail) incomplete(stream.path, "a part of its source");
+  }
+
   void takeNote(const Record& record, std::uint32_t segment) {
     const std::string key(record.key);
     if (record.value.empty()) {

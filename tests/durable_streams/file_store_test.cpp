@@ -1,13 +1,12 @@
 #include "tidegate/durable_streams/file_store.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <atomic>
-#include <filesystem>
 #include <thread>
 
 #include "durable_streams/sim_disk.h"
+#include "durable_streams/temp_folder.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::durable_streams {
@@ -273,17 +272,11 @@ TEST_F(DurableStreamFiles, AfterAFailedCommitEveryChangeIsRefusedAndReadsGoOn) {
   EXPECT_EQ(open()->read("a", 0, 10).octets, "x");
 }
 
-class RealFolder : public ::testing::Test {
+class DurableStreamFolder : public ::testing::Test {
  protected:
-  RealFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tidegate-streams-XXXXXX").string();
-    folder = std::string(::mkdtemp(pattern.data())) + "/store";
-  }
-  ~RealFolder() override { std::filesystem::remove_all(std::filesystem::path(folder).parent_path()); }
-  std::string folder;
+  testing::TempFolder parent;
+  std::string folder = parent.path() + "/store";
 };
-
-using DurableStreamFolder = RealFolder;
 
 TEST_F(DurableStreamFolder, HasOneOwnerAtATime) {
   auto store = fileStreamStore({.folder = folder});

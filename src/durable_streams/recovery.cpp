@@ -49,7 +49,8 @@ std::optional<std::pair<BatchHead, std::string>> batchAt(const File& file, std::
 
 /// Whether a whole batch of a commit after `commit` begins anywhere behind `at`. Only one batch is ever under way, so
 /// such a batch shows that what is at `at` had been synced.
-bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize, std::uint64_t seed, std::uint64_t commit) {
+bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize, std::uint64_t seed,
+                      std::uint64_t commit) {
   constexpr std::string_view kMark = "TDGB";
   for (std::uint64_t piece = at + 1; piece < fileSize; piece += kScanPiece) {
     const std::string octets = readUpTo(file, piece, kScanPiece + kMark.size() - 1);
@@ -65,7 +66,7 @@ bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize
 /// A stream as its records build it up, whatever their order.
 struct Rebuilt {
   std::unique_ptr<Stream> stream = std::make_unique<Stream>();
-  bool known = false;  ///< a state record was seen
+  bool known = false;                    ///< a state record was seen
   std::map<Position, Extent> extents{};  ///< by where they begin
 };
 
@@ -166,8 +167,8 @@ class Rebuilding {
     if (record.seq) stream.lastSeq = record.seq;
     if (record.producer) {
       if (!stream.producers) stream.producers = std::make_unique<Producers>();
-      stream.producers->insert_or_assign(record.producer->id,
-                                         ProducerState{.epoch = record.producer->epoch, .lastSeq = record.producer->seq});
+      stream.producers->insert_or_assign(
+          record.producer->id, ProducerState{.epoch = record.producer->epoch, .lastSeq = record.producer->seq});
     }
     if (record.close) {
       stream.closed = true;

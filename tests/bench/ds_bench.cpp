@@ -94,8 +94,14 @@ void compareAppends(const char* name, bool files, double bar, const std::string&
   const auto peer = peerStreamServer(files);
   const std::string ourRequest = rawPost(newStream(ours->port), body);
   const std::string peerRequest = rawPost(newStream(peer->port), body);
-  const Pair pair = measurePair(kRounds, [&] { return rate(ours->port, ourRequest); }, [&] { return rate(peer->port, peerRequest); });
-  report({.name = name, .value = pair.ours * each, .unit = "messages/s", .limit = pair.limit * each, .better = Better::higher, .bar = bar});
+  const Pair pair = measurePair(
+      kRounds, [&] { return rate(ours->port, ourRequest); }, [&] { return rate(peer->port, peerRequest); });
+  report({.name = name,
+          .value = pair.ours * each,
+          .unit = "messages/s",
+          .limit = pair.limit * each,
+          .better = Better::higher,
+          .bar = bar});
 }
 
 void appendOne() { compareAppends("ds_append", false, 2, message(1), 1, rateOfOne); }
@@ -141,14 +147,23 @@ void catchUp() {
   const auto peer = peerStreamServer(false);
   const std::string ourPath = filledStream(ours->port);
   const std::string peerPath = filledStream(peer->port);
-  const Pair pair = measurePair(9, [&] { return catchUpRate(ours->port, ourPath); }, [&] { return catchUpRate(peer->port, peerPath); });
-  report({.name = "ds_catch_up", .value = pair.ours, .unit = "MB/s", .limit = pair.limit, .better = Better::higher, .bar = 10});
+  const Pair pair = measurePair(
+      9, [&] { return catchUpRate(ours->port, ourPath); }, [&] { return catchUpRate(peer->port, peerPath); });
+  report({.name = "ds_catch_up",
+          .value = pair.ours,
+          .unit = "MB/s",
+          .limit = pair.limit,
+          .better = Better::higher,
+          .bar = 10});
 }
 
-const Registration kAppendOne("ds_append", "200-byte appends on one connection, beside the reference server", appendOne);
-const Registration kAppendBatch("ds_batch", "100 messages a POST on one connection, beside the reference server", appendBatch);
+const Registration kAppendOne("ds_append", "200-byte appends on one connection, beside the reference server",
+                              appendOne);
+const Registration kAppendBatch("ds_batch", "100 messages a POST on one connection, beside the reference server",
+                                appendBatch);
 const Registration kAppendMany("ds_append_32", "appends on 32 connections, beside the reference server", appendMany);
-const Registration kAppendDurable("ds_append_durable", "synced appends on 32 connections, beside its file mode", appendDurable);
+const Registration kAppendDurable("ds_append_durable", "synced appends on 32 connections, beside its file mode",
+                                  appendDurable);
 const Registration kCatchUp("ds_catch_up", "reading 20 MB from the beginning, beside the reference server", catchUp);
 
 }  // namespace

@@ -88,7 +88,8 @@ class PeerServer final : public StreamServerProcess {
   explicit PeerServer(bool files) {
     const char* npm = std::getenv("TIDEGATE_DS_PEER");
     if (npm == nullptr) throw std::runtime_error("this needs the reference server: run it through tests/bench/run.sh");
-    command_ = std::make_unique<BackgroundCommand>("exec node " + std::string(npm) + "/ds_peer.mjs " + (files ? folder_.path() : ""));
+    command_ = std::make_unique<BackgroundCommand>("exec node " + std::string(npm) + "/ds_peer.mjs " +
+                                                   (files ? folder_.path() : ""));
     std::string text;
     std::array<char, 256> piece{};
     // Its file mode has something to say before.

@@ -128,8 +128,14 @@ void hundredReaders() {
     if (fanout.millis.size() != fanout.expected) throw std::runtime_error("events are missing");
     return p99(fanout.millis);
   };
-  const Pair pair = measurePair(5, [&] { return measure(ours->port); }, [&] { return measure(peer->port); });
-  report({.name = "ds_sse", .value = pair.ours, .unit = "ms p99", .limit = pair.limit, .better = Better::lower, .bar = 1.0 / 3});
+  const Pair pair = measurePair(
+      5, [&] { return measure(ours->port); }, [&] { return measure(peer->port); });
+  report({.name = "ds_sse",
+          .value = pair.ours,
+          .unit = "ms p99",
+          .limit = pair.limit,
+          .better = Better::lower,
+          .bar = 1.0 / 3});
 }
 
 void twoThousandReaders() {
@@ -138,11 +144,18 @@ void twoThousandReaders() {
   reportFigure("ds_sse_2000_p50", median(fanout.millis), "ms");
   reportFigure("ds_sse_2000_p99", p99(fanout.millis), "ms");
   const auto lost = static_cast<double>(fanout.expected - fanout.millis.size());
-  report({.name = "ds_sse_2000", .value = lost, .unit = "events lost", .limit = static_cast<double>(fanout.expected), .better = Better::lower, .bar = 0});
+  report({.name = "ds_sse_2000",
+          .value = lost,
+          .unit = "events lost",
+          .limit = static_cast<double>(fanout.expected),
+          .better = Better::lower,
+          .bar = 0});
 }
 
-const Registration kHundred("ds_sse", "append to event at 100 readers, p99, beside the reference server", hundredReaders);
-const Registration kTwoThousand("ds_sse_2000", "2,000 readers of 20 messages a second: latency, and nothing lost", twoThousandReaders);
+const Registration kHundred("ds_sse", "append to event at 100 readers, p99, beside the reference server",
+                            hundredReaders);
+const Registration kTwoThousand("ds_sse_2000", "2,000 readers of 20 messages a second: latency, and nothing lost",
+                                twoThousandReaders);
 
 }  // namespace
 }  // namespace tidegate::bench

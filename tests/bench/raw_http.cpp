@@ -29,7 +29,8 @@ RawHttp::RawHttp(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXE
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("cannot connect");
+  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("cannot connect");
   const int on = 1;
   ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
@@ -39,7 +40,10 @@ RawHttp::~RawHttp() {
 }
 
 RawHttp::RawHttp(RawHttp&& other) noexcept
-    : socket_(std::exchange(other.socket_, -1)), buffer_(std::move(other.buffer_)), headEnd_(other.headEnd_), used_(other.used_) {}
+    : socket_(std::exchange(other.socket_, -1)),
+      buffer_(std::move(other.buffer_)),
+      headEnd_(other.headEnd_),
+      used_(other.used_) {}
 
 void RawHttp::send(std::string_view octets) {
   while (!octets.empty()) {
@@ -125,7 +129,8 @@ std::string rawGet(std::string_view pathAndQuery) {
 }
 
 std::string rawPut(std::string_view path) {
-  return std::string("PUT ").append(path).append(" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n");
+  return std::string("PUT ").append(path).append(
+      " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n");
 }
 
 }  // namespace tidegate::bench

@@ -41,7 +41,8 @@ class ServerRig {
     if (!options.store) options.store = memoryStreamStore({.clock = &clock});
     store = options.store;
     streams = std::make_unique<DurableStreamServer>(std::move(options));
-    server = std::make_unique<http::Server>(http::ServerOptions{.threads = 2, .cors = streamCors()}, streams->handler());
+    server =
+        std::make_unique<http::Server>(http::ServerOptions{.threads = 2, .cors = streamCors()}, streams->handler());
     server->onStopping([this] { streams->stop(); });
     server->start();
   }
@@ -52,9 +53,14 @@ class ServerRig {
   }
 
   std::string url(const std::string& path) const { return server->url() + "/v1/stream/" + path; }
-  http::Response ask(const std::string& method, const std::string& path, http::Headers headers = {}, std::string body = {}) {
+  http::Response ask(const std::string& method, const std::string& path, http::Headers headers = {},
+                     std::string body = {}) {
     http::Client client({.acceptCompressed = false});
-    return client.perform({.method = method, .url = url(path), .headers = std::move(headers), .body = std::move(body), .timeout = kPatience});
+    return client.perform({.method = method,
+                           .url = url(path),
+                           .headers = std::move(headers),
+                           .body = std::move(body),
+                           .timeout = kPatience});
   }
   http::Response put(const std::string& path, std::string body = {}, std::string type = "text/plain") {
     return ask("PUT", path, {{"Content-Type", std::move(type)}}, std::move(body));
@@ -62,7 +68,9 @@ class ServerRig {
   http::Response post(const std::string& path, std::string body, std::string type = "text/plain") {
     return ask("POST", path, {{"Content-Type", std::move(type)}}, std::move(body));
   }
-  http::Response get(const std::string& path, http::Headers headers = {}) { return ask("GET", path, std::move(headers)); }
+  http::Response get(const std::string& path, http::Headers headers = {}) {
+    return ask("GET", path, std::move(headers));
+  }
 
   test::ManualClock clock;
   std::shared_ptr<StreamStore> store;
@@ -81,16 +89,17 @@ class EventsOf {
         events_.push_back(event);
       });
       try {
-        client.stream({.url = url, .timeout = std::chrono::milliseconds(0)},
-                      [this](const http::Response& head) {
-                        status_ = head.status;
-                        return true;
-                      },
-                      [&](std::string_view piece) {
-                        parser.feed(piece);
-                        return true;
-                      },
-                      stop);
+        client.stream(
+            {.url = url, .timeout = std::chrono::milliseconds(0)},
+            [this](const http::Response& head) {
+              status_ = head.status;
+              return true;
+            },
+            [&](std::string_view piece) {
+              parser.feed(piece);
+              return true;
+            },
+            stop);
       } catch (const Error&) {
       }
       ended_ = true;

@@ -25,7 +25,14 @@ TEST(DurableStreamServerAccess, AsksTheHostForEveryRequest) {
   rig.get("__ds/subscriptions/s1");
   rig.get("__ds/jwks.json");
   using enum StreamAction;
-  EXPECT_EQ(asked, (std::vector<std::pair<StreamAction, std::string>>{{create, "a/b"}, {append, "a/b"}, {read, "a/b"}, {read, "a/b"}, {remove, "a/b"}, {read, "a/b"}, {subscribe, "s1"}, {keys, ""}}));
+  EXPECT_EQ(asked, (std::vector<std::pair<StreamAction, std::string>>{{create, "a/b"},
+                                                                      {append, "a/b"},
+                                                                      {read, "a/b"},
+                                                                      {read, "a/b"},
+                                                                      {remove, "a/b"},
+                                                                      {read, "a/b"},
+                                                                      {subscribe, "s1"},
+                                                                      {keys, ""}}));
 }
 
 TEST(DurableStreamServerAccess, AForkMustBeAllowedToReadItsSource) {
@@ -229,7 +236,10 @@ TEST(DurableStreamServerLive, StoppingEndsAllReadersInGoodOrder) {
 
 TEST(DurableStreamServer, BrowsersMayUseEveryHeaderOfTheProtocol) {
   ServerRig rig;
-  const http::Response preflight = rig.ask("OPTIONS", "a", {{"Origin", "https://app.example"}, {"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "if-none-match"}});
+  const http::Response preflight = rig.ask("OPTIONS", "a",
+                                           {{"Origin", "https://app.example"},
+                                            {"Access-Control-Request-Method", "PUT"},
+                                            {"Access-Control-Request-Headers", "if-none-match"}});
   EXPECT_EQ(preflight.status, 204);
   for (const char* field : {"If-None-Match", "Producer-Id", "Stream-Fork-Sub-Offset", "Authorization"}) {
     EXPECT_NE(preflight.headers.get("Access-Control-Allow-Headers").find(field), std::string_view::npos) << field;
@@ -272,9 +282,11 @@ TEST(DurableStreamEvents, KeepLinesAndSpacesOfTheData) {
 TEST(DurableStreamTexts, ReadTimestampsAndNumbersAsTheProtocolWritesThem) {
   EXPECT_EQ(detail::rfc3339("1970-01-01T00:00:01Z"), Clock::Micros(1'000'000));
   EXPECT_EQ(detail::rfc3339("1970-01-01T01:00:00.5+01:00"), Clock::Micros(500'000));
-  for (const char* text : {"", "soon", "1970-01-01", "1970-01-01T00:00:01", "1970-01-01 00:00:01Z", "infinity"}) EXPECT_EQ(detail::rfc3339(text), std::nullopt) << text;
+  for (const char* text : {"", "soon", "1970-01-01", "1970-01-01T00:00:01", "1970-01-01 00:00:01Z", "infinity"})
+    EXPECT_EQ(detail::rfc3339(text), std::nullopt) << text;
   EXPECT_EQ(detail::wholeNumber("3600", true), 3600u);
-  for (const char* text : {"", "+1", "-1", "01", "1.0", "1e3", " 1", "9007199254740992"}) EXPECT_EQ(detail::wholeNumber(text, true), std::nullopt) << text;
+  for (const char* text : {"", "+1", "-1", "01", "1.0", "1e3", " 1", "9007199254740992"})
+    EXPECT_EQ(detail::wholeNumber(text, true), std::nullopt) << text;
   EXPECT_EQ(detail::base64(std::string("\x00\xff\x10\x7f", 4)), "AP8Qfw==");
   EXPECT_EQ(detail::fromBase64Url(detail::base64Url("any octets?>")), "any octets?>");
 }

@@ -19,7 +19,8 @@ DurableStreamServerOptions localHooks() { return {.subscriptions = {.localWebhoo
 class SubscriptionRig : public ServerRig {
  public:
   explicit SubscriptionRig(DurableStreamServerOptions options = localHooks()) : ServerRig(std::move(options)) {}
-  http::Response control(const std::string& method, const std::string& path, const json& body = {}, const std::string& token = {}) {
+  http::Response control(const std::string& method, const std::string& path, const json& body = {},
+                         const std::string& token = {}) {
     http::Headers headers{{"Content-Type", "application/json"}};
     if (!token.empty()) headers.add("Authorization", "Bearer " + token);
     return ask(method, "__ds/subscriptions/" + path, std::move(headers), body.is_null() ? "" : body.dump());
@@ -32,8 +33,12 @@ class SubscriptionRig : public ServerRig {
   json wakes(const std::string& stream) { return json::parse(get(stream).body); }
 };
 
-json pullWake() { return {{"type", "pull-wake"}, {"pattern", "events/**"}, {"wake_stream", "wake"}, {"lease_ttl_ms", 5000}}; }
-json webhook(const std::string& url) { return {{"type", "webhook"}, {"pattern", "events/*"}, {"webhook", {{"url", url}}}, {"lease_ttl_ms", 5000}}; }
+json pullWake() {
+  return {{"type", "pull-wake"}, {"pattern", "events/**"}, {"wake_stream", "wake"}, {"lease_ttl_ms", 5000}};
+}
+json webhook(const std::string& url) {
+  return {{"type", "webhook"}, {"pattern", "events/*"}, {"webhook", {{"url", url}}}, {"lease_ttl_ms", 5000}};
+}
 
 TEST(DurableStreamSubscription, AWorkerClaimsAcknowledgesAndReleases) {
   SubscriptionRig rig;
@@ -47,13 +52,16 @@ TEST(DurableStreamSubscription, AWorkerClaimsAcknowledgesAndReleases) {
   EXPECT_EQ(busy["error"]["code"], "ALREADY_CLAIMED");
   EXPECT_EQ(busy["error"]["current_holder"], "w1");
   const json tail = claim["streams"][0]["tail_offset"];
-  json ack = {{"wake_id", claim["wake_id"]}, {"generation", claim["generation"]}, {"acks", {{{"stream", "events/a"}, {"offset", tail}}}}};
+  json ack = {{"wake_id", claim["wake_id"]},
+              {"generation", claim["generation"]},
+              {"acks", {{{"stream", "events/a"}, {"offset", tail}}}}};
   const std::string token = claim["token"];
   EXPECT_EQ(rig.control("POST", "s/ack", ack, "forged." + token).status, 401);
   EXPECT_EQ(json::parse(rig.control("POST", "s/ack", ack, token).body), json({{"ok", true}, {"next_wake", false}}));
   rig.post("events/a", "y");
   ack["done"] = true;
-  EXPECT_EQ(json::parse(rig.control("POST", "s/ack", ack, token).body)["next_wake"], true) << "y came after the snapshot";
+  EXPECT_EQ(json::parse(rig.control("POST", "s/ack", ack, token).body)["next_wake"], true)
+      << "y came after the snapshot";
   EXPECT_EQ(json::parse(rig.control("POST", "s/ack", ack, token).body)["error"]["code"], "FENCED");
   EXPECT_EQ(rig.wakes("wake").size(), 2u);
 }
@@ -66,7 +74,10 @@ TEST(DurableStreamSubscription, ALeaseThatRunsOutWakesTheNextWorker) {
   const json first = json::parse(rig.control("POST", "s/claim", {{"worker", "w1"}}).body);
   rig.clock.advance(6s);
   EXPECT_TRUE(eventually([&] { return rig.wakes("wake").size() == 2; }));
-  EXPECT_EQ(rig.control("POST", "s/release", {{"wake_id", first["wake_id"]}, {"generation", first["generation"]}}, first["token"]).status, 409);
+  EXPECT_EQ(rig.control("POST", "s/release", {{"wake_id", first["wake_id"]}, {"generation", first["generation"]}},
+                        first["token"])
+                .status,
+            409);
   const json second = json::parse(rig.control("POST", "s/claim", {{"worker", "w2"}}).body);
   EXPECT_GT(second["generation"], first["generation"]);
 }
@@ -78,7 +89,9 @@ TEST(DurableStreamSubscription, RefusesAcknowledgementsThatCannotBe) {
   rig.put("events/a", "12345");
   const json claim = json::parse(rig.control("POST", "s/claim", {{"worker", "w"}}).body);
   const auto code = [&](const std::string& stream, const std::string& offset) {
-    const json body = {{"wake_id", claim["wake_id"]}, {"generation", claim["generation"]}, {"acks", {{{"stream", stream}, {"offset", offset}}}}};
+    const json body = {{"wake_id", claim["wake_id"]},
+                       {"generation", claim["generation"]},
+                       {"acks", {{{"stream", stream}, {"offset", offset}}}}};
     const json answer = json::parse(rig.control("POST", "s/ack", body, claim["token"]).body);
     return answer.contains("error") ? answer["error"]["code"].get<std::string>() : "ok";
   };
@@ -103,7 +116,8 @@ TEST(DurableStreamSubscription, AFailedWebhookComesAgainAndSaysMeanwhileThatItFa
   const json second = json::parse(receiver.next().body);
   EXPECT_EQ(second["wake_id"], first["wake_id"]) << "the same wake, told again";
   const std::string tail(rig.ask("HEAD", "events/a").headers.get("Stream-Next-Offset"));
-  EXPECT_TRUE(eventually([&] { return json::parse(rig.control("GET", "s").body)["streams"][0]["acked_offset"] == tail; }));
+  EXPECT_TRUE(
+      eventually([&] { return json::parse(rig.control("GET", "s").body)["streams"][0]["acked_offset"] == tail; }));
   EXPECT_EQ(json::parse(rig.control("GET", "s").body)["status"], "active");
 }
 
@@ -123,10 +137,13 @@ TEST(DurableStreamSubscription, WebhooksAreSignedWithAKeyOfTheKeySet) {
   ASSERT_EQ(keys[1]["kid"], kid);
   const std::string open = *detail::fromBase64Url(keys[1]["x"].get<std::string>());
   const std::string text = time + "." + hook.body;
-  EVP_PKEY* key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(open.data()), open.size());
+  EVP_PKEY* key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr,
+                                              reinterpret_cast<const unsigned char*>(open.data()), open.size());
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   ASSERT_EQ(EVP_DigestVerifyInit(context, nullptr, nullptr, nullptr, key), 1);
-  EXPECT_EQ(EVP_DigestVerify(context, reinterpret_cast<const unsigned char*>(signature->data()), signature->size(), reinterpret_cast<const unsigned char*>(text.data()), text.size()), 1);
+  EXPECT_EQ(EVP_DigestVerify(context, reinterpret_cast<const unsigned char*>(signature->data()), signature->size(),
+                             reinterpret_cast<const unsigned char*>(text.data()), text.size()),
+            1);
   EVP_MD_CTX_free(context);
   EVP_PKEY_free(key);
 }
@@ -144,7 +161,10 @@ TEST(DurableStreamSubscription, OutlivesTheProcessWithItsCursorsAndKeys) {
     rig.put("events/a", "x");
     const json claim = json::parse(rig.control("POST", "s/claim", {{"worker", "w"}}).body);
     tail = claim["streams"][0]["tail_offset"];
-    const json ack = {{"wake_id", claim["wake_id"]}, {"generation", claim["generation"]}, {"acks", {{{"stream", "events/a"}, {"offset", tail}}}}, {"done", true}};
+    const json ack = {{"wake_id", claim["wake_id"]},
+                      {"generation", claim["generation"]},
+                      {"acks", {{{"stream", "events/a"}, {"offset", tail}}}},
+                      {"done", true}};
     EXPECT_EQ(rig.control("POST", "s/ack", ack, claim["token"]).status, 200);
     rig.post("events/a", "y");
     kid = json::parse(rig.get("__ds/jwks.json").body)["keys"][0]["kid"];
@@ -197,18 +217,37 @@ TEST(DurableStreamSubscription, RefusesWhatItCannotServe) {
   EXPECT_EQ(rig.ask("PUT", "__ds/subscriptions/s", {}, "{").status, 400);
   EXPECT_EQ(rig.ask("PUT", "__ds/streams").status, 404) << "the prefix is the protocol's own";
   SubscriptionRig strict(DurableStreamServerOptions{});
-  EXPECT_EQ(strict.control("PUT", "s", webhook("http://127.0.0.1:1/hook")).status, 400) << "local hooks are for development";
+  EXPECT_EQ(strict.control("PUT", "s", webhook("http://127.0.0.1:1/hook")).status, 400)
+      << "local hooks are for development";
 }
 
 TEST(DurableStreamWebhookUrl, PointsToPublicHostsAlone) {
   for (const char* url : {"https://worker.example/hook", "https://8.8.8.8/hook", "https://worker.example:8443/x?y=1"}) {
     EXPECT_EQ(detail::webhookUrlProblem(url, false), "") << url;
   }
-  for (const char* url : {"", "worker.example", "ftp://worker.example", "http://worker.example", "https://", "https://localhost/", "https://10.0.0.1/",
-                          "https://172.16.5.5/", "https://192.168.1.1/", "https://169.254.169.254/latest", "https://127.0.0.1/",
-                          "https://0/", "https://2130706433/", "https://0x7f.1/", "https://017700000001/", "https://100.64.0.1/", "https://[::1]/",
-                          "https://user@worker.example/", "https://worker.example\\@10.0.0.1/", "https://db.internal/", "https://localhost./",
-                          "https://224.0.0.1/", "https://a b/"}) {
+  for (const char* url : {"",
+                          "worker.example",
+                          "ftp://worker.example",
+                          "http://worker.example",
+                          "https://",
+                          "https://localhost/",
+                          "https://10.0.0.1/",
+                          "https://172.16.5.5/",
+                          "https://192.168.1.1/",
+                          "https://169.254.169.254/latest",
+                          "https://127.0.0.1/",
+                          "https://0/",
+                          "https://2130706433/",
+                          "https://0x7f.1/",
+                          "https://017700000001/",
+                          "https://100.64.0.1/",
+                          "https://[::1]/",
+                          "https://user@worker.example/",
+                          "https://worker.example\\@10.0.0.1/",
+                          "https://db.internal/",
+                          "https://localhost./",
+                          "https://224.0.0.1/",
+                          "https://a b/"}) {
     EXPECT_NE(detail::webhookUrlProblem(url, true), "") << url;
   }
   EXPECT_EQ(detail::webhookUrlProblem("http://127.0.0.5:9/h", true), "");

@@ -80,7 +80,8 @@ void openLog(std::string_view input, bool sealed) {
 }
 
 void readTexts(std::string_view text) {
-  if (const auto position = parsePosition(text)) FUZZ_CHECK(*position > (Position{1} << 60) || parsePosition(formatPosition(*position)) == position);
+  if (const auto position = parsePosition(text))
+    FUZZ_CHECK(*position > (Position{1} << 60) || parsePosition(formatPosition(*position)) == position);
   detail::rfc3339(text);
   detail::wholeNumber(text, true);
   detail::isContentType(text);

@@ -63,7 +63,8 @@ Verdict StoreCore::resolveFork(const CreateStream& request, Stream& stream, Cloc
   Stream* source = find(request.fork->source, now, aftermath);
   if (source == nullptr) return Verdict::noSource;
   if (source->deleted) return Verdict::sourceGone;
-  if (!request.contentType.empty() && normalContentType(request.contentType) != normalContentType(source->contentType)) {
+  if (!request.contentType.empty() &&
+      normalContentType(request.contentType) != normalContentType(source->contentType)) {
     return Verdict::wrongType;
   }
   const Position anchor = request.fork->at.value_or(source->tail);
@@ -138,7 +139,8 @@ void StoreCore::create(std::string_view path, CreateStream&& request, StreamDone
         byPath_.emplace(made.path, stream.get());
         streams_.emplace(made.id, std::move(stream));
         if (!body.kept.empty() || request.closed) {
-          putExtent(made, body.kept, {.stream = made.id, .start = made.tail, .close = request.closed, .octets = body.kept});
+          putExtent(made, body.kept,
+                    {.stream = made.id, .start = made.tail, .close = request.closed, .octets = body.kept});
           made.closed = request.closed;
         }
         watchDeadline(made);

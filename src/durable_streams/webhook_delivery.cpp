@@ -74,7 +74,8 @@ void Subscriptions::beginDeliveries(std::stop_token stop) {
 }
 
 void Subscriptions::deliver(const std::string& id) {
-  http::ClientRequest request{.method = "POST", .timeout = options_.subscriptions.webhookTimeout, .maxBodyBytes = kMostWebhookAnswer};
+  http::ClientRequest request{
+      .method = "POST", .timeout = options_.subscriptions.webhookTimeout, .maxBodyBytes = kMostWebhookAnswer};
   std::uint64_t generation = 0;
   {
     const std::lock_guard guard(mutex_);
@@ -95,10 +96,13 @@ void Subscriptions::deliver(const std::string& id) {
         {"callback_token", tokens_->make(s.id, s.generation, now + 1h)}};
     request.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     request.url = s.config.url;
-    request.headers = {{"Content-Type", "application/json"}, {"Webhook-Signature", webhookSignature(keys_.back(), request.body, now)}};
+    request.headers = {{"Content-Type", "application/json"},
+                       {"Webhook-Signature", webhookSignature(keys_.back(), request.body, now)}};
   }
   webhooks_.fetch_add(1, std::memory_order_relaxed);
-  client_.start(std::move(request), {.onDone = [this, id, generation](const http::Outcome& outcome) { delivered(id, generation, outcome); }});
+  client_.start(std::move(request), {.onDone = [this, id, generation](const http::Outcome& outcome) {
+                  delivered(id, generation, outcome);
+                }});
 }
 
 void Subscriptions::delivered(const std::string& id, std::uint64_t generation, const http::Outcome& outcome) {

@@ -46,8 +46,8 @@ struct StoreCoreOptions {
 struct ReadPiece {
   ContentSlice slice{};
   std::shared_ptr<File> file{};
-  std::string name{};                ///< of the file, for messages
-  std::vector<std::uint32_t> at{};   ///< of appends that follow each other in the stream
+  std::string name{};               ///< of the file, for messages
+  std::vector<std::uint32_t> at{};  ///< of appends that follow each other in the stream
   std::vector<std::uint32_t> size{};
   std::uint32_t skip = 0;  ///< octets of the first append that are not wanted
   std::uint32_t drop = 0;  ///< and of the last

@@ -10,3 +10,10 @@ if(TARGET tidegate_postgres)
                 LABELS servers
                 LOCK servers)
 endif()
+
+tidegate_test(electric_shape_test
+              SOURCES shape_hub_test.cpp shape_property_test.cpp shape_sink_contract_test.cpp
+              LIBS tidegate::electric LABELS electric)
+tidegate_test(electric_server_test
+              SOURCES gateway_feed_test.cpp shape_server_test.cpp
+              LIBS tidegate::electric tidegate::http LABELS electric)

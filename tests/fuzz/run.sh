@@ -6,12 +6,12 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
-all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream)
+all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_where)
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-    fuzz_delta_json | fuzz_rules_json | fuzz_value | fuzz_pgoutput | fuzz_pg_stream) targets+=("$1"); shift ;;
+    fuzz_delta_json | fuzz_rules_json | fuzz_value | fuzz_pgoutput | fuzz_pg_stream | fuzz_where) targets+=("$1"); shift ;;
     *) echo "unknown: $1 (targets: ${all[*]})" >&2; exit 2 ;;
   esac
 done

@@ -112,8 +112,8 @@ std::vector<Told> model(const std::string& text) {
 }
 
 TEST(SseParser, GivesTheSameEventsHoweverItsTextIsCut) {
-  test::forEachSeed(2000, [](std::uint64_t seed) {
-    test::Random random(seed);
+  tidegate::test::forEachSeed(2000, [](std::uint64_t seed) {
+    tidegate::test::Random random(seed);
     const std::vector<std::string> lines = {"data: a", "data:b", "data", "event: t", "id: 4",      "id",       ": c",
                                             "",        "",       "x",    "data: : ", "data:  two", "retry: 9", "event"};
     const std::vector<std::string> ends = {"\n", "\r", "\r\n"};

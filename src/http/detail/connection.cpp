@@ -152,6 +152,8 @@ void Connection::updateDeadline() {
   std::chrono::milliseconds time{0};
   if (closing_ && pendingOctets() == 0) {
     wait = Wait::linger, time = kLinger;
+  } else if (tls_ && !tls_->ready()) {
+    wait = Wait::head, time = limits.headerTimeout;
   } else if (pendingOctets() > 0) {
     wait = Wait::write, time = limits.writeTimeout;
   } else if (!current_ && reader_.state() == RequestReader::State::body) {
@@ -224,11 +226,11 @@ void Connection::gone(bool tell) {
   if (closed_) return;
   const auto keep = shared_from_this();
   const std::shared_ptr<Exchange> exchange = std::move(current_);
+  const Exchange::Callback told = exchange ? exchange->leave() : nullptr;
   close();
   if (!exchange) return;
   if (line_) logAccess();
   if (streaming_) Counters::add<std::size_t>(loop_.counters().streams, static_cast<std::size_t>(-1));
-  const Exchange::Callback told = exchange->leave();
   if (tell) runGuarded(told);
 }
 

@@ -77,7 +77,7 @@ void Exchange::end() {
 void Exchange::abort() {
   const std::lock_guard lock(mutex_);
   if (over()) return;
-  work_.aborted = true;
+  work_.aborted = finishing_ = true;
   schedule();
 }
 
@@ -140,7 +140,7 @@ bool Exchange::streaming() const {
 
 bool Exchange::watched() const {
   const std::lock_guard lock(mutex_);
-  return phase_ == Phase::streaming || onGone_ != nullptr;
+  return phase_ == Phase::streaming || (phase_ == Phase::waiting && onGone_ != nullptr);
 }
 
 Exchange::Callback Exchange::drained() const {

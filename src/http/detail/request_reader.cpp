@@ -63,7 +63,7 @@ bool RequestReader::step(std::string_view& input) {
       return true;
     case Part::trailers:
       if (!takeLine(input, limits_->headerBytes, line)) return false;
-      if (line.empty()) state_ = State::done;
+      trailerLine(line);
       return true;
     case Part::chunkSize:
       headBytes_ = 0;
@@ -178,6 +178,16 @@ void RequestReader::fieldLine(std::string_view line) {
   if (request_.headers.size() == kFields) return refuse(431, "there are too many header fields");
   knownField(name, value);
   request_.headers.add(std::string(name), std::string(value));
+}
+
+/// Trailers are checked and dropped: nothing here may depend on them.
+void RequestReader::trailerLine(std::string_view line) {
+  if (line.empty()) {
+    state_ = State::done;
+  } else if (!isToken(line.substr(0, line.find(':'))) || line.find(':') == std::string_view::npos ||
+             !isFieldValue(line)) {
+    refuse(400, "a trailer field is malformed");
+  }
 }
 
 void RequestReader::knownField(std::string_view name, std::string_view value) {

@@ -51,6 +51,7 @@ class RequestReader {
   void requestLine(std::string_view line);
   bool readVersion(std::string_view version);
   void fieldLine(std::string_view line);
+  void trailerLine(std::string_view line);
   void knownField(std::string_view name, std::string_view value);
   void contentLength(std::string_view value);
   void transferEncoding(std::string_view value);

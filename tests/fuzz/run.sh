@@ -6,7 +6,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
-all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_http_request fuzz_sse fuzz_stream_log)
+all=()
+for file in "$root"/tests/fuzz/fuzz_*.cpp; do all+=("$(basename "$file" .cpp)"); done
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;

@@ -159,7 +159,11 @@ JobRun runFromTree(const nlohmann::json& tree) {
 
 std::string toJson(const ReplicationJob& job) { return detail::dumped(detail::jobTree(job)); }
 
-ReplicationJob jobFromJson(std::string_view json) { return patchedJob({}, json); }
+ReplicationJob jobFromJson(std::string_view json) {
+  ReplicationJob job;
+  detail::readJob(detail::parsedTree(json), job);
+  return job;
+}
 
 ReplicationJob patchedJob(ReplicationJob job, std::string_view json) {
   detail::readJob(detail::parsedTree(json), job);

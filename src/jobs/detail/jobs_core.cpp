@@ -275,9 +275,9 @@ void JobsCore::beat(ActiveRun& active) {
   bool ours = true;
   try {
     ours = book.change(active.job, renew);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     // The lease may still be ours; if it is not, the replica's fence says so.
-    warn(active.job, "its lease could not be renewed: " + e.message());
+    warn(active.job, std::string("its lease could not be renewed: ") + e.what());
     return;
   }
   if (ours) return;

@@ -15,9 +15,7 @@ struct Ticks {
 
 Ticks ticksOf(const JobRecord& record, const Cron& cron, const TimeZone& zone, Micros now, const ScheduleRules& rules) {
   Ticks out;
-  // Ticks that a clock far ahead had us take for done are to come after all.
-  const Micros handled = record.handled > now + kMostClockStep ? now : record.handled;
-  out.coming = cron.next(handled, zone);
+  out.coming = cron.next(record.handled, zone);
   if (!out.coming || *out.coming > now) return out;
   const Micros last = cron.previous(now + Micros(1), zone).value_or(*out.coming);
   const bool late = now - last > rules.skipAfter;

@@ -126,6 +126,18 @@ void JobsCore::releaseStalled(JobRecord& record) {
   if (auto now = book.find(record.job.name)) record = *now;
 }
 
+void JobsCore::comeBackToNow(JobRecord& record) {
+  const Clock::Micros now = clock_.wallNow();
+  if (record.handled <= now + kMostClockStep) return;
+  const auto back = [&](JobRecord& there) {
+    if (there.handled <= now + kMostClockStep) return false;
+    there.handled = now;
+    record = there;
+    return true;
+  };
+  if (book.change(record.job.name, back)) warn(record.job.name, "the clock was set back: its schedule begins anew");
+}
+
 bool JobsCore::mayTake(const JobRecord& record) { return !isActive(record.job.name) && !leaseStands(record); }
 
 std::optional<Claim> JobsCore::claim(const std::string& name, const Due& due, bool direct, const JobRecord& seen) {
@@ -167,6 +179,7 @@ std::optional<Claim> JobsCore::takeDue(std::optional<Clock::Micros>& next) {
     if (record.job.mode == JobMode::cdc || !mayTake(record)) continue;
     try {
       releaseStalled(record);
+      comeBackToNow(record);
       const NextRun run = nextOf(record);
       if (run.due) {
         due.push_back({std::move(record), *run.due});
@@ -262,9 +275,9 @@ void JobsCore::beat(ActiveRun& active) {
   bool ours = true;
   try {
     ours = book.change(active.job, renew);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     // The lease may still be ours; if it is not, the replica's fence says so.
-    warn(active.job, "its lease could not be renewed: " + e.message());
+    warn(active.job, std::string("its lease could not be renewed: ") + e.what());
     return;
   }
   if (ours) return;

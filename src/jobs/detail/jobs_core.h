@@ -97,6 +97,8 @@ class JobsCore {
   bool mayTake(const JobRecord& record);
   bool leaseStands(const JobRecord& record);
   void releaseStalled(JobRecord& record);
+  /// Ticks that a clock far ahead had us take for done are to come after all.
+  void comeBackToNow(JobRecord& record);
   std::optional<Claim> claim(const std::string& name, const Due& due, bool direct, const JobRecord& seen);
   bool isActive(std::string_view name) const;
   void forget(const ActiveRun& active);

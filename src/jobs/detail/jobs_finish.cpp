@@ -69,8 +69,8 @@ JobRun JobsCore::finish(const Claim& claim, JobRun run, const RunResult& result,
   };
   try {
     if (!book.change(claim.active->job, note, &run)) run.outcome = RunOutcome::interrupted;
-  } catch (const Error& e) {
-    warn(claim.active->job, "its run could not be noted down, and is made again: " + e.message());
+  } catch (const std::exception& e) {
+    warn(claim.active->job, std::string("its run could not be noted down, and is made again: ") + e.what());
   }
   forget(*claim.active);
   tell([&](JobObserver& observer) { observer.onRunEnded(claim.active->job, run); });

@@ -121,7 +121,6 @@ void runDiff(const RunContext& context, const JobPlan& plan, const QueryFn& quer
              RunResult& result) {
   using namespace diff_detail;
   const TableShape& shape = *plan.shape;
-  if (writer.pending()) writer.commit();  // the table is there to be read
   RowDigest digest(allColumns(shape), shape.key);
   Picture picture = pictureOf(writer, digest);
   const std::size_t before = picture.rows.size();

@@ -32,7 +32,8 @@ RunWriter::RunWriter(const RunContext& context, const JobPlan& plan, RunResult& 
     }
     checkpoint_.generation = context_.generation;
     context_.sink.prepareTable(plan_.shape);
-    applied_ = true;
+    // Nothing of the replica stays locked while the source is asked: others write into it too.
+    context_.sink.commit(encodeCheckpoint(checkpoint_));
   } catch (...) {
     context_.sink.close();
     throw;

@@ -51,6 +51,12 @@ void readStreams(const JsonRef& list, KnownStreams& out) {
   }
 }
 
+JournalPart partFrom(const JsonRef& part) {
+  JournalPart read{.stream = part.member("stream").string(), .seq = part.member("seq").uint64()};
+  for (const JsonRef& message : part.member("messages").items()) read.messages.emplace_back(message.source());
+  return read;
+}
+
 }  // namespace
 
 std::string pathSegment(std::string_view name) {
@@ -101,6 +107,21 @@ void SinkJournal::refuseStream(const std::string& stream, LogVerdict verdict) co
                           stream, pipeline_, what, head_));
 }
 
+/// A later owner removes the segments that it no longer needs.
+void SinkJournal::refuseIfTakenOver() {
+  if (readHead({}).epoch != epoch_) refuseFenced();
+}
+
+/// Reads the segment. @return its end.
+std::string SinkJournal::readSegment(const std::string& from, const std::function<void(std::string_view)>& onRecord) {
+  try {
+    return log_.read(segmentPath(segment_), from, onRecord, stop_);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::tableNotFound) refuseIfTakenOver();
+    throw;
+  }
+}
+
 SinkJournal::HeadState SinkJournal::readHead(const std::string& from) {
   HeadState state;
   state.end = log_.read(
@@ -148,6 +169,7 @@ void SinkJournal::appendRecords(const std::string& path, std::uint64_t& seq, std
   const WriteStamp stamp{.producerId = std::string(kHeadProducer), .epoch = epoch_, .seq = seq};
   const LogAppended done = log_.append(path, records, stamp, stop_);
   if (done.verdict == LogVerdict::stale) refuseFenced();
+  if (done.verdict == LogVerdict::missing) refuseIfTakenOver();
   if (done.verdict != LogVerdict::done && done.verdict != LogVerdict::duplicate) refuseStream(path, done.verdict);
   ++seq;
   if (ofHead) return;
@@ -161,7 +183,7 @@ std::string SinkJournal::snapshotRecord() const {
 }
 
 /// Makes a segment and then names it in the head. Only then the one before it may go.
-void SinkJournal::beginSegment(const std::string& after) {
+void SinkJournal::beginSegment(std::string after) {
   std::uint64_t number = 1;
   if (!after.empty()) number = std::stoull(after) + 1;
   const std::string name = fmt::format("{}-{}", number, epoch_);
@@ -213,9 +235,7 @@ void SinkJournal::takeRecord(std::string_view record, Unit& open, std::optional<
   } else if (const auto part = root.find("part")) {
     const std::uint64_t epoch = part->member("epoch").uint64(), number = part->member("unit").uint64();
     if (epoch != open.epoch || number != open.number) open = Unit{epoch, number, {}};  // the one before was given up
-    JournalPart read{.stream = part->member("stream").string(), .seq = part->member("seq").uint64()};
-    for (const JsonRef& message : part->member("messages").items()) read.messages.emplace_back(message.source());
-    open.parts.push_back(std::move(read));
+    open.parts.push_back(partFrom(*part));
   } else if (const auto commit = root.find("commit")) {
     const std::uint64_t epoch = commit->member("epoch").uint64(), number = commit->member("unit").uint64();
     if (epoch != open.epoch || number != open.number) open = Unit{epoch, number, {}};
@@ -230,13 +250,10 @@ void SinkJournal::replay() {
   Unit unfinished;
   std::optional<Unit> last;
   std::size_t bytes = 0;
-  segmentEnd_ = log_.read(
-      segmentPath(segment_), {},
-      [&](std::string_view record) {
-        bytes += record.size() + 1;
-        takeRecord(record, unfinished, last);
-      },
-      stop_);
+  segmentEnd_ = readSegment({}, [&](std::string_view record) {
+    bytes += record.size() + 1;
+    takeRecord(record, unfinished, last);
+  });
   segmentBytes_ = bytes;
   if (!last) return;
   for (const JournalPart& part : last->parts) send(part, last->epoch);
@@ -339,17 +356,12 @@ void SinkJournal::eachPart(const std::function<void(const JournalPart& part)>& o
     for (const JournalPart& part : kept_) onPart(part);
     return;
   }
-  log_.read(
-      segmentPath(segment_), unitFrom_,
-      [&](std::string_view record) {
-        const JsonTree tree(record, kJournalDepth);
-        const auto part = tree.root().find("part");
-        if (!part || part->member("unit").uint64() != unit_ || part->member("epoch").uint64() != epoch_) return;
-        JournalPart read{.stream = part->member("stream").string(), .seq = part->member("seq").uint64()};
-        for (const JsonRef& message : part->member("messages").items()) read.messages.emplace_back(message.source());
-        onPart(read);
-      },
-      stop_);
+  readSegment(unitFrom_, [&](std::string_view record) {
+    const JsonTree tree(record, kJournalDepth);
+    const auto part = tree.root().find("part");
+    if (!part || part->member("unit").uint64() != unit_ || part->member("epoch").uint64() != epoch_) return;
+    onPart(partFrom(*part));
+  });
 }
 
 void SinkJournal::abandon() noexcept {

@@ -50,6 +50,14 @@ std::optional<Value> parsedWith(bool (*parse)(std::string_view, T&) noexcept, st
   return Value(out);
 }
 
+/// The infinite ones do not say whether they are local: UTC, as every kind's default is.
+std::optional<Value> timestampFrom(std::string_view text) {
+  Timestamp at;
+  if (!parseTimestamp(text, at)) return std::nullopt;
+  if (at.micros == Timestamp::kInfinity || at.micros == Timestamp::kMinusInfinity) at.hasZone = true;
+  return Value(at);
+}
+
 /// A JSON string as a value of the kind; nullopt where it is none.
 std::optional<Value> fromString(std::string text, ValueKind kind) {
   switch (kind) {
@@ -71,7 +79,7 @@ std::optional<Value> fromString(std::string text, ValueKind kind) {
     case ValueKind::time:
       return parsedWith<Time>(&parseTime, text);
     case ValueKind::timestamp:
-      return parsedWith<Timestamp>(&parseTimestamp, text);
+      return timestampFrom(text);
     case ValueKind::uuid:
       return parsedWith<Uuid>(&parseUuid, text);
     default:

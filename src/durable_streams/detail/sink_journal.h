@@ -70,9 +70,11 @@ class SinkJournal {
   struct HeadState;
   struct Unit;
   HeadState readHead(const std::string& from);
+  std::string readSegment(const std::string& from, const std::function<void(std::string_view)>& onRecord);
+  void refuseIfTakenOver();
   std::string claimHead();
   void claimSegment(const std::string& name);
-  void beginSegment(const std::string& after);
+  void beginSegment(std::string after);
   void replay();
   void takeRecord(std::string_view record, Unit& open, std::optional<Unit>& last);
   std::string segmentPath(const std::string& name) const;

@@ -18,7 +18,8 @@ TEST_P(SinkContract, ATableThatIsThereAndFitsIsUsedAsItIs) {
   update(part, {100, 1});
   insert(part, {200, 2});
   commit();
-  expectRows(t, {{1, "a", 100}, {2, nullptr, 200}});
+  const Value kept = can.keepsOtherColumns ? Value("a") : Value();
+  expectRows(t, {{1, kept, 100}, {2, nullptr, 200}});
 }
 
 TEST_P(SinkContract, ATableThatDoesNotFitIsRefusedByColumnWithTheRemedy) {

@@ -1,4 +1,4 @@
-# What tidegate::http links: Boost (headers alone: Asio and Beast), OpenSSL, libcurl, zlib.
+# What tidegate::http links: OpenSSL, libcurl, zlib. Boost's headers (Asio) only while it is built.
 tidegate_find(OpenSSL 3)
-tidegate_find(CURL 7.80)
+tidegate_find(CURL 7.85)
 tidegate_find(ZLIB)

@@ -38,6 +38,9 @@ struct ClientRequest {
   /// Without an octet; zero: none. For streams: how long a silent server is believed.
   std::chrono::milliseconds idleTimeout{0};
   std::size_t maxBodyBytes = 64u << 20;  ///< of a collected answer; over it: Error{parseError}
+  /// May be done twice, e.g. because the server knows it again: then it is sent again also where its outcome is
+  /// unknown. GET, HEAD and OPTIONS always are.
+  bool repeatable = false;
 };
 
 /// When a request is sent again. A request is only repeated while its answer has not begun.

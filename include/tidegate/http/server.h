@@ -7,8 +7,7 @@
 ///     http::Server server({.port = 8080}, router.handler());
 ///     server.start();
 ///     …
-///     server.stop(std::chrono::seconds(5));   // no new connections; running answers finish, or are cut at the
-///     deadline
+///     server.stop(std::chrono::seconds(5));   // no new connections; running answers finish, or are cut
 ///
 /// A handler never blocks: it answers at once, or keeps the `Responder` and answers later, from any thread. A thousand
 /// waiting requests cost memory and no thread. Origin: Boost.Beast's asynchronous servers; the shape of the responder
@@ -28,7 +27,7 @@
 
 namespace tidegate::http {
 
-class Connection;  // one client's connection, private to the server
+class Exchange;  // one request and its answer, private to the server
 
 /// An answer whose body is written piece by piece: server-sent events, large downloads. Chunked, or until the
 /// connection ends for HTTP/1.0. Copies are the same answer.
@@ -47,11 +46,15 @@ class BodyStream {
   void abort() const;
   /// Runs `then` on a thread of the server whenever the queue has become empty. At most one callback is kept.
   void onDrained(std::function<void()> then) const;
+  /// As `Responder::after`, `onGone` and `post`, while the body is being written.
+  void after(std::chrono::milliseconds delay, std::function<void()> then) const;
+  void onGone(std::function<void()> then) const;
+  void post(std::function<void()> then) const;
 
  private:
   friend class Responder;
-  explicit BodyStream(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
-  std::shared_ptr<Connection> connection_;
+  explicit BodyStream(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  std::shared_ptr<Exchange> exchange_;
 };
 
 /// The right and the duty to answer one request. Destroyed unanswered, it answers 500.
@@ -59,7 +62,7 @@ class BodyStream {
 /// never two of one connection at once.
 class Responder {
  public:
-  explicit Responder(std::shared_ptr<Connection> connection) noexcept;
+  explicit Responder(std::shared_ptr<Exchange> exchange) noexcept;
   Responder(Responder&&) noexcept;
   Responder& operator=(Responder&&) noexcept;
   ~Responder();
@@ -72,7 +75,7 @@ class Responder {
 
   /// Runs `then` once after `delay`, unless the exchange has ended by then (answered whole, or the peer gone). For the
   /// timeout of a long poll, and for the keep-alives of a stream: such a callback may call `BodyStream::write`. Works
-  /// before `send` and `stream`, and through `BodyStream` copies after it.
+  /// before `send`, and also after `stream`.
   void after(std::chrono::milliseconds delay, std::function<void()> then);
   /// Runs `then` once when the peer has gone before the answer was whole. At most one callback is kept.
   void onGone(std::function<void()> then);
@@ -80,7 +83,7 @@ class Responder {
   void post(std::function<void()> then);
 
  private:
-  std::shared_ptr<Connection> connection_;
+  std::shared_ptr<Exchange> exchange_;
 };
 
 /// Takes a request. Called on a thread of the server; must not block. What it throws becomes a problem+json answer:
@@ -91,11 +94,10 @@ using Handler = std::function<void(Request&& request, Responder answer)>;
 
 /// Bounds that are enforced while reading, before memory is spent.
 struct Limits {
-  std::size_t headerBytes = 16u << 10;  ///< request line and fields; over it: 431, and the connection ends
-  std::size_t targetBytes = 8u << 10;   ///< over it: 414
-  std::size_t bodyBytes = 8u << 20;     ///< over it: 413, and the connection ends
-  std::size_t connections = 20'000;     ///< over it: 503 and the connection ends
-  std::size_t pipelined = 1;            ///< requests of one connection in work; the next is read when it is answered
+  std::size_t headerBytes = 16u << 10;              ///< request line and fields; over it: 431, and the connection ends
+  std::size_t targetBytes = 8u << 10;               ///< over it: 414
+  std::size_t bodyBytes = 8u << 20;                 ///< over it: 413, and the connection ends
+  std::size_t connections = 20'000;                 ///< over it: 503 and the connection ends
   std::chrono::milliseconds headerTimeout{10'000};  ///< from the first octet of a request to the end of its fields: 408
   std::chrono::milliseconds bodyTimeout{30'000};    ///< between two reads of a body: 408
   std::chrono::milliseconds idleTimeout{75'000};    ///< of a kept connection without a request; it is closed

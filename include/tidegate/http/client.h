@@ -48,8 +48,8 @@ struct RetryPolicy {
   unsigned attempts = 1;  ///< in all; 1: never again
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds most{30'000};
-  std::array<int, 8> statuses{429, 502, 503,
-                              504};  ///< (0: none) and a failed connection. `Retry-After` is honoured, up to `most`
+  /// And a failed connection. 0: none. `Retry-After` is honoured, up to `most`.
+  std::array<int, 8> statuses{429, 502, 503, 504};
 };
 
 struct ClientOptions {

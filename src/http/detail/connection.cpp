@@ -173,6 +173,7 @@ void Connection::updateDeadline() {
 
 void Connection::expire() {
   if (closed_) return;
+  if (tls_ && !tls_->ready()) return close();  // nothing could be said that would be understood
   switch (wait_) {
     case Wait::head:
       refuse(408, "the request's head took too long");

@@ -114,8 +114,9 @@ void ServerCore::create(StreamRequest&& r) {
     http::Response response = withTail(made ? 201 : 200, result);
     response.headers.add("Content-Type", result.stream.contentType);
     if (made) response.headers.add("Location", location);
-    core->send(answer, std::move(response));
+    // Before the answer, so that whoever got it finds the work that it made.
     if (made && result.stream.tail > 0) core->subscriptions().appended(path);
+    core->send(answer, std::move(response));
   };
   store().create(r.path, std::move(fields.request), done);
 }
@@ -134,8 +135,8 @@ void ServerCore::append(StreamRequest&& r) {
                      closeOnly](const StreamResult& result) {
     if (result.verdict == Verdict::done) core->appends.fetch_add(1, std::memory_order_relaxed);
     if (result.verdict == Verdict::duplicate) core->duplicates.fetch_add(1, std::memory_order_relaxed);
-    core->send(answer, appendAnswer(result, producer, closeOnly));
     if (result.verdict == Verdict::done && !closeOnly) core->subscriptions().appended(path);
+    core->send(answer, appendAnswer(result, producer, closeOnly));
   };
   store().append(r.path, std::move(request), done);
 }

@@ -127,7 +127,14 @@ void Subscriptions::appended(std::string_view path) {
     for (const std::string& id : ids) {
       Subscription& s = all_.at(id);
       if (!s.config.pattern.empty() && globMatches(s.config.pattern, path)) link(s, key, false, std::nullopt, work);
-      if (s.idle() && s.links.contains(key)) wake(s, key, work);
+      const auto followed = s.links.find(key);
+      if (followed == s.links.end()) continue;
+      if (followed->second.acked > std::optional(tailOf(key))) {
+        // The stream expired and was made anew: what was acknowledged is another one's.
+        followed->second.acked.reset();
+        work.notes.emplace_back(linkKey(id, key), linkNote(followed->second));
+      }
+      if (s.idle()) wake(s, key, work);
     }
   }
   finish(std::move(work));

@@ -86,6 +86,8 @@ class Subscriptions {
   void wake(Subscription& s, const std::string& path, SubscriptionWork& work);
   bool wakeIfPending(Subscription& s, SubscriptionWork& work);
   void letGo(Subscription& s);
+  void tryAgainLater(Subscription& s);
+  void endWake(Subscription& s, SubscriptionWork& work);
   Position tailOf(const std::string& path) const;
   bool isPending(const std::string& path, const SubscriptionLink& link) const;
   Json streamsOf(const Subscription& s, bool tails) const;

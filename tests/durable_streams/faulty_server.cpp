@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "durable_streams/detail/protocol.h"
+#include "tidegate/http/sse.h"
 
 namespace tidegate::durable_streams::test {
 

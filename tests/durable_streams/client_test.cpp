@@ -135,15 +135,13 @@ TEST_F(DurableStreamClientCalls, RepeatAStampedAppendThatMayHaveHappened) {
   EXPECT_TRUE(appended.duplicate);
   EXPECT_EQ(appended.producerSeq, 0u);
   EXPECT_EQ(stored(), Texts{"once"});
-  const StreamError gap = thrownBy([&] {
-    stream.append("x", {.stamp = WriteStamp{.producerId = "me", .epoch = 2, .seq = 5}});
-  });
+  const StreamError gap =
+      thrownBy([&] { stream.append("x", {.stamp = WriteStamp{.producerId = "me", .epoch = 2, .seq = 5}}); });
   EXPECT_EQ(gap.failure(), StreamFailure::producerGap);
   EXPECT_EQ(gap.details().expectedSeq, 1u);
   EXPECT_EQ(gap.details().receivedSeq, 5u);
-  const StreamError stale = thrownBy([&] {
-    stream.append("x", {.stamp = WriteStamp{.producerId = "me", .epoch = 1, .seq = 0}});
-  });
+  const StreamError stale =
+      thrownBy([&] { stream.append("x", {.stamp = WriteStamp{.producerId = "me", .epoch = 1, .seq = 0}}); });
   EXPECT_EQ(stale.failure(), StreamFailure::staleEpoch);
   EXPECT_EQ(stale.code(), ErrorCode::fenced);
   EXPECT_EQ(stale.details().epoch, 2u);

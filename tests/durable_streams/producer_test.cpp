@@ -39,10 +39,10 @@ TEST_F(ProducerOverHttp, LearnsTheContentTypeOfAStreamThatItDidNotMake) {
 
 TEST_F(ProducerOverHttp, TellsWhatIsDurableInOrder) {
   std::vector<Receipt> receipts;
-  Producer producer = made().producer({.id = "p",
-                                       .maxBatchBytes = 1,
-                                       .linger = milliseconds(0),
-                                       .onReceipt = [&](const Receipt& r) { receipts.push_back(r); }});
+  Producer producer =
+      made().producer({.id = "p", .maxBatchBytes = 1, .linger = milliseconds(0), .onReceipt = [&](const Receipt& r) {
+                         receipts.push_back(r);
+                       }});
   for (int i = 0; i < 30; ++i) producer.append("x");
   producer.flush();
   std::uint64_t next = 0;
@@ -182,10 +182,17 @@ TEST_F(ProducerOverHttp, AppendsEverythingOnceUnderRandomFaults) {
       if (random.chance(15)) {
         Fault fault{.method = "POST", .path = path, .skip = static_cast<unsigned>(random.below(4))};
         switch (random.below(4)) {
-          case 0: fault.drop = true; break;
-          case 1: fault.dropAfter = true; break;
-          case 2: fault.status = random.chance(50) ? 500 : 503; break;
-          default: fault.delay = milliseconds(random.index(20));
+          case 0:
+            fault.drop = true;
+            break;
+          case 1:
+            fault.dropAfter = true;
+            break;
+          case 2:
+            fault.status = random.chance(50) ? 500 : 503;
+            break;
+          default:
+            fault.delay = milliseconds(random.index(20));
         }
         server.inject(fault);
       }

@@ -98,8 +98,8 @@ TEST_F(ReaderOverHttp, SaysWhatItCannotReadAndStaysWhereItWas) {
   DurableStream stream = made("application/json");
   stream.append("{\"a\": 1}");
   Reader reader = stream.reader();
-  for (Fault fault : {Fault{.truncate = 5}, Fault{.removeHeader = "stream-next-offset"}, Fault{.body = "XY"},
-                      Fault{.body = "[1,"}}) {
+  for (Fault fault :
+       {Fault{.truncate = 5}, Fault{.removeHeader = "stream-next-offset"}, Fault{.body = "XY"}, Fault{.body = "[1,"}}) {
     fault.method = "GET";
     server.inject(fault);
     EXPECT_EQ(thrownBy([&] { reader.next(seconds(10)); }).failure(), StreamFailure::badAnswer);
@@ -288,9 +288,15 @@ TEST_F(ReaderOverHttp, LosesNothingAndRepeatsNothingUnderRandomFaults) {
       if (random.chance(40)) {
         Fault fault{.method = "GET", .path = path};
         switch (random.below(4)) {
-          case 0: fault.drop = true; break;
-          case 1: fault.status = random.chance(50) ? 500 : 503; break;
-          case 2: fault.cutAfter = random.index(6); break;
+          case 0:
+            fault.drop = true;
+            break;
+          case 1:
+            fault.status = random.chance(50) ? 500 : 503;
+            break;
+          case 2:
+            fault.cutAfter = random.index(6);
+            break;
           default:
             fault.live = "sse";
             fault.pieces = {"event: data\ndata: [1000]\n\n", "event: contr"};

@@ -20,8 +20,7 @@ class RequestValue {
   RequestValue(std::string text) : text_(std::move(text)) {}
   RequestValue(const char* text) : text_(text) {}
   template <class Function>
-    requires std::is_invocable_r_v<std::string, Function&>
-  RequestValue(Function ask) : ask_(std::move(ask)) {}
+  requires std::is_invocable_r_v<std::string, Function&> RequestValue(Function ask) : ask_(std::move(ask)) {}
 
   std::string operator()() const { return ask_ ? ask_() : text_; }
 

@@ -88,14 +88,17 @@ void ProducerImpl::poll(milliseconds wait, const std::stop_token& stop) {
 
 /// Sends what is due, then waits for an answer or for the next thing that becomes due.
 void ProducerImpl::step(milliseconds wait, const std::stop_token& stop) {
+  const std::uint64_t before = core_.stats().batches;
   sendDue();
-  if (const auto wake = core_.wakeAt()) {
+  if (core_.stats().batches > before) wait = milliseconds(0);  // that was quick
+  const auto wake = core_.wakeAt();
+  if (wake) {
     const auto pause = std::max(*wake - clock_.steadyNow(), Clock::Micros(0));
     wait = std::min(wait, std::chrono::ceil<milliseconds>(pause));
   }
   if (core_.inFlight() > 0) {
     session_.http().run(wait, stop);
-  } else if (wait.count() > 0 && !core_.idle()) {
+  } else if (wake && wait.count() > 0) {
     schedulerOf(session_.options()->http).waitFor(wait, stop);
   }
   sendDue();

@@ -80,16 +80,21 @@ TEST(JsonMessages, OfOneDocumentStayAsTheyCame) {
 
 std::string randomJson(Random& random, int depth) {
   switch (random.below(depth > 0 ? 6 : 4)) {
-    case 0: return std::to_string(random.between(-1000, 1000));
-    case 1: return "null";
-    case 2: return random.chance(50) ? "\"a\\\"b,[\"" : "\"\\\\\"";
-    case 3: return "1.0e5";
+    case 0:
+      return std::to_string(random.between(-1000, 1000));
+    case 1:
+      return "null";
+    case 2:
+      return random.chance(50) ? "\"a\\\"b,[\"" : "\"\\\\\"";
+    case 3:
+      return "1.0e5";
     case 4: {
       std::string text = "[";
       for (auto i = random.below(4); i > 0; --i) text += randomJson(random, depth - 1) + (i > 1 ? " , " : "");
       return text + "]";
     }
-    default: return "{\"k\": " + randomJson(random, depth - 1) + "}";
+    default:
+      return "{\"k\": " + randomJson(random, depth - 1) + "}";
   }
 }
 

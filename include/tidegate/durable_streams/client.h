@@ -127,7 +127,8 @@ class DurableStream {
 
   /// Reads on this thread until the stream or the read ends, `onChunk` returns false, or it is stopped.
   /// @throws StreamError as `Reader::next`.
-  ReadEnd read(const ReadOptions& options, const std::function<bool(Chunk&& chunk)>& onChunk, std::stop_token stop = {});
+  ReadEnd read(const ReadOptions& options, const std::function<bool(Chunk&& chunk)>& onChunk,
+               std::stop_token stop = {});
   Reader reader(ReadOptions options = {}) const;
   /// @throws Error{invalidConfig} for options that cannot work.
   Producer producer(ProducerOptions options) const;

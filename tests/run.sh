@@ -58,8 +58,24 @@ run_format() {
   git ls-files -z -- '*.h' '*.cpp' | xargs -0 -r clang-format --dry-run -Werror
 }
 run_release() { build release; }
+# Tests that need servers mostly wait for them, and take turns: every other one gets servers of its own, and those that
+# need none go on beside them. What failed is shown last.
 run_tests() {
-  build release && tests/servers/with_servers.sh ctest --preset release -j "$jobs"
+  build release || return
+  local part rc=0 logs=build/logs/tests
+  for part in 1 2; do
+    tests/servers/with_servers.sh ctest --preset release -L servers -I "$part,,2" -j 1 >"$logs-servers-$part.log" 2>&1 &
+    eval "local pid_$part=$!"
+  done
+  ctest --preset release -LE servers -j "$jobs" >"$logs-others.log" 2>&1 && cat "$logs-others.log" || rc=1
+  for part in 1 2; do
+    local pid=pid_$part
+    wait "${!pid}" && cat "$logs-servers-$part.log" || rc=$((rc + 2 * part))
+  done
+  ((rc & 1)) && cat "$logs-others.log"
+  ((rc & 2)) && cat "$logs-servers-1.log"
+  ((rc & 4)) && cat "$logs-servers-2.log"
+  ((rc == 0))
 }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
 run_chaos() { build release && tests/chaos/run.sh --rounds 5; }
@@ -78,7 +94,7 @@ mkdir -p build/logs
 count() { # LOG RC
   local total bad
   read -r bad total < <(awk '/tests passed, [0-9]+ tests failed out of/ {
-    match($0, /passed, [0-9]+/); bad = substr($0, RSTART + 8, RLENGTH - 8); total = $NF } END { print bad + 0, total + 0 }' "$1")
+    match($0, /passed, [0-9]+/); bad += substr($0, RSTART + 8, RLENGTH - 8); total += $NF } END { print bad + 0, total + 0 }' "$1")
   if ((total == 0)); then
     total=1
     bad=$(($2 != 0))

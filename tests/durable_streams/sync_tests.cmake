@@ -1,0 +1,3 @@
+tidegate_test(durable_streams_sync_test
+              SOURCES state_protocol_test.cpp sink_contract_test.cpp stream_sink_test.cpp stream_sink_crash_test.cpp
+              LIBS tidegate::durable_streams LABELS durable_streams)

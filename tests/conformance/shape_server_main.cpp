@@ -1,5 +1,5 @@
 // Serves one table as Electric shapes, twice: a gateway's, and an engine's pipeline from that gateway; and takes
-// changes of it. For tests/conformance/suites/electric.sh.
+// changes of it. For `tests/conformance/run.sh electric`.
 //
 //   shape_server [name=number]...   longPollMs, eventStreamMs, logBytes, chunkRows
 //

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "electric/detail/source_core.h"
+#include "electric/detail/source_make.h"
 
 namespace tidegate::electric {
 namespace {
@@ -206,8 +207,10 @@ SourceLag ElectricSource::lag() const {
 
 }  // namespace
 
-std::shared_ptr<SyncSource> source(SourceOptions options) {
-  return std::make_shared<ElectricSource>(std::move(options));
+std::unique_ptr<SyncSource> reading::makeSource(SourceOptions options) {
+  return std::make_unique<ElectricSource>(std::move(options));
 }
+
+std::shared_ptr<SyncSource> source(SourceOptions options) { return reading::makeSource(std::move(options)); }
 
 }  // namespace tidegate::electric

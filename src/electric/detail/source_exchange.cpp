@@ -7,6 +7,7 @@
 namespace tidegate::electric::reading {
 
 void Exchange::start(http::Client& client, const SourceOptions& options, http::Headers headers) {
+  client_ = &client;
   maxBodyBytes_ = options.maxBodyBytes;
   headers.set("accept", request_.kind == RequestKind::events ? "text/event-stream" : "application/json");
   http::ClientRequest request{.url = urlOf(options, reader_->shape(), request_),
@@ -48,6 +49,7 @@ bool Exchange::onData(std::string_view piece) {
     } catch (const Error& e) {
       reader_->onFailure(request_, e);
     }
+    client_->wake();  // it waits for requests that end, and this one goes on
     return reader_->isCurrent(request_) && !reader_->failing() && !reader_->fatal();
   }
   tooLarge_ = body_.size() + piece.size() > maxBodyBytes_;

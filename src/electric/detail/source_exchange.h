@@ -29,6 +29,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void onDone(const http::Outcome& outcome);
 
   ShapeReader* reader_;  ///< null: forgotten
+  http::Client* client_ = nullptr;
   const ReadRequest request_;
   http::Client::Id id_ = 0;
   http::Response head_{};

@@ -66,8 +66,8 @@ bool SourceRun::run() {
     showState();
     if (!waitWhilePaused()) return false;
     endForgotten();
-    startRequests();
     merge_.fill(batch_, parts_.options.batchEvents, parts_.clock.steadyNow());
+    startRequests();
     showLag();
     if (!batch_.empty()) {
       if (!offer()) return false;

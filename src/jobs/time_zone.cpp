@@ -16,7 +16,6 @@
 namespace tidegate {
 namespace tz_detail {
 
-constexpr std::size_t kHeaderBytes = 44;
 constexpr std::size_t kMostFileBytes = 1u << 20;
 /// No file of the database has more; a damaged one must not make us allocate.
 constexpr std::uint64_t kMostTransitions = 10'000;

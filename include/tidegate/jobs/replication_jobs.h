@@ -52,7 +52,8 @@ struct ReplicationJobsOptions {
   std::shared_ptr<JobStore> store{};
   JobKey key;                              ///< for the passwords in `store`
   std::map<Dialect, JobDriver> drivers{};  ///< a job of another dialect is refused
-  /// A sink into the replica, of its own for each call. It must be able to `readTable` for modes that see deletes.
+  /// A sink into the replica, of its own for each call. It must keep checkpoints, and be able to `readTable` for modes
+  /// that see deletes.
   std::function<std::shared_ptr<Sink>()> replica{};
   std::vector<std::string> reservedTargets{};  ///< tables of the replica that no job may write
   std::size_t workers = 2;                     ///< runs at the same time, 1..64; change streams apart
@@ -94,12 +95,13 @@ class ReplicationJobs {
   /// Newest first. @param before ids under it; 0: all.
   std::vector<JobRun> history(std::string_view name, std::size_t limit = 50, std::uint64_t before = 0);
 
-  /// Runs it on this thread, whether due or paused, and returns the finished run.
+  /// Runs it on this thread, whether due or paused, and returns the finished run. Without `start` its lease is renewed
+  /// at its commits alone: another process takes over a run whose source is silent for longer than `leaseTime`.
   /// @throws Error{backPressure, Retry::later} if it is running.
   JobRun run(std::string_view name);
   /// Asks for a run soon, by whichever process has a worker free. While it runs: for another one after it.
   void request(std::string_view name);
-  /// Ends its run after the page in hand. @return whether this process was running it.
+  /// Ends its run; the page in hand is undone. @return whether this process was running it.
   bool cancel(std::string_view name);
   /// No more scheduled runs. A run in hand goes on; a change stream ends.
   void pause(std::string_view name);
@@ -113,7 +115,7 @@ class ReplicationJobs {
 
   /// Starts the workers. @throws Error{stopped} after `stop`.
   void start();
-  /// Ends the runs after their page in hand, and waits for them. What they left undone is due at the next start.
+  /// Ends the runs, whose pages in hand are undone, and waits for them. What they left undone is due at the next start.
   void stop();
   /// For hosts without threads, and for simulations: runs what is due on this thread. @return when something is due
   /// next, by the wall clock; nullopt: nothing is. Change streams need `start`.

@@ -42,8 +42,9 @@ void checkTarget(JobsCore& core, const ReplicationJob& job) {
 
 /// Secrets that were only shown are those that are kept.
 void takeKeptSecrets(const JobRecord* before, const JobKey& key, ReplicationJob& job) {
-  const auto shown = [](const std::string& text) { return text.find(kHidden) != std::string::npos; };
-  if (!shown(job.source.password) && !shown(job.source.dsn)) return;
+  const bool passwordShown = job.source.password == kHidden;
+  const bool dsnShown = job.source.dsn.find(kHidden) != std::string::npos;
+  if (!passwordShown && !dsnShown) return;
   if (before == nullptr) {
     throw Error(
         ErrorCode::invalidConfig, Retry::never,
@@ -58,8 +59,8 @@ void takeKeptSecrets(const JobRecord* before, const JobKey& key, ReplicationJob&
     throw Error(ErrorCode::invalidConfig, Retry::never,
                 fmt::format("job \"{}\": source: another server needs its secrets given again", job.name));
   }
-  if (shown(job.source.password)) job.source.password = kept.password;
-  if (shown(job.source.dsn)) job.source.dsn = kept.dsn;
+  if (passwordShown) job.source.password = kept.password;
+  if (dsnShown) job.source.dsn = kept.dsn;
 }
 
 void checkSource(JobsCore& core, const ReplicationJob& job, std::vector<std::string>& warnings) {

@@ -11,6 +11,11 @@ namespace job_reader {
 
 using nlohmann::json;
 
+/// A password is hidden whole, a DSN in part.
+bool isHidden(std::string_view member, const std::string& text) {
+  return member == "dsn" ? text.find(kHidden) != std::string::npos : text == kHidden;
+}
+
 [[noreturn]] void refuse(const std::string& member, const std::string& why) {
   throw Error(ErrorCode::invalidConfig, Retry::never, fmt::format("{}: {}", member, why));
 }
@@ -50,7 +55,7 @@ class Members {
   void readSecret(std::string_view name, std::string& out) {
     std::string given = out;
     read(name, given);
-    if (given.find(kHidden) == std::string::npos) out = std::move(given);
+    if (!isHidden(name, given)) out = std::move(given);
   }
   void read(std::string_view name, bool& out) {
     const json* value = find(name);

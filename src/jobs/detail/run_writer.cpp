@@ -25,6 +25,10 @@ std::string replicaPipeline(const std::string& job) { return "job:" + job; }
 
 RunWriter::RunWriter(const RunContext& context, const JobPlan& plan, RunResult& result)
     : context_(context), plan_(plan), result_(result), keys_(writer_detail::keyShapeOf(*plan.shape)) {
+  if (!context_.sink.traits().keepsCheckpoints) {
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                "ReplicationJobsOptions::replica must give sinks that keep checkpoints, such as sqlite::sink");
+  }
   try {
     const auto text = context_.sink.open({.pipeline = replicaPipeline(context_.job.name), .stop = context_.stop});
     if (const auto saved = text ? decodeCheckpoint(*text) : std::nullopt) {

@@ -1,11 +1,14 @@
 #include "durable_streams/detail/producer_core.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace tidegate::durable_streams {
 namespace {
 
 constexpr std::uint64_t kMostEpoch = (1ULL << 53) - 1;  // JavaScript's exact integers (section 5.2.1)
+constexpr std::int64_t kMostClockEpoch = 1LL << 52;      // the year 2112
+constexpr std::uint64_t kClaimSpread = 1'000'000;
 constexpr std::size_t kMostBytes = std::size_t{1} << 40;
 
 [[noreturn]] void refuseProducer(const std::string& why) {
@@ -19,7 +22,7 @@ void ProducerOptions::validate() const {
   for (const char c : id) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) refuseProducer("id must hold no control characters");
   }
-  if (epoch > kMostEpoch) refuseProducer("epoch must be 0..2^53-1");
+  if (epoch.value_or(0) > kMostEpoch) refuseProducer("epoch must be 0..2^53-1");
   if (maxBatchBytes == 0 || maxBatchBytes > kMostBytes) refuseProducer("maxBatchBytes must be 1..2^40");
   if (maxBatchMessages == 0 || maxBatchMessages > kMostBytes) refuseProducer("maxBatchMessages must be 1..2^40");
   if (maxInFlight == 0 || maxInFlight > 64) refuseProducer("maxInFlight must be 1..64");
@@ -29,8 +32,13 @@ void ProducerOptions::validate() const {
 
 namespace detail {
 
-ProducerCore::ProducerCore(ProducerOptions options, RetryPlan plan, std::string url)
-    : options_(std::move(options)), plan_(std::move(plan)), url_(std::move(url)), epoch_(options_.epoch) {
+ProducerCore::ProducerCore(ProducerOptions options, RetryPlan plan, std::string url, Micros now)
+    : options_(std::move(options)),
+      claimMode_(options_.claim.value_or(options_.epoch ? Claim::never : Claim::first)),
+      plan_(std::move(plan)),
+      url_(std::move(url)),
+      clockEpoch_(static_cast<std::uint64_t>(std::clamp<std::int64_t>(now.count(), 0, kMostClockEpoch))),
+      epoch_(options_.epoch.value_or(claimMode_ == Claim::never ? 0 : clockEpoch_)) {
   options_.validate();
 }
 
@@ -97,6 +105,7 @@ ProducerSend ProducerCore::send(OutBatch& batch) {
   batch.awaitsFront = false;
   batch.sentAsFront = isFront(batch);
   if (batch.sends++ > 0) ++stats_.retries;
+  highestSent_ = std::max(highestSent_, batch.seq);
   ++stats_.requests;
   ++stats_.inFlight;
   return {.batch = batch.id, .epoch = epoch_, .seq = batch.seq, .closes = batch.closes, .body = batch.body};
@@ -126,8 +135,7 @@ void ProducerCore::answered(std::uint64_t id, const http::Response& answer, Micr
   batch->inFlight = false;
   --stats_.inFlight;
   if (answer.status == 200 || answer.status == 201 || answer.status == 204) {
-    // Sent once, and there already: somebody else wrote under this sequence. What closes is always answered so.
-    if (answer.status == 204 && batch->sends == 1 && !batch->closes && !options_.acceptForeignDuplicates) {
+    if (answer.status == 204 && !options_.acceptForeignDuplicates && isForeign(answer)) {
       foreign(*batch, answer);
     } else {
       acknowledge(*batch, answer);
@@ -200,14 +208,24 @@ void ProducerCore::retryLater(OutBatch& batch, const StreamError& error, const h
 }
 
 bool ProducerCore::mayClaim() const {
-  return options_.claim == Claim::always || (options_.claim == Claim::first && !everEstablished_);
+  return claimMode_ == Claim::always || (claimMode_ == Claim::first && !everEstablished_);
 }
 
 void ProducerCore::fenced(const StreamError& error) {
   const std::uint64_t theirs = error.details().epoch.value_or(epoch_);
-  if (!mayClaim() || theirs >= kMostEpoch) return endWith(error);
-  claim_ = std::max(claim_.value_or(0), std::max(theirs, epoch_) + 1);
+  if (!mayClaim() || theirs >= kMostEpoch - kClaimSpread) return endWith(error);
+  const std::uint64_t above = std::max({theirs, epoch_, clockEpoch_}) + 1;
+  claim_ = std::max(claim_.value_or(0), above + plan_.random(kClaimSpread));
   claimCause_ = error;
+}
+
+/// The server has sequences that this producer never sent. A duplicate of one that it did send may as well be its own,
+/// which a proxy sent twice.
+bool ProducerCore::isForeign(const http::Response& answer) const {
+  const std::string_view text = answer.headers.get("producer-seq");
+  std::uint64_t highest = 0;
+  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), highest);
+  return !text.empty() && failure == std::errc() && rest == text.data() + text.size() && highest > highestSent_;
 }
 
 void ProducerCore::foreign(const OutBatch& batch, const http::Response& answer) {
@@ -237,7 +255,7 @@ void ProducerCore::claimIfQuiet() {
   epoch_ = *claim_;
   claim_.reset();
   established_ = false;
-  nextSeq_ = 0;
+  nextSeq_ = highestSent_ = 0;
   ++stats_.claims;
   for (OutBatch& batch : batches_) {
     if (!batch.sealed || batch.receipt) continue;

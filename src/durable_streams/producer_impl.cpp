@@ -34,7 +34,7 @@ ProducerImpl::ProducerImpl(const DurableStreamClientOptions& client, std::string
       contentType_(options.contentType),
       session_(client),
       clock_(clockOf(client.http)),
-      core_(std::move(options), session_.plan(), withoutQuery(url_)) {
+      core_(std::move(options), session_.plan(), withoutQuery(url_), clock_.wallNow()) {
   core_.setJson(isJsonType(contentType_));
 }
 

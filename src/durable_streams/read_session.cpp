@@ -66,6 +66,9 @@ ReadSession::ReadSession(ReadOptions options, std::string url)
   if (!options_.ifNoneMatch.empty() && options_.live != Live::no) {
     throw Error(ErrorCode::invalidArgument, Retry::never, "ReadOptions::ifNoneMatch is only for Live::no");
   }
+  // Nothing to catch up with: the first request waits already. An event stream does not tell the content type, so it
+  // is asked for the ordinary way first.
+  if (offset_ == kStreamNow && options_.live == Live::longPoll) mode_ = Mode::longPoll;
 }
 
 Ask ReadSession::want() const {

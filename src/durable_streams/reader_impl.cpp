@@ -106,6 +106,7 @@ http::Callbacks ReaderImpl::wholeAnswer() {
 }
 
 void ReaderImpl::answered(http::Response response) {
+  stats_.lastStatus = response.status;
   if (plan_.isTransient(response.status)) {
     brokeOff(refusal(session_.asked(), response), &response);
     return;
@@ -129,6 +130,7 @@ http::Callbacks ReaderImpl::eventStream() {
   return {.onHead =
               [this](const http::Response& head) {
                 head_ = {.status = head.status, .headers = head.headers};
+                stats_.lastStatus = head.status;
                 parser_.reset();
                 if (head.status != 200) return true;
                 return guarded([&] { session_.beginEvents(head); });

@@ -1,11 +1,11 @@
 /// Writing to a durable stream exactly once: batches, several of them under way at once, in strict order.
 ///
-///     Producer orders = client.stream("/orders").producer({.id = "shop-1", .epoch = epoch});
+///     Producer orders = client.stream("/orders").producer({.id = "shop-1"});
 ///     for (const auto& line : lines) orders.append(line);
 ///     orders.flush(stop);            // returns when the server has all of it
 ///
 /// The server knows each batch by (id, epoch, sequence). What is sent again because its answer was lost is not appended
-/// again. A producer that starts anew takes a higher epoch, and an older one that still lives is then refused.
+/// again. A producer that starts anew writes with a higher epoch, and an older one that still lives is then refused.
 /// Origin: PROTOCOL.md of durable-streams, section 5.2.1, which follows Kafka's idempotent producer.
 #pragma once
 
@@ -22,9 +22,11 @@
 
 namespace tidegate::durable_streams {
 
-/// Whether a producer takes its id over from an earlier one whose epoch it does not know.
+/// Whether a producer takes its id over from another one whose epoch it does not know. An epoch that is taken is above
+/// the other's, and drawn so that two who claim at the same time do not take the same one: a server would then hold
+/// what one of them writes for a repetition of the other's.
 enum class Claim {
-  never,  ///< another epoch, or a sequence that was used before, is an error
+  never,  ///< a higher epoch on the server, or a sequence that another life used, is an error
   first,  ///< before its first acknowledgement it takes the next epoch; from then on it yields to whoever does so
   always  ///< it takes its id back whenever another took it; two such producers quarrel for ever
 };
@@ -38,17 +40,19 @@ struct Receipt {
 };
 
 struct ProducerOptions {
-  std::string id{};         ///< names the writer across restarts; not empty
-  std::uint64_t epoch = 0;  ///< grows with each start of that writer; at most 2^53 - 1
-  Claim claim = Claim::never;
+  std::string id{};  ///< names the writer across restarts; not empty
+  /// Grows with each start of that writer; at most 2^53 - 1. Where the host keeps none: the wall clock's microseconds,
+  /// or, with Claim::never, 0.
+  std::optional<std::uint64_t> epoch{};
+  std::optional<Claim> claim{};          ///< empty: `first` without an epoch, `never` with one
   std::string contentType{};             ///< the stream's; empty: the server is asked once
   std::size_t maxBatchBytes = 1u << 20;  ///< a batch is sent once it has that many; a larger message goes alone
   std::size_t maxBatchMessages = 10'000;
   std::size_t maxInFlight = 5;               ///< batches sent and not answered; 1..64
   std::chrono::milliseconds linger{5};       ///< how long a small batch waits for company; zero: not at all
   std::size_t maxQueuedBytes = 16u << 20;    ///< not acknowledged yet; over it `append` waits
-  /// A batch that was sent once and that the server says it has already was written by another life of this producer
-  /// with the same epoch: its own messages were dropped. An error, unless this says that all lives write the same.
+  /// A server that has more sequences of this epoch than this producer sent knows another life of it, and drops what
+  /// this one sends. An error (or claimed), unless this says that all lives write the same.
   bool acceptForeignDuplicates = false;
   /// Called for each acknowledged batch, in order, inside the producer's calls.
   std::function<void(const Receipt& receipt)> onReceipt{};

@@ -41,7 +41,8 @@ class ProducerCore {
   using Micros = Clock::Micros;
 
   /// @throws Error{invalidConfig}.
-  ProducerCore(ProducerOptions options, RetryPlan plan, std::string url);
+  /// @param now the wall clock, for an epoch where none is given.
+  ProducerCore(ProducerOptions options, RetryPlan plan, std::string url, Micros now);
 
   /// Messages are JSON documents, checked by the caller.
   void setJson(bool json) noexcept { json_ = json; }
@@ -104,6 +105,7 @@ class ProducerCore {
   void refused(OutBatch& batch, const http::Response& answer, Micros now);
   void gap(OutBatch& batch, const StreamError& error);
   void fenced(const StreamError& error);
+  bool isForeign(const http::Response& answer) const;
   void foreign(const OutBatch& batch, const http::Response& answer);
   void retryLater(OutBatch& batch, const StreamError& error, const http::Response* answer, Micros now);
   bool mayClaim() const;
@@ -113,14 +115,17 @@ class ProducerCore {
   Asked asked() const { return {.method = "POST", .url = url_, .changes = true, .repeatable = true}; }
 
   ProducerOptions options_;
+  Claim claimMode_;
   RetryPlan plan_;
   std::string url_;
   bool json_ = false;
   bool flushing_ = false;
   bool established_ = false;  ///< the epoch's first batch is acknowledged
   bool everEstablished_ = false;
+  std::uint64_t clockEpoch_;  ///< the wall clock's microseconds at the start
   std::uint64_t epoch_;
   std::uint64_t nextSeq_ = 0;
+  std::uint64_t highestSent_ = 0;  ///< sequence, in this epoch
   std::uint64_t nextBatch_ = 0;
   std::uint64_t nextMessage_ = 0;
   std::deque<OutBatch> batches_;  ///< not acknowledged; only the last may be unsealed

@@ -19,6 +19,8 @@ class RetryPlan {
   /// Whether an answer's status is one that passes.
   bool isTransient(int status) const;
   unsigned maxRetries() const noexcept { return options_.maxRetries; }
+  /// 0..bound-1, from the same engine as the jitter.
+  std::uint64_t random(std::uint64_t bound) { return jitter_() % bound; }
   /// @param retry 1 for the first.
   /// @param answer its Retry-After is obeyed, up to maxDelay; may be null.
   std::chrono::milliseconds pause(unsigned retry, const http::Response* answer);

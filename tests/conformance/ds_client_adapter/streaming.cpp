@@ -87,6 +87,7 @@ Json Adapter::read(const Command& command) {
     if (untilUpToDate && chunk->upToDate) break;
   }
   Json result = done("read");
+  result["status"] = reader.stats().lastStatus;
   result["chunks"] = std::move(chunks);
   result["offset"] = reader.offset();
   result["upToDate"] = reader.place().upToDate;

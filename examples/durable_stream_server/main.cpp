@@ -26,8 +26,8 @@ std::shared_ptr<StreamStore> openStore(const ServerSettings& settings) {
   const durable_streams::RecoveryReport& found = store->recovery();
   fmt::print("{}: {} streams in {} segments\n", settings.folder, found.streams, found.segments);
   if (found.truncatedOctets > 0) {
-    fmt::print("{}: cut off {} octets of a last commit that was not whole; nobody had been told of it\n", found.truncatedFile,
-               found.truncatedOctets);
+    fmt::print("{}: cut off {} octets of a last commit that was not whole; nobody had been told of it\n",
+               found.truncatedFile, found.truncatedOctets);
   }
   return store;
 }
@@ -73,7 +73,8 @@ int serve(const ServerSettings& settings) {
   sigwait(&signals, &signal);
   const bool whole = server.stop(kStopWithin);
   const auto stats = streams.stats();
-  fmt::print("Stopped{}: {} appends, {} reads\n", whole ? "" : ", with some connections cut", stats.appends, stats.reads);
+  fmt::print("Stopped{}: {} appends, {} reads\n", whole ? "" : ", with some connections cut", stats.appends,
+             stats.reads);
   return 0;
 }
 

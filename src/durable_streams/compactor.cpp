@@ -35,7 +35,8 @@ Extent* Compactor::extentAt(std::uint64_t stream, Position start) {
   const auto at = core_.streams().find(stream);
   if (at == core_.streams().end()) return nullptr;
   auto& extents = at->second->extents;
-  const auto extent = std::partition_point(extents.begin(), extents.end(), [&](const Extent& e) { return e.end <= start; });
+  const auto extent =
+      std::partition_point(extents.begin(), extents.end(), [&](const Extent& e) { return e.end <= start; });
   if (extent == extents.end()) return nullptr;
   const Position begins = extent == extents.begin() ? at->second->base : std::prev(extent)->end;
   return begins == start ? &*extent : nullptr;
@@ -110,12 +111,15 @@ void Compactor::run(const std::shared_ptr<Segment>& segment) {
     const std::lock_guard guard(core_.lock());
     oldest_ = segment->number == journal_.segments().begin()->first;
   }
-  const auto take = [&](std::string_view records, std::uint64_t at, std::uint64_t) { takeBatch(*segment, records, at); };
+  const auto take = [&](std::string_view records, std::uint64_t at, std::uint64_t) {
+    takeBatch(*segment, records, at);
+  };
   const std::uint64_t end = forEachBatch(*segment->file, segment->seed, take);
   if (end != kSegmentHeader + segment->total) {
-    throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
-                fmt::format("{}: the commit at offset {} is damaged, so the segment stays; restore the folder from a backup",
-                            journal_.files().pathOf(segmentName(segment->number)), end));
+    throw Error(
+        ErrorCode::storeCorrupt, Retry::afterOperator,
+        fmt::format("{}: the commit at offset {} is damaged, so the segment stays; restore the folder from a backup",
+                    journal_.files().pathOf(segmentName(segment->number)), end));
   }
   {
     const std::lock_guard guard(core_.lock());

@@ -33,8 +33,8 @@ std::size_t Content::append(Position at, std::string_view octets) {
       grow(chunks_.back(), wanted);
       taken = wanted - have;
     } else {
-      const std::size_t capacity =
-          std::max(octets.size(), std::clamp(std::bit_ceil(octets.size()), have == 0 ? kLeastChunk : kMostChunk, kMostChunk));
+      const std::size_t capacity = std::max(
+          octets.size(), std::clamp(std::bit_ceil(octets.size()), have == 0 ? kLeastChunk : kMostChunk, kMostChunk));
       chunks_.push_back({at, chunkMemory(capacity), 0, static_cast<std::uint32_t>(capacity)});
       taken = capacity;
     }
@@ -50,7 +50,8 @@ void Content::slices(Position from, Position to, std::vector<ContentSlice>& out)
   for (; chunk != chunks_.end() && chunk->begin < to; ++chunk) {
     const Position first = std::max(from, chunk->begin);
     const Position last = std::min(to, chunk->end());
-    out.push_back({chunk->octets, chunk->octets.get() + (first - chunk->begin), static_cast<std::size_t>(last - first)});
+    out.push_back(
+        {chunk->octets, chunk->octets.get() + (first - chunk->begin), static_cast<std::size_t>(last - first)});
   }
 }
 

@@ -19,7 +19,8 @@ class EventStream final : public LiveReader {
 
   void begin(const StreamInfo& stream) {
     const LiveHub::Joined joined = core_->hub().join(path_, stream.id, shared_from_this());
-    if (joined == LiveHub::Joined::full) return core_->send(answer_, refusal(429, "too many readers wait; try again later"));
+    if (joined == LiveHub::Joined::full)
+      return core_->send(answer_, refusal(429, "too many readers wait; try again later"));
     if (joined == LiveHub::Joined::gone) return core_->send(answer_, refusal(404, "there is no such stream"));
     http::Response head = answerOf(200);
     head.headers.add("Content-Type", "text/event-stream");
@@ -130,7 +131,8 @@ class EventStream final : public LiveReader {
 
 }  // namespace
 
-void beginEvents(ServerCore& core, StreamRequest&& r, Position from, const std::string& cursor, const StreamInfo& stream) {
+void beginEvents(ServerCore& core, StreamRequest&& r, Position from, const std::string& cursor,
+                 const StreamInfo& stream) {
   std::make_shared<EventStream>(core, std::move(r), from, cursor)->begin(stream);
 }
 

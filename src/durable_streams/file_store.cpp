@@ -26,7 +26,9 @@ using detail::StoreCore;
 constexpr std::size_t kLeastSegment = 4u << 10;
 /// Places in a segment are 32 bits; a batch may begin just before the bound.
 constexpr std::size_t kMostSegment = 1u << 30;
-constexpr std::chrono::seconds kCompactEvery{1};
+constexpr std::chrono::seconds kCompactIdle{1};
+/// A store that is never idle gives room back too.
+constexpr std::chrono::seconds kCompactBusy{10};
 
 void checkOptions(const FileStoreOptions& options) {
   std::string problem;
@@ -42,7 +44,8 @@ void checkOptions(const FileStoreOptions& options) {
 class FileStore final : public FileStreamStore {
  public:
   explicit FileStore(FileStoreOptions options)
-      : gather_(options.gather),
+      : clock_(options.clock != nullptr ? *options.clock : systemClock()),
+        gather_(options.gather),
         compactBelow_(options.compactBelow),
         files_(options.files ? std::move(options.files) : systemFileSystem(options.folder)),
         journal_(*files_, options.segmentBytes),
@@ -96,6 +99,7 @@ class FileStore final : public FileStreamStore {
   std::size_t sweep() override { return core_.sweep(); }
 
   const RecoveryReport& recovery() const override { return report_; }
+  bool onCommitter() const noexcept { return committer_.get_id() == std::this_thread::get_id(); }
   bool commit() override;
   bool compact() override;
   std::pair<std::uint64_t, std::uint64_t> usage() override;
@@ -105,6 +109,7 @@ class FileStore final : public FileStreamStore {
   void commitAll();
   void writeBatch(Batch& batch, std::vector<Effect>& effects);
 
+  const Clock& clock_;
   const std::chrono::microseconds gather_;
   const double compactBelow_;
   const std::unique_ptr<FileSystem> files_;
@@ -167,8 +172,9 @@ void FileStore::wakeCommitter() {
 void FileStore::commitAll() {
   std::unique_lock lock(core_.lock());
   const auto some = [&] { return !core_.failed() && (core_.waiting() > 0 || journal_.pendingBytes() > 0); };
+  Clock::Micros compacted = clock_.steadyNow();
   while (true) {
-    const bool work = wake_.wait_for(lock, kCompactEvery, [&] { return stopping_ || some(); });
+    const bool work = wake_.wait_for(lock, kCompactIdle, [&] { return stopping_ || some(); });
     if (stopping_ && !some()) return;
     // Those who were answered together write again together: waiting for them saves a sync.
     if (work && wanted_ > 1 && !stopping_) {
@@ -176,10 +182,10 @@ void FileStore::commitAll() {
     }
     lock.unlock();
     try {
-      if (work) {
-        commit();
-      } else {
+      if (work) commit();
+      if (!work || clock_.steadyNow() - compacted >= kCompactBusy) {
         compact();
+        compacted = clock_.steadyNow();
       }
     } catch (const std::exception& e) {
       spdlog::error("durable streams: {}", e.what());
@@ -224,7 +230,14 @@ std::pair<std::uint64_t, std::uint64_t> FileStore::usage() {
 
 std::shared_ptr<FileStreamStore> fileStreamStore(FileStoreOptions options) {
   checkOptions(options);
-  return std::make_shared<FileStore>(std::move(options));
+  return std::shared_ptr<FileStore>(new FileStore(std::move(options)), [](FileStore* store) {
+    // The last owner may be a callback that the committer calls; a thread cannot wait for its own end.
+    if (store->onCommitter()) {
+      std::thread([store] { delete store; }).detach();
+    } else {
+      delete store;
+    }
+  });
 }
 
 }  // namespace tidegate::durable_streams

@@ -58,7 +58,8 @@ void Channel::changed() {
   for (const auto& reader : readers) reader->wake();
 }
 
-LiveHub::Joined LiveHub::join(const std::string& path, std::uint64_t stream, const std::shared_ptr<LiveReader>& reader) {
+LiveHub::Joined LiveHub::join(const std::string& path, std::uint64_t stream,
+                              const std::shared_ptr<LiveReader>& reader) {
   const std::lock_guard guard(mutex_);
   if (stopped_ || count_.load(std::memory_order_relaxed) >= limit_) return Joined::full;
   auto& channel = channels_[stream];

@@ -8,12 +8,16 @@ namespace {
 class LongPoll final : public LiveReader {
  public:
   LongPoll(ServerCore& core, StreamRequest&& r, ReadQuery query)
-      : core_(core.shared_from_this()), answer_(std::move(r.answer)), path_(std::move(r.path)), query_(std::move(query)) {}
+      : core_(core.shared_from_this()),
+        answer_(std::move(r.answer)),
+        path_(std::move(r.path)),
+        query_(std::move(query)) {}
 
   void begin(std::uint64_t stream) {
     stream_ = stream;
     const LiveHub::Joined joined = core_->hub().join(path_, stream, shared_from_this());
-    if (joined == LiveHub::Joined::full) return core_->send(answer_, refusal(429, "too many readers wait; try again later"));
+    if (joined == LiveHub::Joined::full)
+      return core_->send(answer_, refusal(429, "too many readers wait; try again later"));
     if (joined == LiveHub::Joined::gone) return core_->send(answer_, refusal(404, "there is no such stream"));
     const auto self = std::static_pointer_cast<LongPoll>(shared_from_this());
     answer_->after(core_->options().longPollTimeout, [self] { self->timeOut(); });

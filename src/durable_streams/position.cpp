@@ -41,10 +41,11 @@ std::optional<Position> parsePosition(std::string_view text) noexcept {
 }
 
 std::string_view toString(Verdict verdict) noexcept {
-  constexpr std::array<std::string_view, 20> kNames{
-      "done",       "unchanged",        "duplicate",   "notFound", "gone",       "blocked",      "differs",
-      "wrongType",  "closed",           "seqNotAfter", "staleEpoch", "epochNotFromZero", "producerGap", "noSource",
-      "sourceGone", "badForkPoint",     "badSubPosition", "badJson", "tooMany",   "unavailable"};
+  constexpr std::array<std::string_view, 20> kNames{"done",           "unchanged",   "duplicate",  "notFound",
+                                                    "gone",           "blocked",     "differs",    "wrongType",
+                                                    "closed",         "seqNotAfter", "staleEpoch", "epochNotFromZero",
+                                                    "producerGap",    "noSource",    "sourceGone", "badForkPoint",
+                                                    "badSubPosition", "badJson",     "tooMany",    "unavailable"};
   const auto index = static_cast<std::size_t>(verdict);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -12,7 +12,8 @@ namespace {
 constexpr std::uint64_t kMostNumber = (std::uint64_t{1} << 53) - 1;
 
 bool equalWithoutCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 bool isWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; }
@@ -20,7 +21,9 @@ bool isWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)
 /// The source's path below the base path, or empty where it is not below it.
 std::string sourcePath(std::string_view field, std::string_view basePath) {
   std::string path = http::percentDecode(field).value_or(std::string());
-  if (path.size() <= basePath.size() + 1 || path.compare(0, basePath.size(), basePath) != 0 || path[basePath.size()] != '/') return {};
+  if (path.size() <= basePath.size() + 1 || path.compare(0, basePath.size(), basePath) != 0 ||
+      path[basePath.size()] != '/')
+    return {};
   return path.substr(basePath.size() + 1);
 }
 

@@ -24,6 +24,8 @@ constexpr std::uint32_t kBatchMark = 0x42474454;    // "TDGB"
 constexpr std::uint32_t kSegmentVersion = 1;
 constexpr std::uint64_t kDataSeed = 0x7469646567617465;  // "tidegate"
 
+constexpr std::uint64_t kMostSeconds = std::uint64_t{1} << 53;
+
 constexpr std::uint8_t kFlagClose = 1;
 constexpr std::uint8_t kFlagSeq = 2;
 constexpr std::uint8_t kFlagProducer = 4;
@@ -202,7 +204,11 @@ void readState(std::string_view state, Stream& s) {
   s.base = reader.varint();
   s.tail = reader.varint();
   s.ttl.reset();
-  if ((flags & kFlagTtl) != 0) s.ttl = std::chrono::seconds(static_cast<std::int64_t>(reader.varint()));
+  if ((flags & kFlagTtl) != 0) {
+    const std::uint64_t seconds = reader.varint();
+    if (seconds > kMostSeconds) corruptRecord("a time to live that no writer takes");
+    s.ttl = std::chrono::seconds(static_cast<std::int64_t>(seconds));
+  }
   s.expiresAt = reader.text();
   s.expiresAtTime = Clock::Micros(static_cast<std::int64_t>(reader.fixed64()));
   s.fork.reset();

@@ -49,7 +49,8 @@ std::optional<std::pair<BatchHead, std::string>> batchAt(const File& file, std::
 
 /// Whether a whole batch of a commit after `commit` begins anywhere behind `at`. Only one batch is ever under way, so
 /// such a batch shows that what is at `at` had been synced.
-bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize, std::uint64_t seed, std::uint64_t commit) {
+bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize, std::uint64_t seed,
+                      std::uint64_t commit) {
   constexpr std::string_view kMark = "TDGB";
   for (std::uint64_t piece = at + 1; piece < fileSize; piece += kScanPiece) {
     const std::string octets = readUpTo(file, piece, kScanPiece + kMark.size() - 1);
@@ -65,7 +66,7 @@ bool laterBatchBehind(const File& file, std::uint64_t at, std::uint64_t fileSize
 /// A stream as its records build it up, whatever their order.
 struct Rebuilt {
   std::unique_ptr<Stream> stream = std::make_unique<Stream>();
-  bool known = false;  ///< a state record was seen
+  bool known = false;                    ///< a state record was seen
   std::map<Position, Extent> extents{};  ///< by where they begin
 };
 
@@ -104,6 +105,7 @@ class Rebuilding {
 
   /// Whole streams, or an error that says which is not.
   void finish(StoreCore& core) {
+    std::unordered_set<std::string_view> paths;
     for (auto& [id, rebuilt] : streams) {
       Stream& stream = *rebuilt.stream;
       if (!rebuilt.known) incomplete(fmt::format("number {}", id), "its state");
@@ -116,7 +118,8 @@ class Rebuilding {
       }
       journal_.segments().at(stream.stateSegment)->live += stream.stateBytes;
       if (end != stream.tail) incomplete(stream.path, fmt::format("the octets from {} to {}", end, stream.tail));
-      if (stream.sourceId != 0 && !streams.contains(stream.sourceId)) incomplete(stream.path, "its source");
+      if (stream.sourceId != 0) checkSource(stream);
+      if (!paths.insert(stream.path).second) incomplete(stream.path, "a path of its own");
       stream.extents.shrink_to_fit();
     }
     for (auto& [id, rebuilt] : streams) core.adopt(std::move(rebuilt.stream));
@@ -133,6 +136,13 @@ class Rebuilding {
   std::uint64_t greatestId = 0;
 
  private:
+  void checkSource(const Stream& stream) const {
+    const auto source = streams.find(stream.sourceId);
+    // Ids grow, so a source's is the lesser; else forks could go round in a circle.
+    if (source == streams.end() || stream.sourceId >= stream.id) incomplete(stream.path, "its source");
+    if (stream.base > source->second.stream->tail) incomplete(stream.path, "a part of its source");
+  }
+
   void takeNote(const Record& record, std::uint32_t segment) {
     const std::string key(record.key);
     if (record.value.empty()) {
@@ -157,8 +167,8 @@ class Rebuilding {
     if (record.seq) stream.lastSeq = record.seq;
     if (record.producer) {
       if (!stream.producers) stream.producers = std::make_unique<Producers>();
-      stream.producers->insert_or_assign(record.producer->id,
-                                         ProducerState{.epoch = record.producer->epoch, .lastSeq = record.producer->seq});
+      stream.producers->insert_or_assign(
+          record.producer->id, ProducerState{.epoch = record.producer->epoch, .lastSeq = record.producer->seq});
     }
     if (record.close) {
       stream.closed = true;

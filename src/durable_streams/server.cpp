@@ -18,7 +18,8 @@ DurableStreamServerOptions checkedOptions(DurableStreamServerOptions options) {
   if (!options.store) refuse("a durable stream server needs a store");
   if (!options.basePath.starts_with('/')) refuse("DurableStreamServerOptions::basePath must begin with '/'");
   while (options.basePath.ends_with('/')) options.basePath.pop_back();
-  if (options.cursorInterval.count() <= 0) refuse("DurableStreamServerOptions::cursorInterval must be at least a second");
+  if (options.cursorInterval.count() <= 0)
+    refuse("DurableStreamServerOptions::cursorInterval must be at least a second");
   if (options.chunkBytes == 0 || options.sseChunkBytes == 0) refuse("chunks must be at least one octet");
   return options;
 }
@@ -73,7 +74,8 @@ void ServerCore::send(const SharedResponder& answer, http::Response&& response) 
   answer->send(std::move(response));
 }
 
-bool ServerCore::allowed(StreamAction action, std::string_view path, const http::Request& request, const SharedResponder& answer) {
+bool ServerCore::allowed(StreamAction action, std::string_view path, const http::Request& request,
+                         const SharedResponder& answer) {
   if (!options_.authorise) return true;
   switch (options_.authorise({action, path, request})) {
     case Access::allowed:
@@ -108,9 +110,9 @@ void ServerCore::handle(http::Request&& request, http::Responder responder) {
   const auto rest = controlSegments(request.target, base.size() + 1 + kControlSegment.size() + 1);
   const std::string_view id = rest.size() > 1 ? std::string_view(rest[1]) : std::string_view();
   if (!Subscriptions::carriesToken(rest) && !allowed(Subscriptions::actionOf(rest), id, request, answer)) return;
-  subscriptions_->handle(request, rest, origin(request), [self = shared_from_this(), answer](http::Response&& response) {
-    self->send(answer, std::move(response));
-  });
+  subscriptions_->handle(
+      request, rest, origin(request),
+      [self = shared_from_this(), answer](http::Response&& response) { self->send(answer, std::move(response)); });
 }
 
 void ServerCore::route(StreamRequest&& r) {
@@ -139,7 +141,9 @@ DurableStreamServer::DurableStreamServer(DurableStreamServerOptions options)
 DurableStreamServer::~DurableStreamServer() { stop(); }
 
 http::Handler DurableStreamServer::handler() {
-  return [core = impl_->core](http::Request&& request, http::Responder answer) { core->handle(std::move(request), std::move(answer)); };
+  return [core = impl_->core](http::Request&& request, http::Responder answer) {
+    core->handle(std::move(request), std::move(answer));
+  };
 }
 
 void DurableStreamServer::stop() { impl_->core->stop(); }
@@ -168,14 +172,15 @@ Authorise bearerToken(std::string token) {
 }
 
 http::Cors streamCors(std::vector<std::string> origins) {
-  return {.origins = std::move(origins),
-          .methods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"},
-          .requestHeaders = {"Content-Type", "Authorization", "If-None-Match", "Stream-Seq", "Stream-TTL", "Stream-Expires-At",
-                             "Stream-Closed", "Producer-Id", "Producer-Epoch", "Producer-Seq", "Stream-Forked-From",
-                             "Stream-Fork-Offset", "Stream-Fork-Sub-Offset"},
-          .exposed = {"Stream-Next-Offset", "Stream-Cursor", "Stream-Up-To-Date", "Stream-Closed", "Stream-TTL",
-                      "Stream-Expires-At", "Stream-SSE-Data-Encoding", "Producer-Epoch", "Producer-Seq",
-                      "Producer-Expected-Seq", "Producer-Received-Seq", "ETag", "Location", "Content-Encoding", "Vary"}};
+  return {
+      .origins = std::move(origins),
+      .methods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"},
+      .requestHeaders = {"Content-Type", "Authorization", "If-None-Match", "Stream-Seq", "Stream-TTL",
+                         "Stream-Expires-At", "Stream-Closed", "Producer-Id", "Producer-Epoch", "Producer-Seq",
+                         "Stream-Forked-From", "Stream-Fork-Offset", "Stream-Fork-Sub-Offset"},
+      .exposed = {"Stream-Next-Offset", "Stream-Cursor", "Stream-Up-To-Date", "Stream-Closed", "Stream-TTL",
+                  "Stream-Expires-At", "Stream-SSE-Data-Encoding", "Producer-Epoch", "Producer-Seq",
+                  "Producer-Expected-Seq", "Producer-Received-Seq", "ETag", "Location", "Content-Encoding", "Vary"}};
 }
 
 }  // namespace tidegate::durable_streams

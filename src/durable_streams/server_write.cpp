@@ -22,7 +22,8 @@ http::Response refusedChange(const StreamResult& result) {
     case Verdict::gone:
       return refusal(410, "the stream was deleted; forks still hold its data");
     case Verdict::blocked:
-      return refusal(409, "the path belongs to a deleted stream that forks still hold; delete them or take another path");
+      return refusal(409,
+                     "the path belongs to a deleted stream that forks still hold; delete them or take another path");
     case Verdict::differs:
       return refusal(409, "a stream with another configuration has this path");
     case Verdict::wrongType:
@@ -54,7 +55,8 @@ void addProducer(http::Response& response, const StreamResult& result) {
 }
 
 http::Response refusedProducer(const StreamResult& result, const ProducerStamp& stamp) {
-  if (result.verdict == Verdict::epochNotFromZero) return refusal(400, "a new Producer-Epoch begins with Producer-Seq 0");
+  if (result.verdict == Verdict::epochNotFromZero)
+    return refusal(400, "a new Producer-Epoch begins with Producer-Seq 0");
   if (result.verdict == Verdict::staleEpoch) {
     http::Response response = refusal(403, "another producer of this id has a later Producer-Epoch");
     response.headers.add(std::string(kProducerEpoch), std::to_string(result.producerEpoch));
@@ -103,7 +105,8 @@ void ServerCore::create(StreamRequest&& r) {
   CreateFields fields = createFields(r.request, options_.basePath);
   if (!fields.problem.empty()) return send(r.answer, refusal(400, fields.problem));
   if (fields.request.fork && !allowed(StreamAction::read, fields.request.fork->source, r.request, r.answer)) return;
-  const auto done = [core = shared_from_this(), answer = r.answer, path = r.path, location](const StreamResult& result) {
+  const auto done = [core = shared_from_this(), answer = r.answer, path = r.path,
+                     location](const StreamResult& result) {
     if (result.verdict != Verdict::done && result.verdict != Verdict::unchanged) {
       return core->send(answer, refusedChange(result));
     }
@@ -111,8 +114,9 @@ void ServerCore::create(StreamRequest&& r) {
     http::Response response = withTail(made ? 201 : 200, result);
     response.headers.add("Content-Type", result.stream.contentType);
     if (made) response.headers.add("Location", location);
-    core->send(answer, std::move(response));
+    // Before the answer, so that whoever got it finds the work that it made.
     if (made && result.stream.tail > 0) core->subscriptions().appended(path);
+    core->send(answer, std::move(response));
   };
   store().create(r.path, std::move(fields.request), done);
 }
@@ -131,8 +135,8 @@ void ServerCore::append(StreamRequest&& r) {
                      closeOnly](const StreamResult& result) {
     if (result.verdict == Verdict::done) core->appends.fetch_add(1, std::memory_order_relaxed);
     if (result.verdict == Verdict::duplicate) core->duplicates.fetch_add(1, std::memory_order_relaxed);
-    core->send(answer, appendAnswer(result, producer, closeOnly));
     if (result.verdict == Verdict::done && !closeOnly) core->subscriptions().appended(path);
+    core->send(answer, appendAnswer(result, producer, closeOnly));
   };
   store().append(r.path, std::move(request), done);
 }

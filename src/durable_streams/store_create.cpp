@@ -63,7 +63,8 @@ Verdict StoreCore::resolveFork(const CreateStream& request, Stream& stream, Cloc
   Stream* source = find(request.fork->source, now, aftermath);
   if (source == nullptr) return Verdict::noSource;
   if (source->deleted) return Verdict::sourceGone;
-  if (!request.contentType.empty() && normalContentType(request.contentType) != normalContentType(source->contentType)) {
+  if (!request.contentType.empty() &&
+      normalContentType(request.contentType) != normalContentType(source->contentType)) {
     return Verdict::wrongType;
   }
   const Position anchor = request.fork->at.value_or(source->tail);
@@ -89,62 +90,66 @@ Verdict StoreCore::resolveFork(const CreateStream& request, Stream& stream, Cloc
   return Verdict::done;
 }
 
+/// Everything that a new stream is but its content. @return why there is none.
+Verdict StoreCore::describeStream(const CreateStream& request, Stream& stream, Clock::Micros now,
+                                  Aftermath& aftermath) {
+  if (streams_.size() >= options_.limits.streams || stream.path.size() > options_.limits.pathBytes)
+    return Verdict::tooMany;
+  stream.contentType = request.contentType.empty() ? std::string(kDefaultContentType) : request.contentType;
+  stream.ttl = request.ttl;
+  stream.expiresAt = request.expiresAt;
+  stream.expiresAtTime = request.expiresAtTime;
+  stream.accessed = now;
+  const Verdict verdict = request.fork ? resolveFork(request, stream, now, aftermath) : Verdict::done;
+  stream.json = isJson(stream.contentType);
+  return verdict;
+}
+
+void StoreCore::admit(std::unique_ptr<Stream> stream, std::string_view content, bool closed, StreamDone&& done,
+                      Aftermath& aftermath) {
+  Stream& made = *stream;
+  made.id = nextId_++;
+  // Its content is another record of the same batch: both or neither.
+  if (journal_ != nullptr) journal_->putState(made);
+  if (made.source != nullptr) ++made.source->forks;
+  byPath_.emplace(made.path, stream.get());
+  streams_.emplace(made.id, std::move(stream));
+  if (!content.empty() || closed) {
+    putExtent(made, content, {.stream = made.id, .start = made.tail, .close = closed, .octets = content});
+    made.closed = closed;
+  }
+  watchDeadline(made);
+  StreamResult result{.verdict = Verdict::done, .stream = changedInfo(made)};
+  result.stream.contentType = made.contentType;
+  changed(made, std::move(done), std::move(result), aftermath);
+}
+
 void StoreCore::create(std::string_view path, CreateStream&& request, StreamDone&& done) {
   // Outside the lock, where the type is known already; a fork that leaves it out is asked for its source's below.
   JsonBody body;
   const bool early = isJson(request.contentType) && !request.body.empty();
   if (early) body = jsonBody(json_, std::move(request.body), true);
   Aftermath aftermath;
-  const auto finish = [&](StreamResult&& result, std::uint64_t ticket) {
-    answer(std::move(done), std::move(result), ticket, aftermath);
-  };
   {
     const std::lock_guard guard(mutex_);
     const Clock::Micros now = clock_.wallNow();
     if (Stream* there = find(path, now, aftermath)) {
-      finish(existing(*there, request), there->lastTicket);
+      answer(std::move(done), existing(*there, request), there->lastTicket, aftermath);
     } else if (!refused(done, aftermath)) {
       auto stream = std::make_unique<Stream>();
       stream->path = path;
-      stream->contentType = request.contentType.empty() ? std::string(kDefaultContentType) : request.contentType;
-      stream->ttl = request.ttl;
-      stream->expiresAt = request.expiresAt;
-      stream->expiresAtTime = request.expiresAtTime;
-      Verdict verdict = Verdict::done;
-      if (streams_.size() >= options_.limits.streams || path.size() > options_.limits.pathBytes) {
-        verdict = Verdict::tooMany;
-        body.problem = "the store's bound on streams, or on the length of their paths";
-      } else if (request.fork) {
-        verdict = resolveFork(request, *stream, now, aftermath);
-      }
-      stream->json = isJson(stream->contentType);
+      Verdict verdict = describeStream(request, *stream, now, aftermath);
+      if (verdict == Verdict::tooMany)
+        body.problem = "the store's bound on streams, on their paths or on forks of forks";
       if (verdict == Verdict::done && !early) {
-        if (stream->json && !request.body.empty()) {
-          body = jsonBody(json_, std::move(request.body), true);
-        } else {
-          body.kept = std::move(request.body);
-        }
+        const bool json = stream->json && !request.body.empty();
+        body = json ? jsonBody(json_, std::move(request.body), true) : JsonBody{.kept = std::move(request.body)};
       }
       if (verdict == Verdict::done && !body.problem.empty()) verdict = Verdict::badJson;
-      if (verdict != Verdict::done) {
-        finish({.verdict = verdict, .message = body.problem}, committed_);
+      if (verdict == Verdict::done) {
+        admit(std::move(stream), body.kept, request.closed, std::move(done), aftermath);
       } else {
-        Stream& made = *stream;
-        made.id = nextId_++;
-        made.accessed = now;
-        // With its content in two records of one batch: both or neither.
-        if (journal_ != nullptr) journal_->putState(made);
-        if (made.source != nullptr) ++made.source->forks;
-        byPath_.emplace(made.path, stream.get());
-        streams_.emplace(made.id, std::move(stream));
-        if (!body.kept.empty() || request.closed) {
-          putExtent(made, body.kept, {.stream = made.id, .start = made.tail, .close = request.closed, .octets = body.kept});
-          made.closed = request.closed;
-        }
-        watchDeadline(made);
-        StreamResult result{.verdict = Verdict::done, .stream = changedInfo(made)};
-        result.stream.contentType = made.contentType;
-        changed(made, std::move(done), std::move(result), aftermath);
+        answer(std::move(done), {.verdict = verdict, .message = body.problem}, committed_, aftermath);
       }
     }
   }

@@ -15,9 +15,10 @@ constexpr std::uint32_t kReadGap = 4u << 10;
 constexpr std::uint32_t kReadAtOnce = 1u << 20;
 
 [[noreturn]] void damaged(const ReadPiece& piece, std::uint32_t at) {
-  throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
-              fmt::format("{}: the octets at offset {} are not those that were written; restore the folder from a backup",
-                          piece.name, at));
+  throw Error(
+      ErrorCode::storeCorrupt, Retry::afterOperator,
+      fmt::format("{}: the octets at offset {} are not those that were written; restore the folder from a backup",
+                  piece.name, at));
 }
 
 /// Appends [first, last) of the piece, read together.
@@ -68,13 +69,15 @@ std::string readPieces(const std::vector<ReadPiece>& plan, std::size_t octets) {
 }
 
 void StoreCore::planFromLog(const Stream& stream, Position from, Position to, std::vector<ReadPiece>& plan) const {
-  auto extent = std::partition_point(stream.extents.begin(), stream.extents.end(), [&](const Extent& e) { return e.end <= from; });
+  auto extent = std::partition_point(stream.extents.begin(), stream.extents.end(),
+                                     [&](const Extent& e) { return e.end <= from; });
   Position start = extent == stream.extents.begin() ? stream.base : std::prev(extent)->end;
   std::uint32_t segment = 0;
   for (; extent != stream.extents.end() && start < to; start = extent->end, ++extent) {
     if (plan.empty() || !plan.back().file || extent->segment != segment || plan.back().drop > 0) {
       segment = extent->segment;
-      plan.push_back({.file = journal_->segments().at(segment)->file, .name = journal_->files().pathOf(segmentName(segment))});
+      plan.push_back(
+          {.file = journal_->segments().at(segment)->file, .name = journal_->files().pathOf(segmentName(segment))});
       plan.back().skip = start < from ? static_cast<std::uint32_t>(from - start) : 0;
     }
     ReadPiece& piece = plan.back();

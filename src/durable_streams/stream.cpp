@@ -7,7 +7,8 @@ namespace tidegate::durable_streams::detail {
 Position boundaryAtOrBefore(const Stream& stream, Position at) {
   const Stream* s = &stream;
   while (at < s->base && s->source != nullptr) s = s->source;
-  const auto after = std::partition_point(s->extents.begin(), s->extents.end(), [&](const Extent& e) { return e.end <= at; });
+  const auto after =
+      std::partition_point(s->extents.begin(), s->extents.end(), [&](const Extent& e) { return e.end <= at; });
   if (after != s->extents.begin()) return std::prev(after)->end;
   return std::min(s->base, at);
 }
@@ -19,7 +20,8 @@ Position boundaryAfter(const Stream& stream, Position at) {
     cap = std::min(cap, s->base);
     s = s->source;
   }
-  const auto after = std::partition_point(s->extents.begin(), s->extents.end(), [&](const Extent& e) { return e.end <= at; });
+  const auto after =
+      std::partition_point(s->extents.begin(), s->extents.end(), [&](const Extent& e) { return e.end <= at; });
   // A fork may leave its source inside an append.
   const Position end = after == s->extents.end() ? at : after->end;
   return end > cap ? std::max(cap, at) : end;

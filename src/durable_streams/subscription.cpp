@@ -50,7 +50,8 @@ ConfigFields configFrom(const json& body) {
   if (const auto streams = body.find("streams"); streams != body.end() && !streams->is_null()) {
     if (!streams->is_array()) return refuse("streams must be an array of paths");
     for (const json& stream : *streams) {
-      if (!stream.is_string() || trimSlashes(stream.get<std::string>()).empty()) return refuse("streams must be an array of paths");
+      if (!stream.is_string() || trimSlashes(stream.get<std::string>()).empty())
+        return refuse("streams must be an array of paths");
       config.streams.push_back(trimSlashes(stream.get<std::string>()));
     }
   }
@@ -58,12 +59,14 @@ ConfigFields configFrom(const json& body) {
   config.streams.erase(std::unique(config.streams.begin(), config.streams.end()), config.streams.end());
   if (config.pattern.empty() && config.streams.empty()) return refuse("at least one of pattern and streams is needed");
   if (const auto lease = body.find("lease_ttl_ms"); lease != body.end()) {
-    if (!lease->is_number_integer() || lease->get<std::int64_t>() < kLeastLease || lease->get<std::int64_t>() > kMostLease) {
+    if (!lease->is_number_integer() || lease->get<std::int64_t>() < kLeastLease ||
+        lease->get<std::int64_t>() > kMostLease) {
       return refuse("lease_ttl_ms must be a whole number from 1000 to 600000");
     }
     config.lease = std::chrono::milliseconds(lease->get<std::int64_t>());
   }
-  if (const auto text = body.find("description"); text != body.end() && text->is_string()) config.description = text->get<std::string>();
+  if (const auto text = body.find("description"); text != body.end() && text->is_string())
+    config.description = text->get<std::string>();
   fields.problem = deliveryFrom(body, config);
   return fields;
 }
@@ -151,7 +154,8 @@ std::map<std::string, Subscription> subscriptionsFrom(const std::vector<std::pai
         }
       } catch (const std::exception& e) {
         throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
-                    "the store's note \"" + key + "\" is no subscription's: " + e.what() + "; restore the folder from a backup");
+                    "the store's note \"" + key + "\" is no subscription's: " + e.what() +
+                        "; restore the folder from a backup");
       }
     }
   }

@@ -53,7 +53,8 @@ std::string Subscriptions::createProblem(const SubscriptionConfig& config, const
   if (!options.webhooks) return "this server delivers no webhooks";
   code = "WEBHOOK_URL_REJECTED";
   if (const std::string why = webhookUrlProblem(config.url, options.localWebhooks); !why.empty()) return why;
-  if (options.webhookAllowed && !options.webhookAllowed(config.url)) return "this server does not deliver webhooks to that URL";
+  if (options.webhookAllowed && !options.webhookAllowed(config.url))
+    return "this server does not deliver webhooks to that URL";
   return {};
 }
 
@@ -145,9 +146,11 @@ http::Response Subscriptions::claim(const Call& call, SubscriptionWork& work) {
                                  : "";
   if (worker.empty()) return invalid("worker must name who claims");
   if (!s.holder.empty()) {
-    return jsonAnswer(409, {{"error", {{"code", "ALREADY_CLAIMED"}, {"current_holder", s.holder}, {"generation", s.generation}}}});
+    return jsonAnswer(
+        409, {{"error", {{"code", "ALREADY_CLAIMED"}, {"current_holder", s.holder}, {"generation", s.generation}}}});
   }
-  const bool pending = std::any_of(s.links.begin(), s.links.end(), [&](const auto& one) { return isPending(one.first, one.second); });
+  const bool pending =
+      std::any_of(s.links.begin(), s.links.end(), [&](const auto& one) { return isPending(one.first, one.second); });
   if (!pending) return failure(409, "NO_PENDING_WORK", "nothing is left to be done");
   if (s.wakeId.empty()) wakeIfPending(s, work);
   s.holder = worker;
@@ -178,7 +181,8 @@ http::Response Subscriptions::fenced(const Subscription& s, const Call& call) co
   }
   const json& body = call.body;
   const bool current = body.is_object() && !s.wakeId.empty() && generation == s.generation &&
-                       body.value("generation", json()) == json(s.generation) && body.value("wake_id", json()) == json(s.wakeId);
+                       body.value("generation", json()) == json(s.generation) &&
+                       body.value("wake_id", json()) == json(s.wakeId);
   if (!current) return failure(409, "FENCED", "another wake has taken this one's place");
   return answerOf(200);
 }
@@ -265,7 +269,8 @@ http::Response Subscriptions::dispatch(const Call& call, const std::vector<std::
   return noSubscription();
 }
 
-void Subscriptions::handle(const http::Request& request, const std::vector<std::string>& rest, const std::string& origin, Reply reply) {
+void Subscriptions::handle(const http::Request& request, const std::vector<std::string>& rest,
+                           const std::string& origin, Reply reply) {
   if (rest.size() == 1 && rest[0] == "jwks.json") {
     if (request.method != "GET" && request.method != "HEAD") return reply(methodRefused("GET"));
     http::Response response = answerOf(200);
@@ -275,7 +280,8 @@ void Subscriptions::handle(const http::Request& request, const std::vector<std::
     response.body = keySet(keys_);
     return reply(std::move(response));
   }
-  if (!options_.subscriptions.enabled || rest.size() < 2 || rest[0] != "subscriptions" || rest[1].empty()) return reply(noSubscription());
+  if (!options_.subscriptions.enabled || rest.size() < 2 || rest[0] != "subscriptions" || rest[1].empty())
+    return reply(noSubscription());
   const json body = request.body.empty() ? json::object() : json::parse(request.body, nullptr, false);
   if (body.is_discarded()) return reply(invalid("the body is not JSON"));
   if (rest[1].size() > 256) return reply(invalid("an id has at most 256 octets"));

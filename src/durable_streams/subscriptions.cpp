@@ -27,7 +27,11 @@ std::uint64_t seedOr(std::uint64_t seed) {
 }  // namespace
 
 Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Clock& clock)
-    : options_(options), store_(*options.store), clock_(clock), jitter_(seedOr(options.seed)), client_({.userAgent = "tidegate-streams"}) {
+    : options_(options),
+      store_(*options.store),
+      clock_(clock),
+      jitter_(seedOr(options.seed)),
+      client_({.userAgent = "tidegate-streams"}) {
   std::vector<std::pair<std::string, std::string>> keys;
   std::string tokenKey;
   const auto notes = store_.notes();
@@ -52,7 +56,8 @@ Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Cl
     // Data came, and the process ended before anyone was told.
     if (subscription.idle()) wakeIfPending(subscription, work);
     // A delivery of an earlier process may have failed with it.
-    if (!subscription.wakeId.empty() && subscription.config.webhook && !subscription.leaseUntil) toDeliver_.push_back(id);
+    if (!subscription.wakeId.empty() && subscription.config.webhook && !subscription.leaseUntil)
+      toDeliver_.push_back(id);
   }
   finish(std::move(work));
   thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
@@ -122,7 +127,14 @@ void Subscriptions::appended(std::string_view path) {
     for (const std::string& id : ids) {
       Subscription& s = all_.at(id);
       if (!s.config.pattern.empty() && globMatches(s.config.pattern, path)) link(s, key, false, std::nullopt, work);
-      if (s.idle() && s.links.contains(key)) wake(s, key, work);
+      const auto followed = s.links.find(key);
+      if (followed == s.links.end()) continue;
+      if (followed->second.acked > std::optional(tailOf(key))) {
+        // The stream expired and was made anew: what was acknowledged is another one's.
+        followed->second.acked.reset();
+        work.notes.emplace_back(linkKey(id, key), linkNote(followed->second));
+      }
+      if (s.idle()) wake(s, key, work);
     }
   }
   finish(std::move(work));
@@ -177,7 +189,11 @@ void Subscriptions::wake(Subscription& s, const std::string& path, SubscriptionW
     work.deliveries = true;
   } else {
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.wallNow());
-    const Json event = {{"type", "wake"}, {"subscription_id", s.id}, {"stream", path}, {"generation", s.generation}, {"ts", now.count()}};
+    const Json event = {{"type", "wake"},
+                        {"subscription_id", s.id},
+                        {"stream", path},
+                        {"generation", s.generation},
+                        {"ts", now.count()}};
     work.wakeEvents.emplace_back(s.config.wakeStream, event.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   keep(s, work);
@@ -233,8 +249,9 @@ Subscriptions::Json Subscriptions::describe(const Subscription& s) const {
               {"status", s.nextAttempt ? "failed" : "active"}};
   out["description"] = s.config.description ? Json(*s.config.description) : Json();
   if (s.config.webhook) {
-    out["webhook"] = {{"url", s.config.url},
-                      {"signing", {{"alg", "ed25519"}, {"kid", keys_.back().id}, {"jwks_url", controlUrl(s.origin, "jwks.json")}}}};
+    out["webhook"] = {
+        {"url", s.config.url},
+        {"signing", {{"alg", "ed25519"}, {"kid", keys_.back().id}, {"jwks_url", controlUrl(s.origin, "jwks.json")}}}};
   }
   return out;
 }

@@ -100,7 +100,8 @@ class SystemFileSystem final : public FileSystem {
   std::vector<std::string> list() override {
     std::vector<std::string> names;
     std::error_code failure;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_, failure)) names.push_back(entry.path().filename());
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, failure))
+      names.push_back(entry.path().filename());
     if (failure) fileFailure("list the folder", folder_, failure.value());
     return names;
   }

@@ -74,7 +74,8 @@ void Subscriptions::beginDeliveries(std::stop_token stop) {
 }
 
 void Subscriptions::deliver(const std::string& id) {
-  http::ClientRequest request{.method = "POST", .timeout = options_.subscriptions.webhookTimeout, .maxBodyBytes = kMostWebhookAnswer};
+  http::ClientRequest request{
+      .method = "POST", .timeout = options_.subscriptions.webhookTimeout, .maxBodyBytes = kMostWebhookAnswer};
   std::uint64_t generation = 0;
   {
     const std::lock_guard guard(mutex_);
@@ -95,10 +96,13 @@ void Subscriptions::deliver(const std::string& id) {
         {"callback_token", tokens_->make(s.id, s.generation, now + 1h)}};
     request.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     request.url = s.config.url;
-    request.headers = {{"Content-Type", "application/json"}, {"Webhook-Signature", webhookSignature(keys_.back(), request.body, now)}};
+    request.headers = {{"Content-Type", "application/json"},
+                       {"Webhook-Signature", webhookSignature(keys_.back(), request.body, now)}};
   }
   webhooks_.fetch_add(1, std::memory_order_relaxed);
-  client_.start(std::move(request), {.onDone = [this, id, generation](const http::Outcome& outcome) { delivered(id, generation, outcome); }});
+  client_.start(std::move(request), {.onDone = [this, id, generation](const http::Outcome& outcome) {
+                  delivered(id, generation, outcome);
+                }});
 }
 
 void Subscriptions::delivered(const std::string& id, std::uint64_t generation, const http::Outcome& outcome) {
@@ -109,40 +113,45 @@ void Subscriptions::delivered(const std::string& id, std::uint64_t generation, c
     if (at == all_.end()) return;
     Subscription& s = at->second;
     s.delivering = false;
-    // A callback came before the answer, and ended the wake.
     if (s.generation != generation || s.wakeId.empty()) {
-      if (!s.wakeId.empty()) {
-        toDeliver_.push_back(id);
-        work.deliveries = true;
-      }
+      // A callback came before the answer, and ended the wake; perhaps the next one is due.
+      work.deliveries = !s.wakeId.empty();
+      if (work.deliveries) toDeliver_.push_back(id);
     } else if (outcome.error || outcome.response.status < 200 || outcome.response.status > 299) {
       failures_.fetch_add(1, std::memory_order_relaxed);
-      const auto base = std::min<std::chrono::milliseconds>(kLastRetry, kFirstRetry * (1 << std::min(s.retries, 6u)));
-      // A fifth either way, so that subscriptions that failed together do not come back together.
-      const std::int64_t fifth = base.count() / 5;
-      const auto jitter = static_cast<std::int64_t>(jitter_() % static_cast<std::uint64_t>(2 * fifth + 1)) - fifth;
-      ++s.retries;
-      s.nextAttempt = clock_.wallNow() + base + std::chrono::milliseconds(jitter);
-      s.leaseUntil = *s.nextAttempt + s.config.lease;
+      tryAgainLater(s);
       keep(s, work);
     } else {
       s.retries = 0;
       s.nextAttempt.reset();
       const auto body = nlohmann::json::parse(outcome.response.body, nullptr, false);
-      if (body.is_object() && body.value("done", nlohmann::json(false)) == nlohmann::json(true)) {
-        for (const auto& [path, tail] : s.snapshot) {
-          const auto link = s.links.find(path);
-          if (link == s.links.end()) continue;
-          link->second.acked = std::max(link->second.acked.value_or(0), tail);
-          work.notes.emplace_back(linkKey(id, path), linkNote(link->second));
-        }
-        letGo(s);
-        wakeIfPending(s, work);
-      }
+      if (body.is_object() && body.value("done", nlohmann::json(false)) == nlohmann::json(true)) endWake(s, work);
       keep(s, work);
     }
   }
   finish(std::move(work));
+}
+
+void Subscriptions::tryAgainLater(Subscription& s) {
+  const auto base = std::min<std::chrono::milliseconds>(kLastRetry, kFirstRetry * (1 << std::min(s.retries, 6u)));
+  // A fifth either way, so that subscriptions that failed together do not come back together.
+  const std::int64_t fifth = base.count() / 5;
+  const auto jitter = static_cast<std::int64_t>(jitter_() % static_cast<std::uint64_t>(2 * fifth + 1)) - fifth;
+  ++s.retries;
+  s.nextAttempt = clock_.wallNow() + base + std::chrono::milliseconds(jitter);
+  s.leaseUntil = *s.nextAttempt + s.config.lease;
+}
+
+/// Acknowledges all that the wake told.
+void Subscriptions::endWake(Subscription& s, SubscriptionWork& work) {
+  for (const auto& [path, tail] : s.snapshot) {
+    const auto link = s.links.find(path);
+    if (link == s.links.end()) continue;
+    link->second.acked = std::max(link->second.acked.value_or(0), tail);
+    work.notes.emplace_back(linkKey(s.id, path), linkNote(link->second));
+  }
+  letGo(s);
+  wakeIfPending(s, work);
 }
 
 }  // namespace tidegate::durable_streams::detail

@@ -57,7 +57,8 @@ SigningKey makeSigningKey() { return *signingKeyFrom(randomOctets(kKeyOctets)); 
 std::string webhookSignature(const SigningKey& key, std::string_view body, std::chrono::seconds time) {
   const std::string stamp = std::to_string(time.count());
   const std::string text = stamp + "." + std::string(body);
-  const OpenKey secret(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, octetsOf(key.secret), key.secret.size()));
+  const OpenKey secret(
+      EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, octetsOf(key.secret), key.secret.size()));
   const std::unique_ptr<EVP_MD_CTX, FreeDigest> context(EVP_MD_CTX_new());
   std::array<unsigned char, 64> signature{};
   std::size_t size = signature.size();
@@ -65,13 +66,19 @@ std::string webhookSignature(const SigningKey& key, std::string_view body, std::
       EVP_DigestSign(context.get(), signature.data(), &size, octetsOf(text), text.size()) != 1) {
     cryptoFailure("sign");
   }
-  return "t=" + stamp + ",kid=" + key.id + ",ed25519=" + base64Url({reinterpret_cast<const char*>(signature.data()), size});
+  return "t=" + stamp + ",kid=" + key.id +
+         ",ed25519=" + base64Url({reinterpret_cast<const char*>(signature.data()), size});
 }
 
 std::string keySet(const std::vector<SigningKey>& keys) {
   nlohmann::json set = {{"keys", nlohmann::json::array()}};
   for (const SigningKey& key : keys) {
-    set["keys"].push_back({{"kty", "OKP"}, {"crv", "Ed25519"}, {"kid", key.id}, {"use", "sig"}, {"alg", "EdDSA"}, {"x", base64Url(key.open)}});
+    set["keys"].push_back({{"kty", "OKP"},
+                           {"crv", "Ed25519"},
+                           {"kid", key.id},
+                           {"use", "sig"},
+                           {"alg", "EdDSA"},
+                           {"x", base64Url(key.open)}});
   }
   return set.dump();
 }
@@ -79,13 +86,15 @@ std::string keySet(const std::vector<SigningKey>& keys) {
 std::string WakeTokens::sign(std::string_view text) const {
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
   unsigned size = 0;
-  if (HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()), octetsOf(text), text.size(), out.data(), &size) == nullptr) {
+  if (HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()), octetsOf(text), text.size(), out.data(), &size) ==
+      nullptr) {
     cryptoFailure("sign");
   }
   return base64Url({reinterpret_cast<const char*>(out.data()), size});
 }
 
-std::string WakeTokens::make(std::string_view subscription, std::uint64_t generation, std::chrono::seconds expires) const {
+std::string WakeTokens::make(std::string_view subscription, std::uint64_t generation,
+                             std::chrono::seconds expires) const {
   const nlohmann::json claims = {
       {"sub", subscription}, {"generation", generation}, {"exp", expires.count()}, {"jti", toHex(randomOctets(8))}};
   const std::string text = base64Url(claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -95,7 +104,8 @@ std::string WakeTokens::make(std::string_view subscription, std::uint64_t genera
 TokenVerdict WakeTokens::check(std::string_view token, std::string_view subscription, std::chrono::seconds now,
                                std::uint64_t& generation) const {
   const std::size_t dot = token.find('.');
-  if (dot == std::string_view::npos || !equalInConstantTime(sign(token.substr(0, dot)), token.substr(dot + 1))) return TokenVerdict::invalid;
+  if (dot == std::string_view::npos || !equalInConstantTime(sign(token.substr(0, dot)), token.substr(dot + 1)))
+    return TokenVerdict::invalid;
   const auto text = fromBase64Url(token.substr(0, dot));
   const auto claims = nlohmann::json::parse(text.value_or(""), nullptr, false);
   if (!claims.is_object() || claims.value("sub", "") != subscription) return TokenVerdict::invalid;
@@ -105,7 +115,8 @@ TokenVerdict WakeTokens::check(std::string_view token, std::string_view subscrip
 
 std::string randomOctets(std::size_t count) {
   std::string out(count, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)) != 1) cryptoFailure("give random octets");
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)) != 1)
+    cryptoFailure("give random octets");
   return out;
 }
 

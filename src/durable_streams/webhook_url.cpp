@@ -21,14 +21,16 @@ struct UrlParts {
 
 std::string lowered(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
 std::optional<UrlParts> urlParts(std::string_view url) {
   const std::size_t colon = url.find("://");
   if (colon == std::string_view::npos) return std::nullopt;
-  if (std::any_of(url.begin(), url.end(), [](unsigned char c) { return c <= ' ' || c == '\\' || c >= 0x7F; })) return std::nullopt;
+  if (std::any_of(url.begin(), url.end(), [](unsigned char c) { return c <= ' ' || c == '\\' || c >= 0x7F; }))
+    return std::nullopt;
   UrlParts parts{.scheme = lowered(url.substr(0, colon)), .host = {}};
   std::string_view rest = url.substr(colon + 3);
   rest = rest.substr(0, rest.find_first_of("/?#"));
@@ -42,7 +44,9 @@ std::optional<UrlParts> urlParts(std::string_view url) {
     return parts;
   }
   const std::size_t port = rest.find(':');
-  if (port != std::string_view::npos && !std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(port) + 1, rest.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) return std::nullopt;
+  if (port != std::string_view::npos && !std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(port) + 1, rest.end(),
+                                                     [](unsigned char c) { return std::isdigit(c) != 0; }))
+    return std::nullopt;
   parts.host = lowered(rest.substr(0, port));
   while (parts.host.ends_with('.')) parts.host.pop_back();
   if (parts.host.empty()) return std::nullopt;

@@ -1,13 +1,12 @@
 #include "tidegate/durable_streams/file_store.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <atomic>
-#include <filesystem>
 #include <thread>
 
 #include "durable_streams/sim_disk.h"
+#include "durable_streams/temp_folder.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::durable_streams {
@@ -24,11 +23,13 @@ class DurableStreamFiles : public ::testing::Test {
     return fileStreamStore(std::move(options));
   }
   static void make(FileStreamStore& store, const std::string& path, const std::string& body = {}) {
-    store.create(path, {.contentType = "text/plain", .body = body}, [](const StreamResult& r) { EXPECT_EQ(r.verdict, Verdict::done); });
+    store.create(path, {.contentType = "text/plain", .body = body},
+                 [](const StreamResult& r) { EXPECT_EQ(r.verdict, Verdict::done); });
     store.commit();
   }
   static void add(FileStreamStore& store, const std::string& path, const std::string& body) {
-    store.append(path, {.contentType = "text/plain", .body = body}, [](const StreamResult& r) { EXPECT_EQ(r.verdict, Verdict::done); });
+    store.append(path, {.contentType = "text/plain", .body = body},
+                 [](const StreamResult& r) { EXPECT_EQ(r.verdict, Verdict::done); });
     store.commit();
   }
   std::optional<Error> openFailure() {
@@ -75,7 +76,8 @@ TEST_F(DurableStreamFiles, FindsEverythingAgain) {
   {
     auto store = open();
     make(*store, "a", "one");
-    store->append("a", {.contentType = "text/plain", .body = "two", .seq = "5", .producer = ProducerStamp{"p", 2, 0}}, {});
+    store->append("a", {.contentType = "text/plain", .body = "two", .seq = "5", .producer = ProducerStamp{"p", 2, 0}},
+                  {});
     store->create("f", {.fork = ForkPoint{.source = "a", .at = 3}}, {});
     store->append("f", {.close = true}, {});
     store->putNote("k", "v", {});
@@ -89,9 +91,11 @@ TEST_F(DurableStreamFiles, FindsEverythingAgain) {
   EXPECT_TRUE(store->head("f").stream.closed);
   EXPECT_EQ(store->notes().size(), 1u);
   Verdict verdict = Verdict::done;
-  store->append("a", {.contentType = "text/plain", .body = "x", .seq = "4"}, [&](const StreamResult& r) { verdict = r.verdict; });
+  store->append("a", {.contentType = "text/plain", .body = "x", .seq = "4"},
+                [&](const StreamResult& r) { verdict = r.verdict; });
   EXPECT_EQ(verdict, Verdict::seqNotAfter);
-  store->append("a", {.contentType = "text/plain", .body = "x", .producer = ProducerStamp{"p", 2, 0}}, [&](const StreamResult& r) { verdict = r.verdict; });
+  store->append("a", {.contentType = "text/plain", .body = "x", .producer = ProducerStamp{"p", 2, 0}},
+                [&](const StreamResult& r) { verdict = r.verdict; });
   EXPECT_EQ(verdict, Verdict::duplicate);
 }
 
@@ -109,7 +113,8 @@ TEST_F(DurableStreamFiles, NamesFileAndOffsetOfADamagedMiddleWhereverItIs) {
     disk.octets(name)[i] = static_cast<char>(good[i] ^ (1 << (i % 8)));
     const auto failure = openFailure();
     ASSERT_TRUE(failure) << "octet " << i;
-    EXPECT_TRUE(failure->code() == ErrorCode::storeCorrupt || failure->code() == ErrorCode::invalidConfig) << failure->what();
+    EXPECT_TRUE(failure->code() == ErrorCode::storeCorrupt || failure->code() == ErrorCode::invalidConfig)
+        << failure->what();
     EXPECT_NE(failure->message().find(name), std::string::npos) << failure->what();
     EXPECT_EQ(disk.octets(name).size(), good.size()) << "nothing was cut off";
     disk.octets(name) = good;
@@ -232,9 +237,12 @@ class FullDisk : public FileSystem {
   class FullFile : public File {
    public:
     FullFile(std::unique_ptr<File> inner, const bool& full) : inner_(std::move(inner)), full_(full) {}
-    std::size_t read(std::uint64_t at, char* into, std::size_t size) const override { return inner_->read(at, into, size); }
+    std::size_t read(std::uint64_t at, char* into, std::size_t size) const override {
+      return inner_->read(at, into, size);
+    }
     void write(std::uint64_t at, std::string_view octets) override {
-      if (full_) throw Error(ErrorCode::storeUnavailable, Retry::afterOperator, "cannot write: no space left on device");
+      if (full_)
+        throw Error(ErrorCode::storeUnavailable, Retry::afterOperator, "cannot write: no space left on device");
       inner_->write(at, octets);
     }
     void sync() override { inner_->sync(); }
@@ -273,17 +281,11 @@ TEST_F(DurableStreamFiles, AfterAFailedCommitEveryChangeIsRefusedAndReadsGoOn) {
   EXPECT_EQ(open()->read("a", 0, 10).octets, "x");
 }
 
-class RealFolder : public ::testing::Test {
+class DurableStreamFolder : public ::testing::Test {
  protected:
-  RealFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tidegate-streams-XXXXXX").string();
-    folder = std::string(::mkdtemp(pattern.data())) + "/store";
-  }
-  ~RealFolder() override { std::filesystem::remove_all(std::filesystem::path(folder).parent_path()); }
-  std::string folder;
+  testing::TempFolder parent;
+  std::string folder = parent.path() + "/store";
 };
-
-using DurableStreamFolder = RealFolder;
 
 TEST_F(DurableStreamFolder, HasOneOwnerAtATime) {
   auto store = fileStreamStore({.folder = folder});
@@ -322,6 +324,28 @@ TEST_F(DurableStreamFolder, CommitsOnItsOwnThreadForManyWriters) {
     EXPECT_EQ(answered.load(), kWriters * kAppends) << "closing commits what is pending";
   }
   EXPECT_EQ(fileStreamStore({.folder = folder})->head("a").next, 10u * kWriters * kAppends);
+}
+
+TEST_F(DurableStreamFolder, MayGoWithTheLastCallbackThatHoldsIt) {
+  auto told = std::make_shared<std::atomic<bool>>(false);
+  {
+    auto store = fileStreamStore({.folder = folder});
+    FileStreamStore* raw = store.get();
+    raw->create("a", {.contentType = "text/plain"},
+                [store = std::move(store), told](const StreamResult&) { *told = true; });
+  }
+  while (!*told) std::this_thread::yield();
+  // Its folder is free again once it has gone.
+  std::shared_ptr<FileStreamStore> again;
+  while (!again) {
+    try {
+      again = fileStreamStore({.folder = folder});
+    } catch (const Error& e) {
+      ASSERT_EQ(e.code(), ErrorCode::storeUnavailable) << e.what();
+      std::this_thread::yield();
+    }
+  }
+  EXPECT_EQ(again->head("a").verdict, ReadVerdict::data);
 }
 
 TEST_F(DurableStreamFolder, RefusesOptionsThatCannotWork) {

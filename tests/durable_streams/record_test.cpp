@@ -11,8 +11,8 @@ namespace {
 TEST(DurableStreamRecord, ReadsWhatItWrote) {
   std::string out;
   const ProducerStamp producer{"p", 3, 9};
-  const std::size_t dataAt =
-      putAppendRecord({.stream = 7, .start = 100, .close = true, .seq = "s1", .producer = &producer, .octets = "abc"}, out);
+  const std::size_t dataAt = putAppendRecord(
+      {.stream = 7, .start = 100, .close = true, .seq = "s1", .producer = &producer, .octets = "abc"}, out);
   EXPECT_EQ(out.substr(dataAt, 3), "abc");
   putMoveRecord(8, 5, "xyz", out);
   putIdRecord(RecordKind::remove, 9, out);
@@ -113,8 +113,8 @@ TEST(DurableStreamPosition, SortsAsTextAsItDoesAsANumber) {
 }
 
 TEST(DurableStreamPosition, RefusesWhatNoServerGaveOut) {
-  for (const char* text : {"", "_", "1", "-1", "now", "0_", "_0", "0_1_2", "0_x", "+0_1", "0000000000000000_00000000000000001",
-                           " 0_1", "0_1 "}) {
+  for (const char* text : {"", "_", "1", "-1", "now", "0_", "_0", "0_1_2", "0_x", "+0_1",
+                           "0000000000000000_00000000000000001", " 0_1", "0_1 "}) {
     EXPECT_EQ(parsePosition(text), std::nullopt) << text;
   }
   EXPECT_GT(*parsePosition("9999999999999999_9999999999999999"), Position{1} << 60);

@@ -24,9 +24,7 @@ class SimFile final : public File {
     std::memcpy(into, content_->now.data() + at, n);
     return n;
   }
-  void write(std::uint64_t at, std::string_view octets) override {
-    change({.at = at, .octets = std::string(octets)});
-  }
+  void write(std::uint64_t at, std::string_view octets) override { change({.at = at, .octets = std::string(octets)}); }
   void truncate(std::uint64_t size) override { change({.at = size, .truncate = true}); }
   void sync() override {
     if (!disk_.step()) {

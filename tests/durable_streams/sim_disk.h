@@ -1,4 +1,5 @@
-/// A disk that crashes: it tears writes into sectors, loses what was not synced, and forgets names whose folder was not.
+/// A disk that crashes: it tears writes into sectors, loses what was not synced, and forgets names whose folder was
+/// not.
 #pragma once
 
 #include <cstdint>

@@ -139,7 +139,8 @@ std::string Model::difference(StreamStore& store) const {
   for (const auto& [path, stream] : streams_) {
     if (const std::string what = readersDifference(store, path); !what.empty()) return what;
   }
-  if (store.size() != streams_.size()) return std::to_string(store.size()) + " streams instead of " + std::to_string(streams_.size());
+  if (store.size() != streams_.size())
+    return std::to_string(store.size()) + " streams instead of " + std::to_string(streams_.size());
   const auto notes = store.notes();
   if (std::map<std::string, std::string>(notes.begin(), notes.end()) != notes_) return "other notes";
   return {};

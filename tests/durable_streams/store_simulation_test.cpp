@@ -74,8 +74,8 @@ class Simulation {
       return;
     }
     const std::string with = now_.difference(*store_);
-    ASSERT_TRUE(with.empty() && !asked_.empty()) << "neither as acknowledged (" << without << ") nor with all of the last commit ("
-                                                 << with << ")";
+    ASSERT_TRUE(with.empty() && !asked_.empty())
+        << "neither as acknowledged (" << without << ") nor with all of the last commit (" << with << ")";
     durable_ = now_;
     asked_.clear();
   }
@@ -107,7 +107,9 @@ class Simulation {
 
   std::string pathAt(std::uint64_t i) { return "s/" + std::to_string(i); }
   std::string anyPath() { return pathAt(random_.below(kPaths)); }
-  std::string text() { return std::string(1 + random_.below(random_.chance(10) ? 1500 : 60), static_cast<char>('a' + random_.below(26))); }
+  std::string text() {
+    return std::string(1 + random_.below(random_.chance(10) ? 1500 : 60), static_cast<char>('a' + random_.below(26)));
+  }
 
   void step() {
     const std::uint64_t dice = random_.below(100);
@@ -185,7 +187,8 @@ class Simulation {
       EXPECT_FALSE(asked.answered);
       asked.answered = true;
     };
-    if (change.append.producer && asked.expected == Verdict::done) unknown_.emplace_back(change.path, *change.append.producer);
+    if (change.append.producer && asked.expected == Verdict::done)
+      unknown_.emplace_back(change.path, *change.append.producer);
     switch (change.kind) {
       case ModelChange::Kind::create:
         return store_->create(change.path, change.create, done);
@@ -230,8 +233,8 @@ TEST(DurableStreamSimulation, KeepsAcknowledgedChangesOverPowerLossesAtAnyMoment
     steps += simulation.steps;
     acknowledged += simulation.acknowledged;
   });
-  std::cout << steps << " steps, " << acknowledged << " changes acknowledged, " << crashes << " restarts, " << truncations
-            << " with a torn commit\n";
+  std::cout << steps << " steps, " << acknowledged << " changes acknowledged, " << crashes << " restarts, "
+            << truncations << " with a torn commit\n";
   if (std::getenv("TIDEGATE_SEED") != nullptr || std::getenv("TIDEGATE_SEEDS") != nullptr) return;
   EXPECT_EQ(crashes, kSeeds * kGenerations);
   EXPECT_GT(truncations, kSeeds / 5) << "the disk tears too little to prove anything";

@@ -20,7 +20,8 @@ class DurableStreamStore : public ::testing::TestWithParam<StoreKind> {
     if (GetParam() == StoreKind::memory) {
       store = memoryStreamStore({.clock = &clock, .limits = limits()});
     } else {
-      files = fileStreamStore({.files = disk.mount(), .clock = &clock, .limits = limits(), .cacheBytes = 1, .ownThread = false});
+      files = fileStreamStore(
+          {.files = disk.mount(), .clock = &clock, .limits = limits(), .cacheBytes = 1, .ownThread = false});
       store = files;
     }
   }
@@ -118,7 +119,8 @@ TEST_P(DurableStreamStore, AStreamMadeAnewIsAnotherStream) {
 TEST_P(DurableStreamStore, AppliesEachProducersBatchOnce) {
   text("a");
   const auto send = [&](std::uint64_t epoch, std::uint64_t seq) {
-    return append("a", {.body = std::to_string(epoch) + std::to_string(seq) + " ", .producer = ProducerStamp{"p", epoch, seq}});
+    return append(
+        "a", {.body = std::to_string(epoch) + std::to_string(seq) + " ", .producer = ProducerStamp{"p", epoch, seq}});
   };
   EXPECT_EQ(send(0, 1).verdict, Verdict::producerGap);
   EXPECT_EQ(send(0, 0).verdict, Verdict::done);
@@ -170,7 +172,8 @@ TEST_P(DurableStreamStore, AClosedStreamTakesNothingMore) {
   EXPECT_EQ(add("a", "y"), Verdict::closed);
   EXPECT_EQ(append("a", {.contentType = "text/html", .body = "y"}).verdict, Verdict::closed) << "before its type";
   EXPECT_EQ(append("a", {.close = true}).verdict, Verdict::unchanged);
-  EXPECT_EQ(append("a", {.body = "end", .close = true, .producer = ProducerStamp{"p", 0, 0}}).verdict, Verdict::duplicate);
+  EXPECT_EQ(append("a", {.body = "end", .close = true, .producer = ProducerStamp{"p", 0, 0}}).verdict,
+            Verdict::duplicate);
   EXPECT_EQ(append("a", {.close = true, .producer = ProducerStamp{"p", 0, 1}}).verdict, Verdict::closed);
   EXPECT_EQ(all("a"), "xend");
 }
@@ -207,7 +210,8 @@ TEST_P(DurableStreamStore, AJsonForkCountsMessages) {
   EXPECT_EQ(create("f", {.fork = ForkPoint{.source = "j", .at = 0, .subPosition = 2}}).verdict, Verdict::done);
   EXPECT_EQ(all("f"), R"({"a":"},"},{"b":2},)");
   EXPECT_TRUE(store->head("f").stream.json);
-  EXPECT_EQ(create("g", {.fork = ForkPoint{.source = "j", .at = 0, .subPosition = 4}}).verdict, Verdict::badSubPosition);
+  EXPECT_EQ(create("g", {.fork = ForkPoint{.source = "j", .at = 0, .subPosition = 4}}).verdict,
+            Verdict::badSubPosition);
 }
 
 TEST_P(DurableStreamStore, AForkKnowsNoProducersOfItsSource) {
@@ -240,7 +244,8 @@ TEST_P(DurableStreamStore, ARefusedForkHoldsNoSource) {
   text("a", "x");
   EXPECT_EQ(create("f", {.contentType = "text/html", .fork = ForkPoint{.source = "a"}}).verdict, Verdict::wrongType);
   create("j", {.contentType = "application/json"});
-  EXPECT_EQ(create("g", {.contentType = "application/json", .body = "{", .fork = ForkPoint{.source = "j"}}).verdict, Verdict::badJson);
+  EXPECT_EQ(create("g", {.contentType = "application/json", .body = "{", .fork = ForkPoint{.source = "j"}}).verdict,
+            Verdict::badJson);
   remove("a");
   remove("j");
   EXPECT_EQ(store->size(), 0u);
@@ -270,7 +275,8 @@ TEST_P(DurableStreamStore, AnAbsoluteExpiryIsNotPutOff) {
 
 TEST_P(DurableStreamStore, AForkLivesByItsOwnExpiry) {
   create("a", {.contentType = "text/plain", .ttl = 10s, .body = "x"});
-  EXPECT_EQ(create("f", {.contentType = "text/plain", .ttl = 100s, .fork = ForkPoint{.source = "a"}}).verdict, Verdict::done);
+  EXPECT_EQ(create("f", {.contentType = "text/plain", .ttl = 100s, .fork = ForkPoint{.source = "a"}}).verdict,
+            Verdict::done);
   EXPECT_EQ(create("g", {.contentType = "text/plain", .fork = ForkPoint{.source = "a"}}).verdict, Verdict::done);
   EXPECT_EQ(store->head("g").stream.ttl, 10s) << "inherited";
   clock.advance(11s);

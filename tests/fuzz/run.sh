@@ -6,13 +6,15 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
-all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream)
+all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_http_request fuzz_sse fuzz_stream_log)
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-    fuzz_delta_json | fuzz_rules_json | fuzz_value | fuzz_pgoutput | fuzz_pg_stream) targets+=("$1"); shift ;;
-    *) echo "unknown: $1 (targets: ${all[*]})" >&2; exit 2 ;;
+    *)
+      [[ " ${all[*]} " == *" $1 "* ]] || { echo "unknown: $1 (targets: ${all[*]})" >&2; exit 2; }
+      targets+=("$1")
+      shift ;;
   esac
 done
 ((${#targets[@]})) || targets=("${all[@]}")

@@ -18,13 +18,13 @@
 namespace tidegate::durable_streams {
 
 struct FileStoreOptions {
-  std::string folder{};                      ///< made where there is none; its parent must exist
-  std::unique_ptr<FileSystem> files{};       ///< null: the system's, in `folder`
-  const Clock* clock = nullptr;              ///< null: the system's
+  std::string folder{};                 ///< made where there is none; its parent must exist
+  std::unique_ptr<FileSystem> files{};  ///< null: the system's, in `folder`
+  const Clock* clock = nullptr;         ///< null: the system's
   StoreLimits limits{};
-  std::size_t segmentBytes = 64u << 20;      ///< a segment is sealed past it
-  std::size_t cacheBytes = 128u << 20;       ///< of stream content kept in memory
-  std::size_t pendingBytes = 64u << 20;      ///< not yet committed; over it a change is refused with tooMany
+  std::size_t segmentBytes = 64u << 20;  ///< a segment is sealed past it
+  std::size_t cacheBytes = 128u << 20;   ///< of stream content kept in memory
+  std::size_t pendingBytes = 64u << 20;  ///< not yet committed; over it a change is refused with tooMany
   /// How long a commit waits for those who were answered by the one before to write again. Longer: larger groups.
   std::chrono::microseconds gather{300};
   double compactBelow = 0.5;  ///< a sealed segment with less than this part in use is rewritten and removed
@@ -58,7 +58,8 @@ class FileStreamStore : public StreamStore {
 };
 
 /// Opens or makes a store.
-/// @throws Error{storeUnavailable} where the folder cannot be used or another process has it; Error{storeCorrupt} naming
+/// @throws Error{storeUnavailable} where the folder cannot be used or another process has it; Error{storeCorrupt}
+/// naming
 ///         file and offset where synced octets are damaged: nothing is dropped silently; Error{invalidConfig} for a
 ///         format of a newer Tidegate or options that cannot work.
 std::shared_ptr<FileStreamStore> fileStreamStore(FileStoreOptions options);

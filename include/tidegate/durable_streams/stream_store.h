@@ -40,9 +40,9 @@ struct ProducerStamp {
 
 /// Where a fork leaves its source.
 struct ForkPoint {
-  std::string source{};            ///< the source's path
-  std::optional<Position> at{};    ///< none: the source's tail
-  std::uint64_t subPosition = 0;   ///< past `at`: messages of a JSON stream, octets of another
+  std::string source{};           ///< the source's path
+  std::optional<Position> at{};   ///< none: the source's tail
+  std::uint64_t subPosition = 0;  ///< past `at`: messages of a JSON stream, octets of another
   bool operator==(const ForkPoint&) const = default;
 };
 
@@ -79,13 +79,13 @@ enum class Verdict {
   staleEpoch,
   epochNotFromZero,
   producerGap,
-  noSource,         ///< the fork's source does not exist
-  sourceGone,       ///< the fork's source is deleted
-  badForkPoint,     ///< beyond the source, or at no place where an append ends
-  badSubPosition,   ///< past the end of the append at the fork point
-  badJson,          ///< not JSON, or an empty array in an append
-  tooMany,          ///< a bound of the store is reached
-  unavailable       ///< the store cannot commit; see `StreamResult::message`
+  noSource,        ///< the fork's source does not exist
+  sourceGone,      ///< the fork's source is deleted
+  badForkPoint,    ///< beyond the source, or at no place where an append ends
+  badSubPosition,  ///< past the end of the append at the fork point
+  badJson,         ///< not JSON, or an empty array in an append
+  tooMany,         ///< a bound of the store is reached
+  unavailable      ///< the store cannot commit; see `StreamResult::message`
 };
 
 /// The identifier, e.g. "seqNotAfter".
@@ -104,10 +104,10 @@ struct StreamInfo {
 
 struct StreamResult {
   Verdict verdict = Verdict::notFound;
-  StreamInfo stream{};               ///< as of this change, where the stream exists
-  std::uint64_t producerEpoch = 0;   ///< the producer's current one; for staleEpoch the one that fences
-  std::uint64_t producerSeq = 0;     ///< the highest accepted; for producerGap the one expected
-  std::string message{};             ///< what to tell the client where the verdict alone says too little
+  StreamInfo stream{};              ///< as of this change, where the stream exists
+  std::uint64_t producerEpoch = 0;  ///< the producer's current one; for staleEpoch the one that fences
+  std::uint64_t producerSeq = 0;    ///< the highest accepted; for producerGap the one expected
+  std::string message{};            ///< what to tell the client where the verdict alone says too little
 };
 
 /// Called exactly once: once the change is durable, or at once where it is refused. On the caller's thread, or on the
@@ -162,7 +162,8 @@ class StreamStore {
   virtual std::vector<std::string> paths() = 0;
   virtual std::size_t size() = 0;
 
-  /// Small entries beside the streams, equally durable: what subscriptions and keys are kept in. An empty value removes.
+  /// Small entries beside the streams, equally durable: what subscriptions and keys are kept in. An empty value
+  /// removes.
   virtual void putNote(std::string_view key, std::string_view value, StreamDone done) = 0;
   virtual std::vector<std::pair<std::string, std::string>> notes() = 0;
 

@@ -36,15 +36,15 @@ struct Record {
   RecordKind kind{};
   std::uint32_t bytes = 0;  ///< of the whole record
   std::uint64_t stream = 0;
-  Position start = 0;                   ///< append, move
-  bool close = false;                   ///< append
-  std::optional<std::string> seq{};     ///< append
+  Position start = 0;                ///< append, move
+  bool close = false;                ///< append
+  std::optional<std::string> seq{};  ///< append
   std::optional<ProducerStamp> producer{};
-  std::string_view octets{};            ///< append, move
-  std::size_t dataAt = 0;               ///< offset of `octets` in the records
-  std::string_view state{};             ///< state: see `readState`
-  std::string_view key{};               ///< note
-  std::string_view value{};             ///< note
+  std::string_view octets{};  ///< append, move
+  std::size_t dataAt = 0;     ///< offset of `octets` in the records
+  std::string_view state{};   ///< state: see `readState`
+  std::string_view key{};     ///< note
+  std::string_view value{};   ///< note
 };
 
 /// Appends a record. @return the offset of its octets in `out`, 0 where it has none.

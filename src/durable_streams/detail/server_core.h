@@ -82,6 +82,7 @@ http::Response readAnswer(const ReadQuery& query, StreamRead& read, bool publicC
 
 /// Begin to wait, or answer at once.
 void waitForLongPoll(ServerCore& core, StreamRequest&& r, const ReadQuery& query, std::uint64_t stream);
-void beginEvents(ServerCore& core, StreamRequest&& r, Position from, const std::string& cursor, const StreamInfo& stream);
+void beginEvents(ServerCore& core, StreamRequest&& r, Position from, const std::string& cursor,
+                 const StreamInfo& stream);
 
 }  // namespace tidegate::durable_streams::detail

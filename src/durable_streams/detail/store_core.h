@@ -46,8 +46,8 @@ struct StoreCoreOptions {
 struct ReadPiece {
   ContentSlice slice{};
   std::shared_ptr<File> file{};
-  std::string name{};                ///< of the file, for messages
-  std::vector<std::uint32_t> at{};   ///< of appends that follow each other in the stream
+  std::string name{};               ///< of the file, for messages
+  std::vector<std::uint32_t> at{};  ///< of appends that follow each other in the stream
   std::vector<std::uint32_t> size{};
   std::uint32_t skip = 0;  ///< octets of the first append that are not wanted
   std::uint32_t drop = 0;  ///< and of the last
@@ -124,6 +124,9 @@ class StoreCore {
   void applyAppend(Stream& stream, const AppendToStream& request, std::string_view octets, Clock::Micros now);
   void putExtent(Stream& stream, std::string_view octets, const AppendRecord& record);
   StreamResult existing(Stream& stream, const CreateStream& request) const;
+  Verdict describeStream(const CreateStream& request, Stream& stream, Clock::Micros now, Aftermath& aftermath);
+  void admit(std::unique_ptr<Stream> stream, std::string_view content, bool closed, StreamDone&& done,
+             Aftermath& aftermath);
   Verdict resolveFork(const CreateStream& request, Stream& stream, Clock::Micros now, Aftermath& aftermath);
   Verdict resolveSubPosition(Stream& source, Position anchor, std::uint64_t sub, Position& base);
   void planRead(const Stream& stream, Position from, Position to, std::vector<ReadPiece>& plan) const;

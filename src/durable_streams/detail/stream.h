@@ -62,7 +62,7 @@ struct Stream {
   std::uint32_t forks = 0;          ///< streams whose source this is
   std::uint32_t depth = 0;          ///< sources above it
 
-  std::vector<Extent> extents{};  ///< of [base, tail)
+  std::vector<Extent> extents{};   ///< of [base, tail)
   std::uint32_t stateSegment = 0;  ///< where its last state record is (a file store's)
   std::uint32_t stateBytes = 0;
   Content content{};

@@ -40,7 +40,7 @@ struct Subscription {
   std::map<std::string, SubscriptionLink> links{};
 
   std::uint64_t generation = 0;
-  std::string wakeId{};  ///< empty: no wake is in flight
+  std::string wakeId{};                        ///< empty: no wake is in flight
   std::map<std::string, Position> snapshot{};  ///< tails that the wake told
   std::string holder{};
   std::optional<Clock::Micros> leaseUntil{};

@@ -45,7 +45,8 @@ class Subscriptions {
   void removed(std::string_view path);
 
   /// @param rest of the request's path, below "<base>/__ds/", still encoded.
-  void handle(const http::Request& request, const std::vector<std::string>& rest, const std::string& origin, Reply reply);
+  void handle(const http::Request& request, const std::vector<std::string>& rest, const std::string& origin,
+              Reply reply);
   /// What a control request wants, for the host's decision.
   static StreamAction actionOf(const std::vector<std::string>& rest);
   /// Whether a request is decided by its wake token alone.
@@ -79,11 +80,14 @@ class Subscriptions {
   std::string createProblem(const SubscriptionConfig& config, const char*& code) const;
   http::Response fenced(const Subscription& s, const Call& call) const;
   http::Response applyAcks(Subscription& s, const Json& acks, SubscriptionWork& work);
-  void link(Subscription& s, const std::string& path, bool listed, std::optional<Position> acked, SubscriptionWork& work);
+  void link(Subscription& s, const std::string& path, bool listed, std::optional<Position> acked,
+            SubscriptionWork& work);
   void keep(const Subscription& s, SubscriptionWork& work);
   void wake(Subscription& s, const std::string& path, SubscriptionWork& work);
   bool wakeIfPending(Subscription& s, SubscriptionWork& work);
   void letGo(Subscription& s);
+  void tryAgainLater(Subscription& s);
+  void endWake(Subscription& s, SubscriptionWork& work);
   Position tailOf(const std::string& path) const;
   bool isPending(const std::string& path, const SubscriptionLink& link) const;
   Json streamsOf(const Subscription& s, bool tails) const;
@@ -111,7 +115,7 @@ class Subscriptions {
   mutable std::mutex mutex_;  ///< guards what follows
   std::map<std::string, Subscription> all_;
   std::unordered_map<std::string, std::vector<std::string>> followers_;  ///< of paths that were appended to
-  std::vector<SigningKey> keys_;  ///< the last one signs
+  std::vector<SigningKey> keys_;                                         ///< the last one signs
   std::unique_ptr<WakeTokens> tokens_;
   std::deque<std::string> toDeliver_;
   std::mt19937_64 jitter_;

@@ -111,10 +111,7 @@ MessageMapper::MessageMapper(const SourceOptions& options)
     Table& made = tables_.emplace_back();
     made.shape = makeShape(table.schema);
     made.fields = table.fields;
-    if (made.fields.empty()) {
-      made.type = table.type.empty() ? table.schema.table : table.type;
-      hasEntities_ = true;
-    }
+    if (made.fields.empty()) made.type = table.type.empty() ? table.schema.table : table.type;
     for (const EventField& field : made.fields) {
       auto& paths = made.paths.emplace_back();
       for (const std::string& pointer : field.pointers) paths.push_back(pointerParts(pointer));
@@ -143,9 +140,14 @@ bool MessageMapper::isOwn(std::string_view message) const {
 void MessageMapper::map(std::string_view message, const MessageSite& site, const std::set<std::string>& wanted,
                         MappedMessage& out) const {
   out.events.clear();
+  out.entities = 0;
   out.inTransaction = false;
   if (isOwn(message)) return;
-  if (hasEntities_) mapEntity(message, wanted, out);
+  const bool asEntity = std::any_of(tables_.begin(), tables_.end(), [&](const Table& t) {
+    return t.fields.empty() && wanted.contains(t.shape->schema.table);
+  });
+  if (asEntity) mapEntity(message, wanted, out);
+  out.entities = out.events.size();
   for (const Table& table : tables_) {
     if (!table.fields.empty() && wanted.contains(table.shape->schema.table)) mapEvent(table, message, site, out);
   }

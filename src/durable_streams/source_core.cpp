@@ -147,7 +147,28 @@ StreamDelivery SourceCore::deliveryFor(const std::vector<std::string>& tables, c
                          .nowMicros = [this] { return clock_->wallNow().count(); }});
 }
 
-/// The stream up to its end as it is now, told as rows read. What comes while it is read, is read too.
+/// Reads on until the stream's end as it is now; what comes meanwhile is read too.
+void SourceCore::catchUp(const std::string& from, const std::stop_token& stop,
+                         const std::function<bool(const Chunk& chunk)>& onChunk) {
+  Reader reader = streamOf().reader({.offset = from, .live = Live::no});
+  Backoff backoff(options_.backoff, context_.jitterSeed);
+  while (!reader.ended()) {
+    if (!waitWhilePaused(SourceState::connected, stop)) refuseStopped();
+    try {
+      const auto chunk = reader.next(kLook, stop);
+      if (!chunk) continue;
+      if (!onChunk(*chunk)) refuseStopped();
+      backoff.reset();
+      if (chunk->upToDate) return;
+    } catch (const StreamError& e) {
+      if (isGone(e)) refuse(e, true);
+      if (!waitToRetry(e, backoff, state_, *scheduler_, stop)) refuseStopped();
+      state_.to(SourceState::connected, "reads on");
+    }
+  }
+}
+
+/// The stream as it is now: each row of an entity table once, each message of an event table.
 tidegate::Position SourceCore::baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,
                                         const std::stop_token& stop) {
   requireStream(stop);
@@ -156,22 +177,10 @@ tidegate::Position SourceCore::baseline(const std::vector<std::string>& tables, 
   if (options_.start == Start::now) from.base = from.offset = streamOf().head(stop).offset;
   delivery.begin(from);
   for (const std::string& table : tables) delivery.border(ChangeOp::baselineBegin, shapeOf(table));
-  Reader reader = streamOf().reader({.offset = from.offset, .live = Live::no});
-  Backoff backoff(options_.backoff, context_.jitterSeed);
-  while (!reader.ended() && options_.start == Start::beginning) {
-    if (!waitWhilePaused(SourceState::connected, stop)) refuseStopped();
-    try {
-      const auto chunk = reader.next(kLook, stop);
-      if (!chunk) continue;
-      if (!delivery.take(*chunk)) refuseStopped();
-      backoff.reset();
-      if (chunk->upToDate) break;
-    } catch (const StreamError& e) {
-      if (isGone(e)) refuse(e, true);
-      if (!waitToRetry(e, backoff, state_, *scheduler_, stop)) refuseStopped();
-      state_.to(SourceState::connected, "reads on");
-    }
+  if (options_.start == Start::beginning) {
+    catchUp(from.offset, stop, [&](const Chunk& chunk) { return delivery.take(chunk); });
   }
+  if (!delivery.tellEntities()) refuseStopped();
   for (const std::string& table : tables) delivery.border(ChangeOp::baselineEnd, shapeOf(table));
   if (!delivery.flush() || stop.stop_requested()) refuseStopped();
   return positionOf(delivery.place());

@@ -1,4 +1,7 @@
 #include "durable_streams/detail/source_core.h"
+#include <algorithm>
+
+#include "tidegate/durable_streams/state_protocol.h"
 
 namespace tidegate::durable_streams::detail {
 
@@ -48,6 +51,11 @@ bool StreamDelivery::takeMessage(std::string_view message, const StreamPlace& af
   const bool wasIn = place_.inTransaction;
   StreamPlace next = after;
   next.inTransaction = mapped_.inTransaction;
+  if (asRead_) {
+    const auto end = mapped_.events.begin() + static_cast<std::ptrdiff_t>(mapped_.entities);
+    std::for_each(mapped_.events.begin(), end, [this](ChangeEvent& event) { keepEntity(std::move(event)); });
+    mapped_.events.erase(mapped_.events.begin(), end);
+  }
   const std::uint32_t skipped = toldBefore ? 0 : std::exchange(skipSteps_, 0);
   for (std::uint32_t i = skipped; i < mapped_.events.size(); ++i) {
     StreamPlace at = next;
@@ -73,11 +81,7 @@ bool StreamDelivery::takeMessage(std::string_view message, const StreamPlace& af
 ChangeEvent& StreamDelivery::add(ChangeEvent event, const StreamPlace& after) {
   ChangeEvent& added = batch_.add(event.op, event.shape);
   added = std::move(event);
-  if (asRead_ && (added.op == ChangeOp::insert || added.op == ChangeOp::update)) {
-    added.op = ChangeOp::read;
-    added.before.clear();
-    added.beforeAbsent.clear();
-  }
+  if (asRead_) added.op = ChangeOp::read;
   added.position = positionOf(after);
   if (added.commitMicros != 0) lastCommitMicros_ = added.commitMicros;
   told_ = after;
@@ -92,6 +96,31 @@ bool StreamDelivery::flushUnlessHeld() {
   batch_.dropLast();
   if (!flush()) return false;
   batch_.add(held.op, held.shape) = std::move(held);
+  return true;
+}
+
+void StreamDelivery::keepEntity(ChangeEvent event) {
+  auto& rows = entities_[event.shape];
+  if (event.op == ChangeOp::truncate) return rows.clear();
+  const bool erased = event.op == ChangeOp::erase;
+  const std::string key = stateKey(*event.shape, erased ? event.before : event.after);
+  if (erased)
+    rows.erase(key);
+  else
+    rows[key] = std::move(event.after);
+}
+
+bool StreamDelivery::tellEntities() {
+  for (auto& [shape, rows] : entities_) {
+    for (auto& [key, row] : rows) {
+      ChangeEvent& event = batch_.add(ChangeOp::read, shape);
+      event.after = std::move(row);
+      event.transactionBegin = event.transactionEnd = true;
+      event.position = positionOf(place_);
+      if (batch_.size() >= batchEvents_ && !flush()) return false;
+    }
+  }
+  entities_.clear();
   return true;
 }
 

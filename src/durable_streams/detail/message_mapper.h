@@ -21,6 +21,7 @@ struct MessageSite {
 /// What one message comes to.
 struct MappedMessage {
   std::vector<ChangeEvent> events{};  ///< without positions and borders
+  std::size_t entities = 0;           ///< so many of them, the first, are of tables of entities
   bool inTransaction = false;         ///< more messages of its transaction follow
 };
 
@@ -47,7 +48,6 @@ class MessageMapper {
   bool isOwn(std::string_view message) const;
 
   std::vector<Table> tables_;
-  bool hasEntities_ = false;
   std::set<std::string> skipOrigins_;
   std::string name_;
 };

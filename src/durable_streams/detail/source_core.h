@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -37,6 +38,8 @@ class StreamDelivery {
   /// A border of a baseline, where it stands.
   bool border(ChangeOp op, const Shape& shape);
   bool flush();
+  /// In a baseline: tells the rows that the messages came to. @return false: stopped.
+  bool tellEntities();
   const StreamPlace& place() const noexcept { return place_; }
   std::int64_t lastCommitMicros() const noexcept { return lastCommitMicros_; }
 
@@ -45,11 +48,12 @@ class StreamDelivery {
   ChangeEvent& add(ChangeEvent event, const StreamPlace& after);
   bool flushUnlessHeld();
   void tellProgress();
+  void keepEntity(ChangeEvent event);
 
   const MessageMapper& mapper_;
   std::set<std::string> wanted_;
   std::size_t batchEvents_;
-  bool asRead_;
+  bool asRead_;  ///< a baseline is read
   Hooks hooks_;
   StreamPlace place_{};
   std::uint64_t deliverAfter_ = 0;  ///< messages up to this number were told before
@@ -57,6 +61,8 @@ class StreamDelivery {
   StreamPlace told_{};              ///< of the last event
   ChangeBatch batch_{};
   MappedMessage mapped_{};
+  /// In a baseline: for each table of entities, its rows so far by key.
+  std::map<Shape, std::map<std::string, std::vector<Value>>> entities_{};
   std::int64_t lastCommitMicros_ = 0;
 };
 
@@ -86,6 +92,8 @@ class SourceCore {
  private:
   void requireOpen();
   void requireStream(const std::stop_token& stop);
+  void catchUp(const std::string& from, const std::stop_token& stop,
+               const std::function<bool(const Chunk& chunk)>& onChunk);
   StreamDelivery deliveryFor(const std::vector<std::string>& tables, const ChangeHandler& handler, SourceState back,
                              const std::stop_token& stop);
   bool waitWhilePaused(SourceState back, const std::stop_token& stop);

@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(packages format release tests simulation chaos asan tsan clang fuzz)
+stages=(packages format release tests conformance simulation chaos asan tsan clang fuzz)
 quick_stages=(packages format release tests)
 usage() {
   cat <<'TEXT'
@@ -12,6 +12,7 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   format      clang-format finds nothing to change
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
+  conformance the outside suites of the protocols that are spoken here, from npm
   simulation  300 seeds of the simulator
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -77,6 +78,7 @@ run_tests() {
   ((rc & 4)) && cat "$logs-servers-2.log"
   ((rc == 0))
 }
+run_conformance() { build release && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
 run_chaos() { build release && tests/chaos/run.sh --rounds 5; }
 run_asan() {
@@ -107,7 +109,7 @@ count() { # LOG RC
 
 for stage in "${only[@]}"; do
   log=build/logs/$stage.log
-  printf '%-11s' "$stage"
+  printf '%-12s' "$stage"
   start=$SECONDS
   if [[ -n $verbose ]]; then
     echo

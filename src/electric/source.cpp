@@ -141,6 +141,10 @@ void ElectricSource::stream(const std::vector<std::string>& tables, const Positi
     } else if (known != core_.places.shapes.end()) {
       place = known->second;
     }
+    if (known != core_.places.shapes.end() && known->second.handle == place.handle &&
+        (!place.inBaseline() || place == known->second)) {
+      task.mayRefetch.insert(name);
+    }
   }
   reading::RunParts parts = core_.runParts();
   parts.onTold = [this](const SourcePlaces& told) { remember(told); };

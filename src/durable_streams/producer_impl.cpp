@@ -8,6 +8,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// Messages taken between two looks for answers; a look costs more than a message.
+constexpr unsigned kAnswersEvery = 32;
 constexpr milliseconds kLongWait = std::chrono::minutes(1);
 
 [[noreturn]] void refuseEnded(const std::string& url, std::string_view how) {
@@ -54,7 +56,11 @@ std::optional<std::uint64_t> ProducerImpl::tryAppend(std::string_view message) {
   if (phase_ == Phase::detached) refuseEnded(url_, "detached");
   if (phase_ != Phase::open) refuseEnded(url_, "closed");
   check(message, {});
-  poll(milliseconds(0), {});
+  throwFailure();
+  if (!core_.hasRoomFor(message.size()) || ++sinceAnswers_ >= kAnswersEvery) {
+    sinceAnswers_ = 0;
+    poll(milliseconds(0), {});
+  }
   if (!core_.hasRoomFor(message.size())) return std::nullopt;
   const std::uint64_t number = core_.add(message, clock_.steadyNow());
   sendDue();

@@ -60,7 +60,7 @@ struct CreateOptions {
 
 struct ForkOptions {
   std::string offset{};         ///< where the fork leaves this stream; empty: its end
-  std::uint64_t subOffset = 0;  ///< further on: messages of a JSON stream, octets of another
+  std::uint64_t subOffset = 0;  ///< further on, within one append: messages of a JSON stream, octets of another
   std::string contentType{};    ///< empty: this stream's
   std::optional<std::chrono::seconds> ttl{};
   std::string expiresAt{};

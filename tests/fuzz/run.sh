@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
-all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_http_request fuzz_sse fuzz_stream_log)
+all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_http_request fuzz_sse fuzz_stream_log fuzz_state_protocol)
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;

@@ -66,8 +66,7 @@ void prepareDatabase(const SyncSettings& settings) {
 
 EngineOptions makeBridge(const SyncSettings& settings, const std::string& streamUrl) {
   const std::string items = settings.electricUrl.empty() ? "public.items" : "items";
-  const RetryPolicy quickly{.firstDelay = std::chrono::milliseconds(50),
-                            .maxDelay = std::chrono::milliseconds(1'000)};
+  const RetryPolicy quickly{.firstDelay = std::chrono::milliseconds(50), .maxDelay = std::chrono::milliseconds(1'000)};
   EngineOptions options;
   options.sources = {{.name = "postgres", .source = itemsSource(settings)},
                      {.name = "events", .source = eventsSource(streamUrl)}};

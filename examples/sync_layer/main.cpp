@@ -1,5 +1,5 @@
-/// Postgres and durable streams, both ways: rows of `items` become a stream that browsers follow, and what browsers post
-/// becomes rows of `session_events`. See docs/sync-layer.md.
+/// Postgres and durable streams, both ways: rows of `items` become a stream that browsers follow, and what browsers
+/// post becomes rows of `session_events`. See docs/sync-layer.md.
 #include <fmt/format.h>
 
 #include <csignal>
@@ -34,8 +34,8 @@ class WebSide {
     } else {
       addPage(router, settings.streamUrl + kStreamBase);
     }
-    server_ = std::make_unique<http::Server>(
-        http::ServerOptions{.port = settings.port, .healthPath = "/healthz"}, router.handler());
+    server_ = std::make_unique<http::Server>(http::ServerOptions{.port = settings.port, .healthPath = "/healthz"},
+                                             router.handler());
     if (streams_) server_->onStopping([this] { streams_->stop(); });
     server_->start();
     streamUrl_ = (settings.streamUrl.empty() ? server_->url() : settings.streamUrl) + kStreamBase;

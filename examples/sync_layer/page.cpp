@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "settings.h"
+#include "tidegate/core/error.h"
 #include "tidegate/core/json.h"
 
 using namespace tidegate;
@@ -20,9 +21,10 @@ std::string fileText(const std::string& name) {
 
 http::Handler fixed(std::string type, std::string body) {
   return [type = std::move(type), body = std::move(body)](http::Request&&, http::Responder answer) {
-    answer.send({.status = 200,
-                 .headers = {{"content-type", type}, {"cache-control", "no-cache"}, {"x-content-type-options", "nosniff"}},
-                 .body = body});
+    answer.send(
+        {.status = 200,
+         .headers = {{"content-type", type}, {"cache-control", "no-cache"}, {"x-content-type-options", "nosniff"}},
+         .body = body});
   };
 }
 

@@ -10,8 +10,9 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& why) {
   throw tidegate::Error(tidegate::ErrorCode::invalidConfig, tidegate::Retry::never,
-                        why + "\nUsage: POSTGRES_URL=postgresql://… [DS_SERVER_URL=…] [ELECTRIC_URL=…] sync_layer "
-                              "[--port N] [--data FOLDER] [--demo]");
+                        why +
+                            "\nUsage: POSTGRES_URL=postgresql://… [DS_SERVER_URL=…] [ELECTRIC_URL=…] sync_layer "
+                            "[--port N] [--data FOLDER] [--demo]");
 }
 
 std::string environment(const char* name) {

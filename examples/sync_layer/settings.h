@@ -5,12 +5,12 @@
 #include <string>
 
 struct SyncSettings {
-  std::string postgresUrl;           ///< POSTGRES_URL
-  std::string streamUrl;             ///< DS_SERVER_URL; empty: a server of our own
-  std::string electricUrl;           ///< ELECTRIC_URL; empty: logical replication
+  std::string postgresUrl;               ///< POSTGRES_URL
+  std::string streamUrl;                 ///< DS_SERVER_URL; empty: a server of our own
+  std::string electricUrl;               ///< ELECTRIC_URL; empty: logical replication
   std::string data = "sync-layer-data";  ///< --data: where our own server keeps its streams
-  std::uint16_t port = 4437;         ///< --port: of the page, and of our own server
-  bool demo = false;                 ///< --demo: write a little both ways, check, and end
+  std::uint16_t port = 4437;             ///< --port: of the page, and of our own server
+  bool demo = false;                     ///< --demo: write a little both ways, check, and end
 };
 
 /// Where streams live below the server's URL, as in the reference service.

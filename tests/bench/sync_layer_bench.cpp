@@ -1,5 +1,6 @@
-// Both directions of the sync layer, as a user meets them: from a commit in Postgres to the event at a client that reads
-// by server-sent events, and from a POST to the row in Postgres. Streams are in files, group commit and fsync included.
+// Both directions of the sync layer, as a user meets them: from a commit in Postgres to the event at a client that
+// reads by server-sent events, and from a POST to the row in Postgres. Streams are in files, group commit and fsync
+// included.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -22,8 +23,8 @@ namespace {
 using Steady = std::chrono::steady_clock;
 constexpr std::size_t kSyncEvents = 2'000;
 constexpr auto kSyncPace = std::chrono::milliseconds(4);
-constexpr double kToClientBar = 20;  // ms, p99
-constexpr double kToRowBar = 10;     // ms, p99
+constexpr double kToClientBar = 20;                        // ms, p99
+constexpr double kToRowBar = 10;                           // ms, p99
 using SyncTimes = std::vector<std::atomic<std::int64_t>>;  ///< steady nanoseconds; 0: not seen
 
 std::int64_t steadyNanos() {
@@ -82,8 +83,12 @@ void tellLatency(const std::string& name, const std::vector<std::int64_t>& asked
   }
   std::sort(millis.begin(), millis.end());
   reportFigure(name + "_p50", millis[millis.size() / 2], "ms");
-  report({.name = name + "_p99", .value = millis[millis.size() * 99 / 100], .unit = "ms", .limit = bar,
-          .better = Better::lower, .bar = 1});
+  report({.name = name + "_p99",
+          .value = millis[millis.size() * 99 / 100],
+          .unit = "ms",
+          .limit = bar,
+          .better = Better::lower,
+          .bar = 1});
 }
 
 /// Does `work(n)` at an even pace. @return when each was begun.
@@ -117,9 +122,8 @@ void measureToClient(const std::string& url) {
     }
   });
   const QueryFn writer = sourceWriter();
-  const auto asked = paced([&](std::size_t n) {
-    execute(writer, {fmt::format("INSERT INTO bench VALUES ({}, 'mark:{:06}')", n, n)});
-  });
+  const auto asked = paced(
+      [&](std::size_t n) { execute(writer, {fmt::format("INSERT INTO bench VALUES ({}, 'mark:{:06}')", n, n)}); });
   awaitAll(seen, "sync_layer");
   tellLatency("sync_layer_commit_to_sse", asked, seen, kToClientBar);
 }

@@ -24,15 +24,16 @@ void thereAndBack(std::string_view json) {
 }
 
 const detail::MessageMapper& mapper() {
-  static const detail::MessageMapper made({.stream = "s",
-                                           .tables = {entityTable({.table = "items",
-                                                                   .columns = {{.name = "id", .kind = ValueKind::int64},
-                                                                               {.name = "at", .kind = ValueKind::timestamp},
-                                                                               {.name = "data", .kind = ValueKind::bytes},
-                                                                               {.name = "n", .kind = ValueKind::decimal}},
-                                                                   .primaryKey = {"id"}}),
-                                                      sessionEvents()},
-                                           .skipOrigins = {"me"}});
+  static const detail::MessageMapper made(
+      {.stream = "s",
+       .tables = {entityTable({.table = "items",
+                               .columns = {{.name = "id", .kind = ValueKind::int64},
+                                           {.name = "at", .kind = ValueKind::timestamp},
+                                           {.name = "data", .kind = ValueKind::bytes},
+                                           {.name = "n", .kind = ValueKind::decimal}},
+                               .primaryKey = {"id"}}),
+                  sessionEvents()},
+       .skipOrigins = {"me"}});
   return made;
 }
 
@@ -41,7 +42,8 @@ void keysAgree(const ChangeEvent& event) {
   const std::vector<Value>& row = event.op == ChangeOp::erase ? event.before : event.after;
   if (event.op == ChangeOp::truncate) return;
   std::vector<Value> back;
-  const bool read = takes(ErrorCode::parseError, [&] { keyFromState(*event.shape, stateKey(*event.shape, row), back); });
+  const bool read =
+      takes(ErrorCode::parseError, [&] { keyFromState(*event.shape, stateKey(*event.shape, row), back); });
   FUZZ_CHECK(read);
   for (const std::uint32_t i : event.shape->key) FUZZ_CHECK(sameValue(back[i], row[i]));
 }

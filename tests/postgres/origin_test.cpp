@@ -18,7 +18,8 @@ class StreamOrigins : public StreamTest {
     // A session that ended holds its origin for a moment.
     EXPECT_TRUE(servers::eventually([&] {
       try {
-        db().run("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname LIKE 'tidegate_o%'");
+        db().run(
+            "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname LIKE 'tidegate_o%'");
         return true;
       } catch (const Error&) {
         return false;
@@ -35,8 +36,7 @@ class StreamOrigins : public StreamTest {
     return shape;
   }
   static std::shared_ptr<Sink> openSink(const std::string& origin) {
-    std::shared_ptr<Sink> made =
-        postgres::sink({.connect = testOptions(), .schema = "origin_books", .origin = origin});
+    std::shared_ptr<Sink> made = postgres::sink({.connect = testOptions(), .schema = "origin_books", .origin = origin});
     made->open({.pipeline = "p of " + origin});
     made->prepareTable(table());
     return made;

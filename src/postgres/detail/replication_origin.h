@@ -8,7 +8,8 @@
 namespace tidegate::postgres::detail {
 
 /// From now on the session's transactions carry the origin, which is made where there is none.
-/// @throws Error{permissionDenied} with the grants that are missing; Error{connectionFailed, Retry::later} while another
+/// @throws Error{permissionDenied} with the grants that are missing; Error{connectionFailed, Retry::later} while
+/// another
 ///         session has it.
 void setUpOrigin(SinkConnection& connection, const std::string& origin);
 

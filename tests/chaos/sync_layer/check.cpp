@@ -27,8 +27,8 @@ std::vector<std::string> messagesOf(const std::string& streamUrl, const char* pa
 }
 
 servers::Rows rowsOf(const std::string& sql) {
-  return servers::readAll(
-      postgres::queryFn({.url = servers::environment("TIDEGATE_POSTGRES_URL"), .readOnly = false}), sql);
+  return servers::readAll(postgres::queryFn({.url = servers::environment("TIDEGATE_POSTGRES_URL"), .readOnly = false}),
+                          sql);
 }
 
 const TableSchema& itemsColumns() {

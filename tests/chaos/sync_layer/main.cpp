@@ -1,5 +1,5 @@
-/// The sync layer under faults: writers on both sides, processes killed, connections cut; then both sides must be equal,
-/// by key and by offset. Started by tests/chaos/sync_layer.sh.
+/// The sync layer under faults: writers on both sides, processes killed, connections cut; then both sides must be
+/// equal, by key and by offset. Started by tests/chaos/sync_layer.sh.
 #include <fmt/format.h>
 
 #include <cstdlib>

@@ -28,13 +28,15 @@ std::string change(Random& random) {
     case 1:
       return fmt::format("UPDATE items SET version = version + 1 WHERE id BETWEEN {} AND {}", id, id + 10);
     case 2:
-      return fmt::format("INSERT INTO items (id, title) SELECT i, 'many' FROM generate_series({}, {}) i "
-                         "ON CONFLICT (id) DO UPDATE SET version = items.version + 1",
-                         id, id + random.between(1, 40));
+      return fmt::format(
+          "INSERT INTO items (id, title) SELECT i, 'many' FROM generate_series({}, {}) i "
+          "ON CONFLICT (id) DO UPDATE SET version = items.version + 1",
+          id, id + random.between(1, 40));
     default:
-      return fmt::format("INSERT INTO items (id, title, body) VALUES ({0}, 'item {0}', repeat('x', {1})) "
-                         "ON CONFLICT (id) DO UPDATE SET version = items.version + 1, body = EXCLUDED.body",
-                         id, random.below(6'000));
+      return fmt::format(
+          "INSERT INTO items (id, title, body) VALUES ({0}, 'item {0}', repeat('x', {1})) "
+          "ON CONFLICT (id) DO UPDATE SET version = items.version + 1, body = EXCLUDED.body",
+          id, random.below(6'000));
   }
 }
 

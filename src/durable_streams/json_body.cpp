@@ -71,6 +71,8 @@ void JsonChecker::giveBack(std::unique_ptr<simdjson::dom::parser> parser) {
 }
 
 std::string JsonChecker::check(std::string& document) {
+  // simdjson takes a NUL for the end of a number or a word, and passes over what follows it.
+  if (document.find('\0') != std::string::npos) return "a NUL octet";
   auto parser = take();
   document.reserve(document.size() + simdjson::SIMDJSON_PADDING);
   const simdjson::error_code code = parser->parse(document.data(), document.size(), false).error();

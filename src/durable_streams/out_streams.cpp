@@ -90,11 +90,12 @@ void OutStreams::readBack(const std::string& stream, Out& of) {
   const auto take = [&](std::string_view message) {
     view->take(message);
     if (view->bytes() <= limits_.readBackBytes) return;
-    throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                fmt::format("stream \"{}\" holds more than readBackBytes ({} octets) of rows, which had to be read back "
-                            "for the end of a baseline or for an update without all columns: raise readBackBytes, or "
-                            "let the source send whole rows (Postgres: ALTER TABLE … REPLICA IDENTITY FULL)",
-                            stream, limits_.readBackBytes));
+    throw Error(
+        ErrorCode::invalidConfig, Retry::afterOperator,
+        fmt::format("stream \"{}\" holds more than readBackBytes ({} octets) of rows, which had to be read back "
+                    "for the end of a baseline or for an update without all columns: raise readBackBytes, or "
+                    "let the source send whole rows (Postgres: ALTER TABLE … REPLICA IDENTITY FULL)",
+                    stream, limits_.readBackBytes));
   };
   if (!of.fresh || of.written) log_.read(stream, {}, take, stop_);
   journal_.unitMessages(stream, take);

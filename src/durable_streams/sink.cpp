@@ -107,7 +107,8 @@ class DurableStreamSink final : public Sink {
     const auto log = makeLog_();
     EntityView view;
     for (const std::string& stream : streamsToRead(shape->schema.table)) {
-      log->read(stream, {}, [&](std::string_view message) { readInto(view, message, stream); }, stop);
+      log->read(
+          stream, {}, [&](std::string_view message) { readInto(view, message, stream); }, stop);
     }
     return std::make_unique<EntityRows>(shape, std::move(view), std::move(stop));
   }
@@ -157,9 +158,9 @@ class DurableStreamSink final : public Sink {
   void readInto(EntityView& view, std::string_view message, const std::string& stream) const {
     view.take(message);
     if (view.bytes() <= options_.readBackBytes) return;
-    throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                fmt::format("stream \"{}\" holds more than readBackBytes ({} octets) of rows", stream,
-                            options_.readBackBytes));
+    throw Error(
+        ErrorCode::invalidConfig, Retry::afterOperator,
+        fmt::format("stream \"{}\" holds more than readBackBytes ({} octets) of rows", stream, options_.readBackBytes));
   }
 
   const SinkOptions options_;

@@ -145,9 +145,8 @@ std::string SinkJournal::claimHead() {
   for (int i = 0; i < kMostClaims; ++i) {
     const HeadState before = readHead({});
     epoch_ = before.epoch + 1;
-    const std::string record =
-        fmt::format(R"({{"epoch":{},"incarnation":"{}"}})", epoch_,
-                    before.incarnation.empty() ? randomMark() : before.incarnation);
+    const std::string record = fmt::format(R"({{"epoch":{},"incarnation":"{}"}})", epoch_,
+                                           before.incarnation.empty() ? randomMark() : before.incarnation);
     const LogAppended claimed =
         log_.append(head_, {record}, {.producerId = std::string(kHeadProducer), .epoch = epoch_, .seq = 0}, stop_);
     if (claimed.verdict == LogVerdict::closed) refuseStream(head_, claimed.verdict);

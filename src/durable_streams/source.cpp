@@ -24,7 +24,8 @@ void checkSourceOptions(const SourceOptions& options) {
       refuse(fmt::format("table \"{}\" is named twice", table.schema.table));
     }
     const std::string& type = table.type.empty() ? table.schema.table : table.type;
-    if (table.fields.empty() && !types.insert(type).second) refuse(fmt::format("two tables have the type \"{}\"", type));
+    if (table.fields.empty() && !types.insert(type).second)
+      refuse(fmt::format("two tables have the type \"{}\"", type));
   }
 }
 

@@ -1,8 +1,8 @@
 #include <future>
 
+#include "core/detail/json_tree.h"
 #include "durable_streams/detail/json_body.h"
 #include "durable_streams/detail/stream_log.h"
-#include "core/detail/json_tree.h"
 #include "tidegate/http/message.h"
 
 namespace tidegate::durable_streams::detail {
@@ -52,9 +52,8 @@ class StoreLog final : public StreamLog {
   explicit StoreLog(std::shared_ptr<StreamStore> store) : store_(std::move(store)) {}
 
   bool create(const std::string& path, std::stop_token) override {
-    const StreamResult result = resultOf([&](StreamDone done) {
-      store_->create(decoded(path), {.contentType = "application/json"}, std::move(done));
-    });
+    const StreamResult result = resultOf(
+        [&](StreamDone done) { store_->create(decoded(path), {.contentType = "application/json"}, std::move(done)); });
     if (result.verdict != Verdict::done && result.verdict != Verdict::unchanged) refuseInStore(path, result);
     return result.verdict == Verdict::done;
   }

@@ -1,5 +1,5 @@
-#include "durable_streams/detail/source_core.h"
 #include <algorithm>
+#include "durable_streams/detail/source_core.h"
 
 #include "tidegate/durable_streams/state_protocol.h"
 

@@ -124,8 +124,7 @@ void TableWriter::write(const ChangeEvent& event) {
   // A row read again is most likely there.
   const auto baseline = fresh_.find(table);
   const bool again = event.op == ChangeOp::read && (baseline == fresh_.end() || !baseline->second);
-  ChangeMessage message =
-      messageOf(event, again ? StateOperation::update : StateOperation::insert, std::move(key));
+  ChangeMessage message = messageOf(event, again ? StateOperation::update : StateOperation::insert, std::move(key));
   appendRowJson(*event.shape, event.after, message.value);
   out_.write(table, stream, std::move(message));
 }

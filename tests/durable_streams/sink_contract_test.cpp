@@ -93,7 +93,8 @@ SinkAbilities streamAbilities() {
 
 TIDEGATE_SINK_CONTRACT(DurableStreamPerTable,
                        SinkCase({.name = "per_table",
-                                 .make = [] { return std::make_unique<StreamTarget>(StreamLayout::perTable, 1u << 20); },
+                                 .make =
+                                     [] { return std::make_unique<StreamTarget>(StreamLayout::perTable, 1u << 20); },
                                  .can = streamAbilities()}));
 TIDEGATE_SINK_CONTRACT(DurableStreamSmallBounds,
                        SinkCase({.name = "small_bounds",
@@ -106,7 +107,8 @@ SinkAbilities oneStreamAbilities() {
 }
 TIDEGATE_SINK_CONTRACT(DurableStreamPerPipeline,
                        SinkCase({.name = "per_pipeline",
-                                 .make = [] { return std::make_unique<StreamTarget>(StreamLayout::perPipeline, 2'000); },
+                                 .make =
+                                     [] { return std::make_unique<StreamTarget>(StreamLayout::perPipeline, 2'000); },
                                  .can = oneStreamAbilities()}));
 
 }  // namespace

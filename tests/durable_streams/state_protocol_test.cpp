@@ -70,8 +70,10 @@ TEST(StateProtocol, SaysWhatIsWrongAndWhere) {
             R"(headers.operation: expected "insert", "update" or "delete")");
   EXPECT_EQ(refusalOf(R"({"headers":{"control":"start"}})"),
             R"(headers.control: expected "snapshot-start", "snapshot-end" or "reset")");
-  EXPECT_EQ(refusalOf(R"({"type":"","key":"b","value":1,"headers":{"operation":"insert"}})"), "type: must not be empty");
-  EXPECT_EQ(refusalOf(R"({"type":"a","key":1,"value":1,"headers":{"operation":"insert"}})"), "key: expected a string, not a number");
+  EXPECT_EQ(refusalOf(R"({"type":"","key":"b","value":1,"headers":{"operation":"insert"}})"),
+            "type: must not be empty");
+  EXPECT_EQ(refusalOf(R"({"type":"a","key":1,"value":1,"headers":{"operation":"insert"}})"),
+            "key: expected a string, not a number");
   EXPECT_EQ(refusalOf(R"({"type":"a","key":"b","headers":{"operation":"update"}})"), "value: missing");
   EXPECT_EQ(refusalOf(R"({"type":"a","key":"b","value":1,"headers":{"operation":"insert","timestamp":"yesterday"}})"),
             "headers.timestamp: expected an RFC 3339 timestamp");

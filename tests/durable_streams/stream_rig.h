@@ -37,12 +37,15 @@ class StreamRig {
     std::string body = "[";
     for (const std::string& m : messages) body.append(body.size() > 1 ? "," : "").append(m);
     body.push_back(']');
-    store_->append(path, {.contentType = "application/json", .body = body}, [](const durable_streams::StreamResult&) {});
+    store_->append(path, {.contentType = "application/json", .body = body},
+                   [](const durable_streams::StreamResult&) {});
   }
   void close(const std::string& path) {
     store_->append(path, {.close = true}, [](const durable_streams::StreamResult&) {});
   }
-  void remove(const std::string& path) { store_->remove(path, [](const durable_streams::StreamResult&) {}); }
+  void remove(const std::string& path) {
+    store_->remove(path, [](const durable_streams::StreamResult&) {});
+  }
 
  private:
   std::shared_ptr<durable_streams::StreamStore> store_;

@@ -87,16 +87,16 @@ void expectExactly(const std::shared_ptr<StreamStore>& store, StreamLayout layou
   }
   for (const auto& [path, all] : expected) {
     std::string open;
-    detail::storeLog(store)->read(
-        path, {},
-        [&](std::string_view text) {
-          const StateMessage parsed = parseStateMessage(text);
-          const auto& message = std::get<ChangeMessage>(parsed);
-          found[path].push_back(std::stoull(message.key));
-          EXPECT_TRUE(open.empty() || open == message.txid) << "transactions are mixed: " << text;
-          open = message.last == std::optional(false) ? message.txid : "";
-        },
-        {});
+    detail::storeLog(store)->read(path, {},
+                                  [&](std::string_view text) {
+                                    const StateMessage parsed = parseStateMessage(text);
+                                    const auto& message = std::get<ChangeMessage>(parsed);
+                                    found[path].push_back(std::stoull(message.key));
+                                    EXPECT_TRUE(open.empty() || open == message.txid)
+                                        << "transactions are mixed: " << text;
+                                    open = message.last == std::optional(false) ? message.txid : "";
+                                  },
+                                  {});
     EXPECT_EQ(open, "") << "a transaction without an end in " << path;
   }
   EXPECT_EQ(found, expected);

@@ -70,12 +70,13 @@ TEST_F(DurableStreamSinkMessages, AreThoseOfTheStateProtocol) {
   erased.beforeAbsent = {1, 2};
   event(ChangeOp::truncate);
   commit(*s);
-  EXPECT_EQ(messages("items"),
-            (std::vector<std::string>{
-                R"({"type":"items","key":"1","value":{"id":1,"title":"pen","room":null},"headers":{"operation":"insert","txid":"700","timestamp":"2023-11-14T22:13:20.000001Z","source":"shop-db"}})",
-                R"({"type":"items","key":"1","value":{"id":1,"title":"pencil","room":"a"},"old_value":{"id":1,"title":"pen","room":null},"headers":{"operation":"update","source":"shop-db"}})",
-                R"({"type":"items","key":"1","headers":{"operation":"delete","source":"shop-db"}})",
-                R"({"headers":{"control":"reset","type":"items"}})"}));
+  EXPECT_EQ(
+      messages("items"),
+      (std::vector<std::string>{
+          R"({"type":"items","key":"1","value":{"id":1,"title":"pen","room":null},"headers":{"operation":"insert","txid":"700","timestamp":"2023-11-14T22:13:20.000001Z","source":"shop-db"}})",
+          R"({"type":"items","key":"1","value":{"id":1,"title":"pencil","room":"a"},"old_value":{"id":1,"title":"pen","room":null},"headers":{"operation":"update","source":"shop-db"}})",
+          R"({"type":"items","key":"1","headers":{"operation":"delete","source":"shop-db"}})",
+          R"({"headers":{"control":"reset","type":"items"}})"}));
 }
 
 TEST_F(DurableStreamSinkMessages, HoldWholeRowsThoughTheSourceLeftColumnsOut) {
@@ -86,8 +87,9 @@ TEST_F(DurableStreamSinkMessages, HoldWholeRowsThoughTheSourceLeftColumnsOut) {
   updated.after = {1, nullptr, "b"};
   updated.unchanged = {1};
   commit(*s);
-  EXPECT_EQ(messages("items").back(),
-            R"({"type":"items","key":"1","value":{"id":1,"title":"a large text","room":"b"},"headers":{"operation":"update"}})");
+  EXPECT_EQ(
+      messages("items").back(),
+      R"({"type":"items","key":"1","value":{"id":1,"title":"a large text","room":"b"},"headers":{"operation":"update"}})");
 }
 
 TEST_F(DurableStreamSinkMessages, ATransactionsLastChangeSaysSo) {
@@ -118,16 +120,17 @@ TEST_F(DurableStreamSinkMessages, ABaselineStandsBetweenItsBordersAndErasesWhatI
   event(ChangeOp::read).after = {2, "b", "a"};
   event(ChangeOp::baselineEnd);
   commit(*s);
-  EXPECT_EQ(messages("items"),
-            (std::vector<std::string>{
-                R"({"headers":{"control":"snapshot-start","type":"items"}})",
-                R"({"type":"items","key":"1","value":{"id":1,"title":"a","room":"a"},"headers":{"operation":"insert"}})",
-                R"({"type":"items","key":"2","value":{"id":2,"title":"b","room":"a"},"headers":{"operation":"insert"}})",
-                R"({"headers":{"control":"snapshot-end","type":"items"}})",
-                R"({"headers":{"control":"snapshot-start","type":"items"}})",
-                R"({"type":"items","key":"2","value":{"id":2,"title":"b","room":"a"},"headers":{"operation":"update"}})",
-                R"({"type":"items","key":"1","headers":{"operation":"delete"}})",
-                R"({"headers":{"control":"snapshot-end","type":"items"}})"}));
+  EXPECT_EQ(
+      messages("items"),
+      (std::vector<std::string>{
+          R"({"headers":{"control":"snapshot-start","type":"items"}})",
+          R"({"type":"items","key":"1","value":{"id":1,"title":"a","room":"a"},"headers":{"operation":"insert"}})",
+          R"({"type":"items","key":"2","value":{"id":2,"title":"b","room":"a"},"headers":{"operation":"insert"}})",
+          R"({"headers":{"control":"snapshot-end","type":"items"}})",
+          R"({"headers":{"control":"snapshot-start","type":"items"}})",
+          R"({"type":"items","key":"2","value":{"id":2,"title":"b","room":"a"},"headers":{"operation":"update"}})",
+          R"({"type":"items","key":"1","headers":{"operation":"delete"}})",
+          R"({"headers":{"control":"snapshot-end","type":"items"}})"}));
 }
 
 TEST_F(DurableStreamSinkMessages, GoToTheStreamThatTheRowChooses) {

@@ -190,6 +190,8 @@ TEST(ShapeServer, WaitingRequestsAreBounded) {
   EXPECT_EQ(second.status, 503);
   EXPECT_EQ(second.headers.get("retry-after"), "1");
   served.shapes.finish();
+  first.join();
+  EXPECT_EQ(served.sink->feed()->stats().waiting, 0u) << "who was answered is forgotten";
 }
 
 TEST(ShapeServer, TheHostSaysWhoMayReadWhat) {

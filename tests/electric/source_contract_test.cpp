@@ -24,6 +24,7 @@ ServedTable contractTable(const std::string& name) {
 
 struct RigOptions {
   LiveMode live = LiveMode::longPoll;
+  MergeOrder order = MergeOrder::commit;
   ReplicaMode replica = ReplicaMode::changed;
   FakeOptions server{.snapshotChunk = 20, .logChunk = 7};
   bool rotates = false;  ///< logs end whenever something is written
@@ -85,14 +86,27 @@ SourceCase caseOf(const std::string& name, RigOptions options, SourceAbilities c
 /// Logs that last: everything the contract asks of the best sources. A truncate ends a log, so it is left to the
 /// others.
 constexpr SourceAbilities kExact{.seesTruncates = false};
-/// Logs that end again and again: what was changed is read with its table, and what vanished is erased.
-constexpr SourceAbilities kRotating{
-    .everyChange = false, .transactions = false, .exactResume = false, .meetsExactly = false, .exactBaselines = false};
+/// Logs that end again and again: what was changed is read with its table, and what vanished is erased. One that ends
+/// while no process reads it is a lost place.
+constexpr SourceAbilities kRotating{.everyChange = false,
+                                    .transactions = false,
+                                    .exactResume = false,
+                                    .meetsExactly = false,
+                                    .exactBaselines = false,
+                                    .resumes = false};
+
+/// What is committed together comes apart, and after a restart tables stand in another order to each other.
+constexpr SourceAbilities kPerTable{.transactions = false, .exactResume = false, .seesTruncates = false};
 
 const auto kLasting = ::testing::Values(
     caseOf("LongPolls", {}, kExact), caseOf("WholeRows", {.replica = ReplicaMode::full}, kExact),
     caseOf("Events", {.live = LiveMode::events, .server = {.snapshotChunk = 20, .logChunk = 7, .splitEvents = true}},
-           kExact));
+           kExact),
+    // A server that says neither where a transaction ends nor how far it has come.
+    caseOf("LittleTold", {.server = {.snapshotChunk = 20, .logChunk = 7, .tellLast = false, .tellSeen = false}},
+           kExact),
+    caseOf("PlacesUntold", {.server = {.snapshotChunk = 20, .logChunk = 7, .tellPlaces = false}}, kPerTable),
+    caseOf("AsTheyArrive", {.order = MergeOrder::arrival}, kPerTable));
 const auto kEnding =
     ::testing::Values(caseOf("LogsThatEnd", {.rotates = true}, kRotating),
                       caseOf("LogsThatEndUnderEvents", {.live = LiveMode::events, .rotates = true}, kRotating));
@@ -102,8 +116,7 @@ INSTANTIATE_TEST_SUITE_P(ElectricSource, SourceHistories, kLasting, sourceCaseNa
 INSTANTIATE_TEST_SUITE_P(ElectricSource, SourcePositions, kLasting, sourceCaseName);
 INSTANTIATE_TEST_SUITE_P(ElectricSource, SourceFailures, kLasting, sourceCaseName);
 
-// Positions need changes that come as such, and here there may be none: source_property_test.cpp goes on from any place
-// in the middle of baselines.
+// Positions need changes that come as such, and here there may be none.
 INSTANTIATE_TEST_SUITE_P(ElectricSourceRefetching, SyncSourceContract, kEnding, sourceCaseName);
 INSTANTIATE_TEST_SUITE_P(ElectricSourceRefetching, SourceHistories, kEnding, sourceCaseName);
 INSTANTIATE_TEST_SUITE_P(ElectricSourceRefetching, SourceFailures, kEnding, sourceCaseName);

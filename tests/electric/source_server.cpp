@@ -353,11 +353,12 @@ bool FakeElectric::cut() {
     cutOff.swap(waiters_);
   }
   for (auto& [number, waiter] : cutOff) {
-    if (waiter.body) {
-      waiter.body->abort();
-    } else {
-      waiter.responder->stream(200, {{"content-type", "application/json"}}).abort();
-    }
+    const bool events = waiter.body.has_value();
+    if (!events) waiter.body = waiter.responder->stream(200, {{"content-type", "application/json"}});
+    // Once something has gone out: libcurl asks again by itself where nothing came.
+    const http::BodyStream body = *waiter.body;
+    body.onDrained([body] { body.abort(); });
+    body.write(events ? ": cut\n\n" : "[");
   }
   return !cutOff.empty();
 }

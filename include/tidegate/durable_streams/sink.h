@@ -34,14 +34,14 @@ struct SinkOptions {
   std::shared_ptr<StreamStore> store{};
   StreamLayout layout = StreamLayout::perTable;
   std::string prefix{};  ///< in front of every path, percent-encoded, e.g. "shop/"
-  /// The path for a row, percent-encoded. Best a function of the key: an erase may have no other column (they are null),
-  /// and only with the whole row before a change is a row that moves erased where it was.
+  /// The path for a row, percent-encoded. Best a function of the key: an erase may have no other column (they are
+  /// null), and only with the whole row before a change is a row that moves erased where it was.
   std::function<std::string(const TableShape& shape, const std::vector<Value>& row)> streamOf{};
   bool oldValues = true;  ///< writes `old_value` where the source gives the whole row before
   /// Written as `source` into each message's headers, for readers that must not hear their own changes again.
   std::string originMark{};
-  std::size_t batchBytes = 1u << 20;    ///< of one append
-  std::size_t pendingBytes = 4u << 20;  ///< of a unit of work held before it is written, over all streams
+  std::size_t batchBytes = 1u << 20;     ///< of one append
+  std::size_t pendingBytes = 4u << 20;   ///< of a unit of work held before it is written, over all streams
   std::size_t segmentBytes = 16u << 20;  ///< of the pipeline's own stream, before a new one takes its place
   /// Bound on what is read back of one stream, where that is needed: for the end of a baseline of a stream that had
   /// rows, and for updates whose source left columns out. Over it: Error{invalidConfig} with the remedy.

@@ -117,8 +117,8 @@ class ReplicationJobs {
   void start();
   /// Ends the runs, whose pages in hand are undone, and waits for them. What they left undone is due at the next start.
   void stop();
-  /// For hosts without threads, and for simulations: runs what is due on this thread. @return when something is due
-  /// next, by the wall clock; nullopt: nothing is. Change streams need `start`.
+  /// For hosts without threads, and for simulations: runs what is due on this thread. @return when to call it
+  /// again, by the wall clock; nullopt: nothing is due at any time. Change streams need `start`.
   std::optional<Clock::Micros> runDue();
 
  private:

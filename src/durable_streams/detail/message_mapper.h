@@ -39,8 +39,8 @@ class MessageMapper {
  private:
   struct Table {
     Shape shape;
-    std::string type;                ///< of entities
-    std::vector<EventField> fields;  ///< of events
+    std::string type;                                          ///< of entities
+    std::vector<EventField> fields;                            ///< of events
     std::vector<std::vector<std::vector<std::string>>> paths;  ///< for each field, its pointers' parts
   };
   void mapEntity(std::string_view message, const std::set<std::string>& wanted, MappedMessage& out) const;

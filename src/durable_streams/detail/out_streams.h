@@ -24,8 +24,7 @@ struct OutLimits {
 /// @thread One at a time.
 class OutStreams {
  public:
-  OutStreams(StreamLog& log, SinkJournal& journal, OutLimits limits)
-      : log_(log), journal_(journal), limits_(limits) {}
+  OutStreams(StreamLog& log, SinkJournal& journal, OutLimits limits) : log_(log), journal_(journal), limits_(limits) {}
 
   /// Makes the stream where there is none.
   void prepare(const std::string& stream, std::stop_token stop);

@@ -33,9 +33,9 @@ struct JournalPart {
 using KnownStreams = std::set<std::pair<std::string, std::string>>;
 
 struct JournalOptions {
-  std::string prefix{};                         ///< in front of the head's and the segments' paths
-  std::size_t segmentBytes = 16u << 20;         ///< past it a commit begins a new segment
-  std::size_t keptBytes = 16u << 20;            ///< parts of one unit kept in memory; past it they are read back
+  std::string prefix{};                  ///< in front of the head's and the segments' paths
+  std::size_t segmentBytes = 16u << 20;  ///< past it a commit begins a new segment
+  std::size_t keptBytes = 16u << 20;     ///< parts of one unit kept in memory; past it they are read back
 };
 
 /// @thread One at a time.

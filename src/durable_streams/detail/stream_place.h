@@ -14,7 +14,8 @@ namespace tidegate::durable_streams::detail {
 /// After `skip` messages from `offset` on; `step` events of the next message were told too.
 ///
 /// Where a server cuts its answers may differ from one read to the next, so the same place has several offsets with
-/// fitting skips. `number` is what places compare by: messages since `base`, the stream's begin or where a reader began.
+/// fitting skips. `number` is what places compare by: messages since `base`, the stream's begin or where a reader
+/// began.
 struct StreamPlace {
   std::string base{};  ///< empty: the stream's begin
   std::string offset{};

@@ -40,15 +40,17 @@ Error ShapeReader::named(ErrorCode code, Retry retry, const std::string& what) c
   return Error(code, retry, fmt::format("shape \"{}\": {}", name(), what));
 }
 
-void ShapeReader::start(const ShapePlace& from, Shape told) {
+void ShapeReader::start(const ShapePlace& from, Shape told, bool mayRefetch) {
   told_ = std::move(told);
   parts_.epochs.saw(from);
   if (!from.known()) return;
+  mayRefetch_ = mayRefetch;
   handle_ = from.handle;
   epoch_ = from.epoch;
   received_ = from.at;
   baseline_ = from.inBaseline();
   if (baseline_) {
+    if (!mayRefetch) return loseLog();
     // The rows of the piece that was being told come again. One whose first piece was not told to its end is begun
     // anew: not every server gives the same first piece twice.
     reading_ = parts_.epochs.next();
@@ -161,7 +163,16 @@ void ShapeReader::fail(Error error, milliseconds atLeast) {
   failing_ = std::move(error);
 }
 
+/// Others may have been told of what followed, and would take a second telling of it in part.
+void ShapeReader::loseLog() {
+  fatal_ = named(ErrorCode::positionLost, Retry::afterOperator,
+                 fmt::format("the place {} of the log \"{}\" is one from which it cannot be read on; a new baseline is "
+                             "needed",
+                             toText(received_), handle_));
+}
+
 void ShapeReader::rotate(const std::string& next) {
+  if (!mayRefetch_) return loseLog();
   if (!handle_.empty()) expired_ = handle_;
   hint_ = next == expired_ ? std::string() : next;
   handle_.clear();

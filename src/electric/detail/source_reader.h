@@ -58,7 +58,10 @@ class ShapeReader {
   explicit ShapeReader(Parts parts);
 
   /// Where to go on, and the shape that its reader knows; null: none.
-  void start(const ShapePlace& from, Shape told);
+  /// @param mayRefetch  whoever reads has nothing of a later log, nor more of this one's baseline. Else a log that
+  /// turns
+  ///                    out to have ended, or a baseline that was under way, is a lost place.
+  void start(const ShapePlace& from, Shape told, bool mayRefetch);
   /// Ends at the moment it is up to date: for a baseline.
   void stopAtLive() noexcept { stopAtLive_ = true; }
 
@@ -121,6 +124,7 @@ class ShapeReader {
   void refused(const ReadRequest& request, int status, const http::Headers& headers, std::string_view body);
   void probeFailed();
   void rotate(const std::string& next);
+  void loseLog();
   void stale();
   void succeeded();
   void calm(const ReadRequest& request, bool news);
@@ -154,6 +158,7 @@ class ShapeReader {
   std::uint64_t reading_ = 0;
   LogOffset received_{};
   std::string cursor_{};
+  bool mayRefetch_ = true;
   bool baseline_ = true;
   bool begun_ = false;  ///< its `baselineBegin` was made
   bool live_ = false;

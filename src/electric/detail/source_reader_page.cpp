@@ -59,6 +59,7 @@ bool ShapeReader::acceptHandle(const http::Headers& headers) {
     handle_ = handle;
     epoch_ = parts_.epochs.next();
   }
+  mayRefetch_ = true;  // what follows it now is news to everybody
   return true;
 }
 

@@ -34,7 +34,8 @@ SourceRun::SourceRun(RunParts parts, RunTask task, const ChangeHandler& handler,
                                                                    .warn = parts_.warn,
                                                                    .seed = parts_.seed});
     const auto told = task_.told.find(nameOf(*shape));
-    reader->start(task_.from.shapes.at(nameOf(*shape)), told == task_.told.end() ? nullptr : told->second);
+    reader->start(task_.from.shapes.at(nameOf(*shape)), told == task_.told.end() ? nullptr : told->second,
+                  task_.mayRefetch.contains(nameOf(*shape)));
     if (task_.baseline) reader->stopAtLive();
     merge_.add(*reader);
     readers_.push_back(std::move(reader));

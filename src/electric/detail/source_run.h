@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ struct RunTask {
   std::vector<const SourceShape*> shapes{};
   SourcePlaces from{};                  ///< with a place for each shape
   std::map<std::string, Shape> told{};  ///< the shapes that the handler knows
+  std::set<std::string> mayRefetch{};   ///< shapes of whose places nobody has a later one
   bool baseline = false;                ///< ends when all shapes are up to date; reads one after the other
 };
 

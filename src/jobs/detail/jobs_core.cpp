@@ -176,7 +176,13 @@ std::optional<Claim> JobsCore::takeDue(std::optional<Clock::Micros>& next) {
   };
   std::vector<Candidate> due;
   for (JobRecord& record : records()) {
-    if (record.job.mode == JobMode::cdc || !mayTake(record)) continue;
+    if (record.job.mode == JobMode::cdc) continue;
+    if (!mayTake(record)) {
+      // Another process's run: whether it lives is to be seen again.
+      const Clock::Micros look = clock_.wallNow() + options.lookInterval;
+      if (!isActive(record.job.name) && (!next || look < *next)) next = look;
+      continue;
+    }
     try {
       releaseStalled(record);
       comeBackToNow(record);

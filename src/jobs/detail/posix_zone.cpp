@@ -127,12 +127,14 @@ TimeZone::Segment PosixZone::at(std::int64_t moment) const {
     steps[count++] = {begin.localIn(y) - standard, *summer};
   }
   std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.at < b.at; });
-  const auto after = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.at > moment; });
+  // By index: g++ 12's object-size check is wrong about the iterator before the one that std::find_if gives.
+  std::size_t after = 0;
+  while (after < count && steps[after].at <= moment) ++after;
   TimeZone::Segment out;
-  if (after == steps.begin()) return out;
-  out.start = (after - 1)->at;
-  out.offset = std::chrono::seconds((after - 1)->offset);
-  out.end = after == steps.end() ? TimeZone::kForEver : after->at;
+  if (after == 0) return out;
+  out.start = steps[after - 1].at;
+  out.offset = std::chrono::seconds(steps[after - 1].offset);
+  if (after < count) out.end = steps[after].at;
   return out;
 }
 

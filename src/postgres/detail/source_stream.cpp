@@ -42,6 +42,7 @@ StreamReaderOptions readerOptions(const SourceOptions& options) {
     out.monitorInterval = std::min(out.monitorInterval, options.heartbeatInterval);
   }
   out.delivery.maxEvents = options.batchEvents;
+  out.skipOrigins = {options.skipOrigins.begin(), options.skipOrigins.end()};
   out.spill = {options.spillMemoryBytes, options.spillDirectory};
   return out;
 }
@@ -199,7 +200,9 @@ std::string SourceStream::startCommand() const {
   }
   std::string options = fmt::format("proto_version '{}', publication_names {}", version,
                                     quotedLiteral(quoteIdentifier(Dialect::postgres, core_.options.publication.name)));
-  if (version >= 2 && core_.options.streamLargeTransactions) options += ", streaming 'on'";
+  // What is streamed before its commit comes without its origin.
+  const bool streamed = core_.options.streamLargeTransactions && core_.options.skipOrigins.empty();
+  if (version >= 2 && streamed) options += ", streaming 'on'";
   if (server >= 140'000) options += ", messages 'true'";
   return fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({})", quoteIdentifier(Dialect::postgres, core_.slot),
                      lsnToText(confirmedBy(placeOf(from_))), options);

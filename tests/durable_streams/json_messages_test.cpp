@@ -49,6 +49,13 @@ TEST(JsonMessages, AreRefusedWhereTheTextIsCutOrBroken) {
   }
 }
 
+TEST(JsonMessages, AreRefusedWhereANulHidesWhatFollowsANumberOrAWord) {
+  using namespace std::string_literals;
+  for (const std::string& bad : {"8888\0\0ol"s, "[1\0x]"s, "[true\0,2"s, "\0"s, "{\"a\":1\0}"s}) {
+    EXPECT_THROW(split(bad), Error);
+  }
+}
+
 TEST(JsonMessages, KeepANumberThatNoMachineWordHolds) {
   EXPECT_EQ(split("[123456789012345678901234567890]"), Texts{"123456789012345678901234567890"});
 }

@@ -8,7 +8,7 @@ usage() {
 Usage: cmake/install_packages.sh [--print] GROUP...
 Installs missing Debian 12 packages with apt-get (as root, or through sudo).
   build   compiler, CMake, and every library that Tidegate and its examples link
-  test    GoogleTest, RapidCheck, Google Benchmark, PostgreSQL 15, MariaDB 10.11
+  test    GoogleTest, RapidCheck, Google Benchmark, PostgreSQL 15, MariaDB 10.11; node and npm where there are none
   fuzz    clang with its sanitizer and fuzzer runtimes
   lint    clang-format and clang-tidy
   --print only prints what is missing, one package a line
@@ -19,7 +19,7 @@ declare -A groups=(
   [build]="g++ cmake ninja-build pkg-config ccache libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libcli11-dev
            libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev
            libboost-dev libcurl4-openssl-dev zlib1g-dev libsimdjson-dev"
-  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps postgresql mariadb-server"
+  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nodejs npm"
   [fuzz]="clang libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"
 )
@@ -36,6 +36,10 @@ while (($#)); do
   shift
 done
 ((${#packages[@]})) || { usage >&2; exit 2; }
+# Many install node from elsewhere; Debian's packages would put it away again.
+if command -v node >/dev/null && command -v npm >/dev/null; then
+  mapfile -t packages < <(printf '%s\n' "${packages[@]}" | grep -vxE 'nodejs|npm')
+fi
 
 command -v dpkg-query >/dev/null || {
   echo "install_packages.sh: this is not Debian; install these yourself: ${packages[*]}" >&2

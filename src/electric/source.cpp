@@ -106,7 +106,9 @@ void ElectricSource::remember(const SourcePlaces& places) {
 Position ElectricSource::baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,
                                   std::stop_token stop) {
   core_.connect("reading a baseline");
-  reading::RunTask task{.shapes = shapesOf(tables), .baseline = true};
+  reading::RunTask task;
+  task.shapes = shapesOf(tables);
+  task.baseline = true;
   for (const SourceShape* shape : task.shapes) task.from.shapes[nameOf(*shape)] = {};
   try {
     reading::SourceRun run(core_.runParts(), std::move(task), handler, stop);
@@ -128,7 +130,9 @@ void ElectricSource::stream(const std::vector<std::string>& tables, const Positi
                             std::stop_token stop) {
   const SourcePlaces begin = reading::decodePlaces(from);
   core_.connect("streaming");
-  reading::RunTask task{.shapes = shapesOf(tables), .told = core_.told};
+  reading::RunTask task;  // member by member: g++ 12 takes the others for uninitialised where some are named
+  task.shapes = shapesOf(tables);
+  task.told = core_.told;
   task.from.open = begin.open;
   for (const SourceShape* shape : task.shapes) {
     const std::string& name = nameOf(*shape);

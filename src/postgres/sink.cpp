@@ -7,6 +7,7 @@
 #include "postgres/detail/bookkeeping.h"
 #include "postgres/detail/encode.h"
 #include "postgres/detail/read_back.h"
+#include "postgres/detail/replication_origin.h"
 #include "postgres/detail/schema_follow.h"
 #include "postgres/detail/sink_table.h"
 
@@ -37,6 +38,7 @@ class PostgresSink final : public Sink {
     detail::Bookkeeping books(connection_, options_.schema, pipeline_);
     try {
       auto checkpoint = books.takeOver(held);
+      if (!options_.origin.empty()) detail::setUpOrigin(connection_, options_.origin);
       books_.emplace(std::move(books));
       return checkpoint;
     } catch (const Error& e) {

@@ -13,9 +13,23 @@ cmake -S "$top" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTIDEGATE_BENCH
 rm -f "$top/.bench-configure.log"
 cmake --build "$build" --target tidegate_bench >&2
 needs_servers=1
+needs_peer=1
 if [ $# -gt 0 ]; then
   needs_servers=0
+  needs_peer=0
+  for name in "$@"; do case "$name" in ds_*) needs_peer=1 ;; esac; done
   for name in "$@"; do case "$name" in *postgres* | *mysql* | pg_*) needs_servers=1 ;; esac; done
+fi
+# The reference Durable Streams server, which ours is measured beside. Without npm those benchmarks say what they lack.
+if [ "$needs_peer" = 1 ] && command -v npm >/dev/null; then
+  peer=$build/npm-ds
+  mkdir -p "$peer"
+  if [ ! -d "$peer/node_modules/@durable-streams/server" ]; then
+    echo '{"private": true, "type": "module"}' >"$peer/package.json"
+    (cd "$peer" && npm install --no-audit --no-fund --loglevel=error @durable-streams/server@0.3.7) >&2
+  fi
+  cp "$top/tests/bench/ds_peer.mjs" "$peer/"
+  export TIDEGATE_DS_PEER=$peer
 fi
 if [ "$needs_servers" = 1 ]; then
   exec "$top/tests/servers/with_servers.sh" "$build/tests/bench/tidegate_bench" "$@"

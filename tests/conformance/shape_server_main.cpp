@@ -1,5 +1,5 @@
 // Serves one table as Electric shapes, twice: a gateway's, and an engine's pipeline from that gateway; and takes
-// changes of it. For tests/conformance/suites/electric.sh.
+// changes of it. For `tests/conformance/run.sh electric`.
 //
 //   shape_server [name=number]...   longPollMs, eventStreamMs, logBytes, chunkRows
 //
@@ -7,6 +7,7 @@
 //   GET  /v1/shape, /engine/v1/shape       the two feeds; /private/v1/shape: only with "authorization: Bearer ada"
 //   POST /control/push                     {"changes": [...]}: see shape_table.h; answers {"txid": n}
 //   POST /control/rotate, /control/fill    ends all shapes; {"from": 1, "to": 1000} inserts rows
+//   GET  /control/waiting                  {"waiting": n}: long polls and event streams
 #include <fmt/core.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -43,8 +44,7 @@ std::map<std::string, long> readOptions(int argc, char** argv) {
   return options;
 }
 
-void push(Gateway& gateway, const std::vector<nlohmann::json>& changes, const http::Responder&,
-          http::Response& answer) {
+void push(Gateway& gateway, const std::vector<nlohmann::json>& changes, http::Response& answer) {
   SyncPush push{.clientId = "writer"};
   for (const nlohmann::json& change : changes) {
     push.deltas.push_back(conformance::deltaOf(change, gateway.clock().now()));
@@ -101,18 +101,21 @@ int main(int argc, char** argv) {
   router.mount("/private/v1/shape", ownShapes.handler());
   router.add("POST", "/control/push", [&](http::Request&& request, http::Responder responder) {
     http::Response answer;
-    push(gateway, nlohmann::json::parse(request.body).at("changes"), responder, answer);
+    push(gateway, nlohmann::json::parse(request.body).at("changes"), answer);
     responder.send(std::move(answer));
   });
   router.add("POST", "/control/fill", [&](http::Request&& request, http::Responder responder) {
     http::Response answer;
-    push(gateway, filling(nlohmann::json::parse(request.body)), responder, answer);
+    push(gateway, filling(nlohmann::json::parse(request.body)), answer);
     responder.send(std::move(answer));
   });
   router.add("POST", "/control/rotate", [&](http::Request&&, http::Responder responder) {
     feed->rotate();
     sink->feed()->rotate();
     responder.send({.status = 204});
+  });
+  router.add("GET", "/control/waiting", [&](http::Request&&, http::Responder responder) {
+    responder.send({.body = nlohmann::json{{"waiting", feed->stats().waiting + sink->feed()->stats().waiting}}.dump()});
   });
   http::Server server({.threads = 2, .cors = electric::ShapeServer::cors({"*"}), .compressFrom = 4'096},
                       router.handler());

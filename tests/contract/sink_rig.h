@@ -47,6 +47,8 @@ struct SinkAbilities {
   bool severalPipelines = true;  ///< several may write into one target, each its own tables
   bool typed = true;             ///< columns of the target have types; a shape of other kinds is refused
   bool atomicCommit = true;      ///< a failed commit leaves nothing behind. If not: applying again mends it
+  /// Columns of a target that a shape lacks stay as they are. If not: a row is replaced as a whole.
+  bool keepsOtherColumns = true;
   bool expires = true;
   bool renames = true;  ///< follows a renamed column with its values. If not: `apply` throws invalidConfig
   bool retypes = true;  ///< likewise a column of another kind

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs core and one component into a fresh prefix, builds tests/install/consumer against them, and checks that the
-# program links nothing of another component.
+# Installs core and one component, with the components it needs, into a fresh prefix, builds tests/install/consumer
+# against them, and checks that the program links nothing of another component.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -19,14 +19,17 @@ done
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-for part in core "$component"; do
+parts=(core "$component")
+[[ $component == durable_streams || $component == electric ]] && parts=(core http "$component")
+for part in "${parts[@]}"; do
   cmake --install "$build" --prefix "$scratch/prefix" --component "$part" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
 done
 
 # Looking for another component's library is an error, not only linking it.
-declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]='')
+declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]=''
+  [http]='CURL ZLIB' [durable_streams]='CURL ZLIB simdjson' [electric]='CURL ZLIB')
 forbidden=()
-for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json; do
+for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json Boost CURL ZLIB simdjson; do
   [[ " ${finds[$component]} " == *" $package "* ]] || forbidden+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
 [[ $component == postgres ]] || export PKG_CONFIG_LIBDIR=$scratch/nothing  # where pkg-config would find libpqxx
@@ -37,14 +40,15 @@ cmake -S "$here/consumer" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$
 cmake --build "$scratch/consumer" || exit 1
 "$scratch/consumer/consumer"
 
-declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn)
+declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn
+  [http]=libcurl [durable_streams]=libcurl [electric]=libcurl)
 ldd "$scratch/consumer/consumer" >"$scratch/linked"
 failed=0
 for other in "${!own[@]}"; do
   for library in ${own[$other]}; do
     if [[ $other == "$component" ]]; then
       grep -q "$library" "$scratch/linked" || { echo "component $component does not link $library"; failed=1; }
-    elif grep "$library" "$scratch/linked"; then
+    elif [[ " ${own[$component]:-} " != *" $library "* ]] && grep "$library" "$scratch/linked"; then
       echo "component $component links $library of component $other"
       failed=1
     fi

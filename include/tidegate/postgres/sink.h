@@ -25,6 +25,11 @@ struct SinkOptions {
   std::string schema = "_tidegate";
   /// Not empty: rows are never deleted; this column (timestamptz, made if it is not there) holds when they were erased.
   std::string softDeleteColumn{};
+  /// Not empty: everything that the sink writes is marked with this replication origin, so that a source of the same
+  /// database can leave it out (`SourceOptions::skipOrigins`). Made if it is not there; one session at a time has it,
+  /// so each pipeline needs its own. The role needs EXECUTE on the functions pg_replication_origin_create,
+  /// pg_replication_origin_oid and pg_replication_origin_session_setup.
+  std::string origin{};
   /// Changes held before they are sent, over all tables.
   std::size_t maxPendingBytes = std::size_t{8} << 20;
   /// Bounds what takes long by nature: the end of a baseline, retyping a column. 0: none.

@@ -85,6 +85,11 @@ struct SourceOptions {
   std::size_t spillMemoryBytes = 64u << 20;  ///< of running transactions held in memory; the rest goes to files
   std::string spillDirectory{};              ///< for these files, which have no name there; empty: TMPDIR, else /tmp
 
+  /// Changes of transactions with one of these replication origins are left out: those that a sink wrote, where both
+  /// directions touch one database. Large transactions are then sent at their commit, since the server tells an origin
+  /// no sooner. Rows of a baseline are told whoever wrote them.
+  std::vector<std::string> skipOrigins{};
+
   std::size_t batchEvents = 1'000;                  ///< events in one call of the handler, at most
   std::chrono::milliseconds statusInterval{5'000};  ///< feedback is sent at least this often; over 0
   /// Writes a small logical message into the log this often (`pg_logical_emit_message`), so that a source whose tables

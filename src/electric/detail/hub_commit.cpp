@@ -36,12 +36,13 @@ class ShapeHub::Commit {
  public:
   Commit(ShapeHub& hub, Waiters& woken) : hub_(hub), woken_(woken) {}
 
-  void run(const std::vector<ChangeEvent>& events) {
+  /// @param lsns  of each event, or none.
+  void run(const std::vector<ChangeEvent>& events, const std::vector<std::uint64_t>& lsns) {
     for (std::size_t begin = 0, end = 0; begin < events.size(); begin = end) {
       std::uint64_t lsn = 0;
       for (end = begin; end < events.size(); ++end) {
         if (end > begin && beginsTransaction(events[end - 1], events[end])) break;
-        if (hub_.options_.lsnOf) lsn = std::max(lsn, hub_.options_.lsnOf(events[end].position));
+        if (!lsns.empty()) lsn = std::max(lsn, lsns[end]);
       }
       place_ = {{std::max(lsn, hub_.last_.tx + 1), 0}, events[begin].transactionId};
       for (std::size_t i = begin; i < end; ++i) apply(events[i]);
@@ -223,9 +224,14 @@ class ShapeHub::Commit {
 void ShapeHub::commit(const std::vector<ChangeEvent>& events) {
   if (events.empty()) return;
   Waiters woken;
+  std::vector<std::uint64_t> lsns;
+  if (options_.lsnOf) {
+    lsns.reserve(events.size());
+    for (const ChangeEvent& event : events) lsns.push_back(options_.lsnOf(event.position));
+  }
   {
     const std::lock_guard lock(mutex_);
-    Commit(*this, woken).run(events);
+    Commit(*this, woken).run(events, lsns);
   }
   wakeAll(woken);
 }

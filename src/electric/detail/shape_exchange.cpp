@@ -43,7 +43,9 @@ void ShapeExchange::guarded(Part&& part) {
 
 void ShapeExchange::refuse(http::Response response) {
   if (stream_) return endStream();
-  if (!std::exchange(done_, true)) responder_.send(std::move(response));
+  if (std::exchange(done_, true)) return;
+  if (registered_) leave();
+  responder_.send(std::move(response));
 }
 
 void ShapeExchange::run() {
@@ -98,6 +100,7 @@ bool ShapeExchange::resolve() {
 
 void ShapeExchange::answer(ShapeAnswer answer) {
   if (std::exchange(done_, true)) return;
+  if (registered_) leave();  // a shape must not hold on to who no longer waits
   answer.schema = answer.status < 400 ? schemaJson(shape_->definition) : std::string();
   responder_.send(fields_.answer(request_, std::move(answer)));
 }

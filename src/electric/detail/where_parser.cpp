@@ -203,7 +203,10 @@ WhereNode WhereParser::isTest(WhereNode left, std::size_t at) {
   }
   if (takeWord("distinct")) {
     expectWord("from");
-    std::vector<WhereNode> both = listOf(std::move(left), range());
+    std::vector<WhereNode> both = listOf(std::move(left), comparison());
+    if (isWord("is") || isWord("isnull") || isWord("notnull")) {
+      refuseWhere(token_.at, "no test follows IS DISTINCT FROM; write parentheses");
+    }
     const SqlType as = commonOperands(both, at, "IS DISTINCT FROM");
     WhereNode node = make(WhereOp::distinct, at, std::move(both));
     node.operands = as;

@@ -164,7 +164,7 @@ void readBody(Reader& in, PgoutputMessage& out) {
       return readStreamAbort(in, out);
     case PgoutputKind::origin:
       in.number<std::uint64_t>("the origin's place is missing");
-      in.text("the origin's name is missing");
+      out.origin = in.text("the origin's name is missing");
       return;
     case PgoutputKind::type:
       out.relation = in.number<std::uint32_t>("the type is missing");

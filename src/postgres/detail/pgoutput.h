@@ -75,6 +75,8 @@ struct PgoutputMessage {
   char replicaIdentity = 'd';         ///< relation: pg_class.relreplident
   std::vector<WireColumn> columns{};  ///< relation
 
+  std::string_view origin{};  ///< origin
+
   bool transactional = false;            ///< logicalMessage
   Lsn messageLsn = 0;                    ///< logicalMessage
   std::string_view prefix{}, content{};  ///< logicalMessage

@@ -42,6 +42,7 @@ StreamReaderOptions readerOptions(const SourceOptions& options) {
     out.monitorInterval = std::min(out.monitorInterval, options.heartbeatInterval);
   }
   out.delivery.maxEvents = options.batchEvents;
+  out.skipOrigins = {options.skipOrigins.begin(), options.skipOrigins.end()};
   out.spill = {options.spillMemoryBytes, options.spillDirectory};
   return out;
 }
@@ -170,13 +171,23 @@ void SourceStream::checkSlot() {
     }
     const Lsn begin =
         std::max(core_.slotBegin, notedSlotBegin(side, core_.options.publication.name, core_.slot).value_or(0));
-    if (confirmedBy(place) >= begin) return;
-    throw Error(
-        ErrorCode::positionLost, Retry::afterOperator,
-        fmt::format("replication slot \"{}\" was made anew at {}, after the position {}: what changed in between "
-                    "cannot be read",
-                    core_.slot, lsnToText(begin), positionToText(from_)));
+    checkNothingForgotten(place, begin, facts->confirmed);
   });
+}
+
+/// The server would go on behind what was confirmed, whatever we ask for, and say nothing.
+void SourceStream::checkNothingForgotten(const Place& place, Lsn begin, Lsn confirmed) const {
+  if (confirmedBy(place) >= std::max(begin, confirmed)) return;
+  throw Error(
+      ErrorCode::positionLost, Retry::afterOperator,
+      confirmedBy(place) < begin
+          ? fmt::format("replication slot \"{}\" was made anew at {}, after the position {}: what changed in between "
+                        "cannot be read",
+                        core_.slot, lsnToText(begin), positionToText(from_))
+          : fmt::format("replication slot \"{}\" is confirmed up to {}, past the position {}: the slot was made or "
+                        "moved on by somebody else, or the target was restored from a backup or was not written to for "
+                        "a time. What changed in between cannot be read",
+                        core_.slot, lsnToText(confirmed), positionToText(from_)));
 }
 
 std::string SourceStream::startCommand() const {
@@ -189,7 +200,9 @@ std::string SourceStream::startCommand() const {
   }
   std::string options = fmt::format("proto_version '{}', publication_names {}", version,
                                     quotedLiteral(quoteIdentifier(Dialect::postgres, core_.options.publication.name)));
-  if (version >= 2 && core_.options.streamLargeTransactions) options += ", streaming 'on'";
+  // What is streamed before its commit comes without its origin.
+  const bool streamed = core_.options.streamLargeTransactions && core_.options.skipOrigins.empty();
+  if (version >= 2 && streamed) options += ", streaming 'on'";
   if (server >= 140'000) options += ", messages 'true'";
   return fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({})", quoteIdentifier(Dialect::postgres, core_.slot),
                      lsnToText(confirmedBy(placeOf(from_))), options);

@@ -112,7 +112,7 @@ void StreamReader::keepUp(Micros now) {
 
 void StreamReader::sendStatus(Micros now) {
   lastStatus_ = now;
-  const Lsn durable = parts_.feedback.durable(delivery_.inHand());
+  const Lsn durable = parts_.feedback.durable();
   const Lsn received = std::max(durable, parts_.feedback.received());
   connection_->send({received, durable, parts_.clock.wallNow().count()});
 }
@@ -132,10 +132,14 @@ void StreamReader::takeOutput(std::string_view body) {
   readPgoutput(body, false, message_);
   switch (message_.kind) {
     case PgoutputKind::begin:
+      skipping_ = false;
       return delivery_.begin({message_.commitLsn, message_.commitMicros, message_.xid});
     case PgoutputKind::commit:
       delivery_.commit(message_.commitLsn, message_.endLsn);
       if (delivery_.full()) betweenTransactions();
+      return;
+    case PgoutputKind::origin:
+      skipping_ = options_.skipOrigins.contains(message_.origin);
       return;
     case PgoutputKind::logicalMessage:
       return takeLogicalMessage();
@@ -148,8 +152,17 @@ void StreamReader::takeOutput(std::string_view body) {
     case PgoutputKind::streamAbort:
       return spill_.abort(message_.xid, message_.subXid);
     default:
+      if (isLeftOut()) return;
       return decoder_.take(message_, body.size());
   }
+}
+
+/// A row changed by an origin that is left out. Shapes of tables are learned from whatever transaction tells them.
+bool StreamReader::isLeftOut() const {
+  if (!skipping_) return false;
+  const PgoutputKind kind = message_.kind;
+  return kind == PgoutputKind::insert || kind == PgoutputKind::update || kind == PgoutputKind::erase ||
+         kind == PgoutputKind::truncate;
 }
 
 void StreamReader::takeInBlock(std::string_view body) {
@@ -165,6 +178,7 @@ void StreamReader::takeInBlock(std::string_view body) {
 void StreamReader::replay() {
   const std::uint32_t xid = message_.xid;
   const Lsn commit = message_.commitLsn, end = message_.endLsn;
+  skipping_ = false;
   delivery_.begin({commit, message_.commitMicros, xid});
   spill_.replay(xid, [&](std::string_view body) {
     if (stop_.stop_requested()) throw StreamStopped{};

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <stop_token>
+#include <string>
 
 #include "postgres/detail/change_decoder.h"
 #include "postgres/detail/delivery.h"
@@ -24,6 +26,7 @@ struct StreamReaderOptions {
   std::chrono::milliseconds monitorInterval{10'000};  ///< of `StreamHooks::monitor`
   DeliveryOptions delivery{};
   SpillOptions spill{};
+  std::set<std::string, std::less<>> skipOrigins{};  ///< transactions whose changes are left out
 };
 
 /// What the loop asks of its owner. All on the stream's thread.
@@ -79,6 +82,7 @@ class StreamReader {
   void takeOutput(std::string_view body);
   void takeInBlock(std::string_view body);
   void replay();
+  bool isLeftOut() const;
   void takeLogicalMessage();
   void betweenTransactions();
 
@@ -92,6 +96,7 @@ class StreamReader {
 
   ReplicationConnection* connection_ = nullptr;
   std::stop_token stop_;
+  bool skipping_ = false;      ///< the open transaction is of an origin that is left out
   bool inBlock_ = false;       ///< between streamStart and streamStop
   std::uint32_t block_ = 0;    ///< the transaction of that block
   bool askAgainSoon_ = false;  ///< the interleave has something under way

@@ -1,32 +1,21 @@
-#!/usr/bin/env bash
-# electric.sh [--build DIR] [node --test options]: npm @electric-sql/client and @tanstack/electric-db-collection against
-# the shape server of a build (default build/debug), and the protocol itself.
-#
-# The packages are installed below the build folder, once. TIDEGATE_NPM_ELECTRIC names a folder that has them already.
-set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-build=$root/build/debug
-case ${1:-} in
-  --help | -h) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
-  --build) build=$(cd "$2" && pwd); shift 2 ;;
-esac
-SHAPE_SERVER=$build/tests/conformance/shape_server
-[ -x "$SHAPE_SERVER" ] || { echo "electric.sh: $SHAPE_SERVER was not built (target shape_server)" >&2; exit 1; }
-command -v node >/dev/null || { echo "electric.sh: node was not found (Debian: nodejs)" >&2; exit 1; }
-
-folder=${TIDEGATE_NPM_ELECTRIC:-$build/npm/electric}
-mkdir -p "$folder"
-if [ ! -d "$folder/node_modules/@tanstack/electric-db-collection" ]; then
-  echo '{"name": "tidegate-electric-suite", "private": true, "type": "module"}' >"$folder/package.json"
-  (cd "$folder" && npm install --no-audit --no-fund --no-save \
-    @electric-sql/client@1.5.28 @tanstack/electric-db-collection@0.4.10 @tanstack/db@0.15.2)
-fi
-# Modules are looked for from the file that imports them.
-tests=$(mktemp -d "$folder/run.XXXXXX")
-trap 'rm -rf "$tests"' EXIT
-cp "$root"/tests/conformance/electric/*.mjs "$tests"
-export SHAPE_SERVER
-cd "$tests"
-status=0
-node --test "$@" . || status=$?
-exit "$status"
+# npm @electric-sql/client and @tanstack/electric-db-collection against shape_server, and the protocol by plain requests.
+run_suite() {
+  build_target shape_server
+  local folder=$work/electric code=0
+  npm_install "$folder" @electric-sql/client@1.5.28 @tanstack/electric-db-collection@0.4.10 @tanstack/db@0.9.2
+  # Modules are looked for from the file that imports them.
+  rm -rf "$folder/tests"
+  mkdir "$folder/tests"
+  cp "$here"/electric/*.mjs "$folder/tests/"
+  # Some packages keep timers that outlive their collections.
+  (cd "$folder/tests" && SHAPE_SERVER=$build/tests/conformance/shape_server \
+    node --test --test-force-exit --test-reporter=tap ./*.test.mjs) >"$folder/report.tap" 2>&1 || code=$?
+  local passed
+  passed=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$folder/report.tap" | tail -n 1)
+  if ((code != 0 || ${passed:-0} == 0)); then
+    grep -vE '^ *(ok|duration_ms|\.\.\.|---|type:|#)' "$folder/report.tap" | head -n 200 >&2 || true
+    echo "electric: failed" >&2
+    return 1
+  fi
+  echo "electric: $passed tests passed"
+}

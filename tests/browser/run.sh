@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# run.sh [sync_layer program]: the page of examples/sync_layer in headless Chromium, beside a PostgreSQL of its own. Needs
+# node, npm (it fetches playwright-core into the build folder) and Debian's chromium.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+program=${1:-$root/build/debug/examples/sync_layer/sync_layer}
+program=$(readlink -f "$program")
+[ -x "$program" ] || { echo "run.sh: $program is not built" >&2; exit 1; }
+chromium=${CHROMIUM:-$(command -v chromium || :)}
+[ -n "$chromium" ] || { echo "run.sh: chromium was not found (Debian: chromium)" >&2; exit 1; }
+command -v psql >/dev/null || { echo "run.sh: psql was not found (Debian: postgresql-client)" >&2; exit 1; }
+modules=${TIDEGATE_NODE_DIR:-$root/build/node/browser}
+mkdir -p "$modules"
+if [ ! -d "$modules/node_modules/playwright-core" ]; then
+  (cd "$modules" && npm init -y >/dev/null && npm install --no-audit --no-fund --loglevel=error playwright-core@1.48.2)
+fi
+cp "$here/sync_layer.mjs" "$modules/"
+data=$(mktemp -d /tmp/sync-layer-browser.XXXXXX)
+trap 'rm -rf "$data"' EXIT
+cd "$modules"
+CHROMIUM=$chromium SYNC_LAYER=$program SYNC_LAYER_DATA=$data/streams \
+  "$root/examples/sync_layer/private_postgres.sh" node sync_layer.mjs

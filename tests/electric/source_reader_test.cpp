@@ -253,5 +253,23 @@ TEST(ShapeReader, WhatAProbeBroughtIsNotToldAgainByThePollBesideIt) {
   EXPECT_EQ(rig.ops(), "update ");
 }
 
+TEST(ShapeReader, AnAnswerWithoutPlacesThatAnotherOvertookIsAskedForAgain) {
+  ReaderRig rig;
+  rig.becomeLive();
+  const ReadRequest poll = rig.ask();
+  rig.newestLsn = 110;
+  const ReadRequest probe = rig.reader().probe(rig.clock.steadyNow());
+  rig.answer(probe, "[" + row("update", R"({"id":"1","price":"3"})", placed(110, 0)) + "," + upToDate(110) + "]",
+             "110_0");
+  EXPECT_EQ(rig.ops(), "update ");
+  const std::string compacted = row("update", R"({"id":"1","price":"4"})");
+  rig.answer(poll, "[" + compacted + "," + upToDate(120) + "]", "120_0");
+  EXPECT_EQ(rig.ops(), "") << "which of it is new cannot be told";
+  const ReadRequest again = rig.ask();
+  EXPECT_EQ(toText(again.from), "110_0") << "and nothing of it is passed over";
+  rig.answer(again, "[" + compacted + "," + upToDate(120) + "]", "120_0");
+  EXPECT_EQ(rig.ops(), "update ");
+}
+
 }  // namespace
 }  // namespace tidegate::electric::test

@@ -1,6 +1,7 @@
 #include "electric/source_server.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "tidegate/core/json.h"
 
@@ -163,6 +164,15 @@ std::int64_t FakeElectric::commit(const std::vector<TableChange>& changes) {
   return place;
 }
 
+std::string FakeElectric::schemaOf(const ShapeLog& shape) const {
+  nlohmann::json schema = nlohmann::json::object();
+  const auto all = nlohmann::json::parse(tables_.at(shape.table).served.schema);
+  for (const auto& [name, column] : all.items()) {
+    if (sends(shape, name)) schema[name] = column;
+  }
+  return schema.dump();
+}
+
 http::Headers FakeElectric::fields(const ShapeLog& shape, LogOffset end, bool live) const {
   http::Headers headers{{"content-type", "application/json"},
                         {"electric-handle", shape.handle},
@@ -170,7 +180,7 @@ http::Headers FakeElectric::fields(const ShapeLog& shape, LogOffset end, bool li
   if (live)
     headers.add("electric-cursor", std::to_string(next_ + queries_.size()));
   else
-    headers.add("electric-schema", tables_.at(shape.table).served.schema);
+    headers.add("electric-schema", schemaOf(shape));
   return headers;
 }
 

@@ -120,6 +120,7 @@ class FakeElectric {
   bool sends(const ShapeLog& shape, const std::string& column) const;
   std::string upToDate() const;
   http::Headers fields(const ShapeLog& shape, LogOffset end, bool live) const;
+  std::string schemaOf(const ShapeLog& shape) const;
   void writeEvents(const http::BodyStream& body, const std::string& text);
   LogOffset endOf(const ShapeLog& shape) const;
 

@@ -36,7 +36,10 @@ bool Exchange::onHead(const http::Response& head) {
   if (reader_ == nullptr) return false;
   head_ = head;
   if (request_.kind != RequestKind::events || head.status != 200) return true;
-  if (!reader_->onEventsBegin(request_, head.headers)) return reader_->isCurrent(request_) && !reader_->failing();
+  const bool endless = head.headers.get("content-type").starts_with("text/event-stream");
+  if (!reader_->onEventsBegin(request_, head.headers)) {
+    return !endless && reader_->isCurrent(request_) && !reader_->failing();
+  }
   events_.emplace([this](const http::SseEvent& event) { reader_->onEvent(request_, event.data); }, maxBodyBytes_);
   return true;
 }

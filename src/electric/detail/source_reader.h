@@ -139,7 +139,7 @@ class ShapeReader {
   void note(WireMessage& message, Page& page);
   void needMark(const WireMessage& message) const;
   void needProgress(const ReadRequest& request, const Page& page) const;
-  void takeRows(const ReadRequest& request, Page& page);
+  void takeRows(const ReadRequest& request, const Page& page);
   void takeRow(const WireMessage& message, ShapePlace place, std::vector<ReadItem>& out);
   void advance(const Page& page);
   void finishPage(const ReadRequest& request, const http::Headers& headers, const Page& page);

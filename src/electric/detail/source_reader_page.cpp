@@ -154,8 +154,7 @@ void ShapeReader::takeRow(const WireMessage& message, ShapePlace place, std::vec
   out.push_back(std::move(item));
 }
 
-void ShapeReader::takeRows(const ReadRequest& request, Page& page) {
-  if (!page.placesTold && request.from != received_) return;  // of a request that another has overtaken
+void ShapeReader::takeRows(const ReadRequest& request, const Page& page) {
   std::vector<ReadItem> made;
   std::uint32_t skip = skip_, index = skipped_;
   for (const WireMessage& row : page.rows) {
@@ -226,6 +225,11 @@ void ShapeReader::takePage(const ReadRequest& request, const http::Headers& head
   Page page = readPage(request, headers, body);
   if (page.refetch) return rotate({});
   needProgress(request, page);
+  // Where another request was faster, only places tell what it brought: what has none is asked for again.
+  if (!page.placesTold && request.from != received_) {
+    live_ = false;
+    return succeeded();
+  }
   begin();
   takeRows(request, page);
   advance(page);

@@ -119,56 +119,61 @@ std::optional<std::string> queryParameter(std::string_view query, std::string_vi
   return found;
 }
 
+namespace {
+
+struct Phrase {
+  int status;
+  std::string_view text;
+};
+constexpr std::array<Phrase, 45> kPhrases = {{{100, "Continue"},
+                                              {101, "Switching Protocols"},
+                                              {200, "OK"},
+                                              {201, "Created"},
+                                              {202, "Accepted"},
+                                              {203, "Non-Authoritative Information"},
+                                              {204, "No Content"},
+                                              {205, "Reset Content"},
+                                              {206, "Partial Content"},
+                                              {300, "Multiple Choices"},
+                                              {301, "Moved Permanently"},
+                                              {302, "Found"},
+                                              {303, "See Other"},
+                                              {304, "Not Modified"},
+                                              {307, "Temporary Redirect"},
+                                              {308, "Permanent Redirect"},
+                                              {400, "Bad Request"},
+                                              {401, "Unauthorized"},
+                                              {402, "Payment Required"},
+                                              {403, "Forbidden"},
+                                              {404, "Not Found"},
+                                              {405, "Method Not Allowed"},
+                                              {406, "Not Acceptable"},
+                                              {407, "Proxy Authentication Required"},
+                                              {408, "Request Timeout"},
+                                              {409, "Conflict"},
+                                              {410, "Gone"},
+                                              {411, "Length Required"},
+                                              {412, "Precondition Failed"},
+                                              {413, "Content Too Large"},
+                                              {414, "URI Too Long"},
+                                              {415, "Unsupported Media Type"},
+                                              {416, "Range Not Satisfiable"},
+                                              {417, "Expectation Failed"},
+                                              {421, "Misdirected Request"},
+                                              {422, "Unprocessable Content"},
+                                              {425, "Too Early"},
+                                              {428, "Precondition Required"},
+                                              {429, "Too Many Requests"},
+                                              {431, "Request Header Fields Too Large"},
+                                              {500, "Internal Server Error"},
+                                              {501, "Not Implemented"},
+                                              {502, "Bad Gateway"},
+                                              {503, "Service Unavailable"},
+                                              {504, "Gateway Timeout"}}};
+
+}  // namespace
+
 std::string_view reasonPhrase(int status) noexcept {
-  struct Phrase {
-    int status;
-    std::string_view text;
-  };
-  static constexpr std::array<Phrase, 45> kPhrases = {{{100, "Continue"},
-                                                       {101, "Switching Protocols"},
-                                                       {200, "OK"},
-                                                       {201, "Created"},
-                                                       {202, "Accepted"},
-                                                       {203, "Non-Authoritative Information"},
-                                                       {204, "No Content"},
-                                                       {205, "Reset Content"},
-                                                       {206, "Partial Content"},
-                                                       {300, "Multiple Choices"},
-                                                       {301, "Moved Permanently"},
-                                                       {302, "Found"},
-                                                       {303, "See Other"},
-                                                       {304, "Not Modified"},
-                                                       {307, "Temporary Redirect"},
-                                                       {308, "Permanent Redirect"},
-                                                       {400, "Bad Request"},
-                                                       {401, "Unauthorized"},
-                                                       {402, "Payment Required"},
-                                                       {403, "Forbidden"},
-                                                       {404, "Not Found"},
-                                                       {405, "Method Not Allowed"},
-                                                       {406, "Not Acceptable"},
-                                                       {407, "Proxy Authentication Required"},
-                                                       {408, "Request Timeout"},
-                                                       {409, "Conflict"},
-                                                       {410, "Gone"},
-                                                       {411, "Length Required"},
-                                                       {412, "Precondition Failed"},
-                                                       {413, "Content Too Large"},
-                                                       {414, "URI Too Long"},
-                                                       {415, "Unsupported Media Type"},
-                                                       {416, "Range Not Satisfiable"},
-                                                       {417, "Expectation Failed"},
-                                                       {421, "Misdirected Request"},
-                                                       {422, "Unprocessable Content"},
-                                                       {425, "Too Early"},
-                                                       {428, "Precondition Required"},
-                                                       {429, "Too Many Requests"},
-                                                       {431, "Request Header Fields Too Large"},
-                                                       {500, "Internal Server Error"},
-                                                       {501, "Not Implemented"},
-                                                       {502, "Bad Gateway"},
-                                                       {503, "Service Unavailable"},
-                                                       {504, "Gateway Timeout"}}};
   const auto* at = std::lower_bound(kPhrases.begin(), kPhrases.end(), status,
                                     [](const Phrase& phrase, int wanted) { return phrase.status < wanted; });
   if (at != kPhrases.end() && at->status == status) return at->text;

@@ -71,20 +71,31 @@ std::string shapeOf(const std::vector<Segment>& segments) {
   return shape;
 }
 
-/// The path's segments, split before they are decoded: an encoded slash belongs to its segment.
-std::vector<std::string> segmentsOf(const Request& request) {
-  std::vector<std::string> out;
-  const std::string_view raw = detail::rawPath(request.target);
-  const bool encoded = !raw.empty();
-  for (const std::string_view part : detail::splitPath(encoded ? raw : std::string_view(request.path))) {
-    std::optional<std::string> decoded;
-    if (encoded) decoded = percentDecode(part);
-    out.push_back(decoded ? *std::move(decoded) : std::string(part));
+/// A path's segments, split before they are decoded: an encoded slash belongs to its segment. Views of the request
+/// where nothing is encoded.
+class PathSegments {
+ public:
+  explicit PathSegments(const Request& request) {
+    const std::string_view raw = detail::rawPath(request.target);
+    segments_ = detail::splitPath(raw.empty() ? std::string_view(request.path) : raw);
+    if (raw.find('%') == std::string_view::npos) return;
+    decoded_.reserve(segments_.size());
+    for (std::string_view& segment : segments_) {
+      auto decoded = percentDecode(segment);
+      segment = decoded_.emplace_back(decoded ? *std::move(decoded) : std::string(segment));
+    }
   }
-  return out;
-}
+  PathSegments(const PathSegments&) = delete;
+  PathSegments& operator=(const PathSegments&) = delete;
+  std::size_t size() const noexcept { return segments_.size(); }
+  std::string_view operator[](std::size_t at) const noexcept { return segments_[at]; }
 
-bool matches(const std::vector<Segment>& pattern, const std::vector<std::string>& path) {
+ private:
+  std::vector<std::string_view> segments_{};
+  std::vector<std::string> decoded_{};
+};
+
+bool matches(const std::vector<Segment>& pattern, const PathSegments& path) {
   const bool rest = !pattern.empty() && pattern.back().rest;
   if (rest ? path.size() < pattern.size() : path.size() != pattern.size()) return false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
@@ -103,12 +114,12 @@ bool moreExact(const Route& a, const Route& b) {
   return a.segments.size() > b.segments.size();
 }
 
-Router::Parameters parametersOf(const Route& route, std::vector<std::string>& path) {
+Router::Parameters parametersOf(const Route& route, const PathSegments& path) {
   Router::Parameters out;
   for (std::size_t i = 0; i < route.segments.size(); ++i) {
     const Segment& segment = route.segments[i];
     if (!segment.parameter) continue;
-    std::string value = std::move(path[i]);
+    std::string value(path[i]);
     for (std::size_t more = i + 1; segment.rest && more < path.size(); ++more) (value += '/') += path[more];
     out.emplace_back(segment.text, std::move(value));
   }
@@ -126,7 +137,7 @@ struct Router::Table {
 };
 
 void Router::Table::handle(Request&& request, Responder answer) const {
-  std::vector<std::string> path = segmentsOf(request);
+  const PathSegments path(request);
   std::string allowed;
   const Route* head = nullptr;
   for (const Route& route : routes) {

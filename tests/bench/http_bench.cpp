@@ -1,7 +1,6 @@
 // POSTs of 200 bytes through http::Server, beside the smallest loop that Beast allows for the same answers.
-#include <utility>
-
-#include <boost/asio/ip/tcp.hpp>
+#include "http/detail/asio.h"
+// Beast, behind Asio with the server's settings.
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 

@@ -27,6 +27,7 @@ npm_install() {
 start_server() {
   local log=$1
   shift
+  : >"$log"
   "$@" >"$log" 2>&1 &
   pid=$!
   started+=("$pid")

@@ -36,6 +36,11 @@ TEST(DurableStreamJson, RefusesWhatIsNoJson) {
   }
 }
 
+TEST(DurableStreamJson, AnOctetOfZeroEndsNothing) {
+  EXPECT_NE(bodyOf(std::string("1\0002", 3)).problem, "");
+  EXPECT_NE(bodyOf(std::string("123456\0\0 7", 10)).problem, "");
+}
+
 TEST(DurableStreamJson, NamesANumberThatNoReaderCouldHold) {
   EXPECT_NE(bodyOf("[1e999]").problem.find("double"), std::string::npos);
 }

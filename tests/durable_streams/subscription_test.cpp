@@ -6,6 +6,7 @@
 #include "durable_streams/detail/webhook_url.h"
 #include "durable_streams/server_rig.h"
 #include "durable_streams/temp_folder.h"
+#include "tidegate/core/error.h"
 #include "tidegate/durable_streams/file_store.h"
 
 namespace tidegate::durable_streams::testing {
@@ -150,7 +151,19 @@ TEST(DurableStreamSubscription, WebhooksAreSignedWithAKeyOfTheKeySet) {
 
 TEST(DurableStreamSubscription, OutlivesTheProcessWithItsCursorsAndKeys) {
   const TempFolder folder;
-  const auto open = [&] { return fileStreamStore({.folder = folder.path() + "/streams"}); };
+  const auto open = [&] {
+    std::shared_ptr<FileStreamStore> store;
+    // The last callback of the server before may still hold the folder.
+    EXPECT_TRUE(eventually([&] {
+      try {
+        store = fileStreamStore({.folder = folder.path() + "/streams"});
+      } catch (const Error& e) {
+        if (e.retry() != Retry::later) throw;
+      }
+      return store != nullptr;
+    }));
+    return store;
+  };
   std::string tail, kid;
   {
     DurableStreamServerOptions options = localHooks();

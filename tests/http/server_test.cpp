@@ -153,6 +153,20 @@ TEST(HttpServer, AnswersAClientThatHasSaidAllItWill) {
   EXPECT_TRUE(client.closedByServer());
 }
 
+TEST(HttpServer, AnswersAHalfClosedClientAtOnceEvenWhereItListensForItsLeaving) {
+  Rig rig([](Request&& request, Responder answer) {
+    answer.onGone([] {});
+    echo(std::move(request), std::move(answer));
+  });
+  for (int i = 0; i < 20; ++i) {
+    RawClient client = rig.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.halfClose();
+    EXPECT_EQ(client.readAnswer().body, "GET /x");
+    EXPECT_EQ(client.readAnswer().body, "GET /y");
+  }
+}
+
 TEST(HttpServer, SaysContinueOnlyToWhoWaitsForIt) {
   Rig rig(echo);
   RawClient client = rig.client();

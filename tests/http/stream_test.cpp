@@ -217,7 +217,6 @@ TEST(HttpStream, TakesWritesFromManyThreads) {
 }
 
 TEST(HttpStream, RunsPostedCallbacksOnTheConnectionsThread) {
-  std::atomic<std::size_t> handlerThread{0};
   std::jthread other;
   Rig rig([&](Request&&, Responder answer) {
     const auto own = std::this_thread::get_id();

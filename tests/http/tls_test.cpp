@@ -143,7 +143,7 @@ TEST(HttpTls, AsksForACertificateWhereToldTo) {
 }
 
 TEST(HttpTls, EndsWhoDoesNotSpeakTls) {
-  Rig rig(echo, {.limits = {.idleTimeout = 200ms}, .tls = serverFiles()});
+  Rig rig(echo, {.limits = {.headerTimeout = 200ms}, .tls = serverFiles()});
   RawClient plain = rig.client();
   plain.send(test::kGet);
   EXPECT_TRUE(plain.closedByServer());

@@ -89,22 +89,24 @@ class Client {
  public:
   using Id = std::uint64_t;
 
-  /// @throws Error{invalidConfig} for an authority file that cannot be read.
+  /// @throws Error{invalidConfig} for an authority file that cannot be read, malformed fields, no attempt at all.
   explicit Client(ClientOptions options = {});
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
-  /// Sends, waits, and gives the answer whatever its status. Retries by the policy.
+  /// Sends, waits, and gives the answer whatever its status. Retries by the policy. Other requests go on meanwhile, but
+  /// not in the pauses.
   /// @throws Error as Outcome::error; queryCancelled when stopped.
   Response perform(const ClientRequest& request, std::stop_token stop = {});
   /// Sends and streams the answer. Not retried once `onHead` was called. @throws as `perform`.
   void stream(const ClientRequest& request, const std::function<bool(const Response& head)>& onHead,
               const std::function<bool(std::string_view piece)>& onData, std::stop_token stop = {});
 
-  /// Begins a request; the rest happens in `run`. @throws Error{invalidArgument} for a URL that is none.
+  /// Begins a request; the rest happens in `run`. It is not retried: what follows is the caller's to decide. Destroying
+  /// the client ends it untold. @throws Error{invalidArgument} for a URL that is none.
   Id start(ClientRequest request, Callbacks callbacks);
-  /// Ends a request: its `onDone` says queryCancelled. No error if it has ended.
+  /// Ends a request: its `onDone` says queryCancelled, in `run`. No error if it has ended.
   void cancel(Id id);
   /// Requests begun and not done.
   std::size_t running() const noexcept;

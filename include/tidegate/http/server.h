@@ -162,10 +162,12 @@ class Server {
 
   /// Listens, and starts the threads. @throws Error{connectionFailed} where the address or port cannot be had.
   void start();
-  /// Accepts nothing more, lets running answers finish until the deadline, ends body streams (those that `onStopping`
-  /// does not end), joins the threads. After it returned no callback runs. @return whether nothing had to be cut.
+  /// Accepts nothing more, calls `onStopping`, ends event streams in good order, lets other answers finish until the
+  /// deadline, then cuts what is left, and joins the threads. After it returned no callback runs. Not from a handler.
+  /// @return whether nothing had to be cut.
   bool stop(std::chrono::milliseconds deadline);
-  /// Called once when `stop` begins, so that long polls and event streams can be ended in good order.
+  /// Called once when `stop` begins, on its thread, so that long polls can be answered and event streams can say so.
+  /// Set it before `start`.
   void onStopping(std::function<void()> then);
   std::uint16_t port() const noexcept;
   /// "http://127.0.0.1:8080" or "https://…".

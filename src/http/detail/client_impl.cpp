@@ -7,6 +7,7 @@
 
 #include "core/detail/ca_bundle.h"
 #include "http/detail/retry_pause.h"
+#include "http/detail/text.h"
 
 namespace tidegate::http {
 namespace {
@@ -28,6 +29,11 @@ ClientOptions checkedClientOptions(ClientOptions options) {
   }
   if (options.retry.attempts == 0) {
     throw Error(ErrorCode::invalidConfig, Retry::never, "RetryPolicy::attempts is at least 1: the first");
+  }
+  for (const auto& [name, value] : options.headers) {
+    if (detail::isToken(name) && detail::isFieldValue(value)) continue;
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                "ClientOptions::headers: a field is malformed; see its name and its value");
   }
   if (options.authorityFile.empty()) options.authorityFile = tidegate::detail::systemCaBundle();
   return options;
@@ -72,6 +78,7 @@ detail::Easy Client::Impl::freshEasy() {
 Client::Id Client::Impl::start(ClientRequest request, Callbacks callbacks) {
   auto transfer = std::make_unique<detail::Transfer>(options, std::move(request), std::move(callbacks));
   const Id id = next_++;
+  transfer->id = id;
   transfers.emplace(id, std::move(transfer));
   starting_.push_back(id);
   return id;
@@ -131,12 +138,10 @@ bool Client::Impl::collect() {
   while (CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode result = message->data.result;
-    const CURL* easy = message->easy_handle;
-    const auto at = std::find_if(transfers.begin(), transfers.end(),
-                                 [&](const auto& entry) { return entry.second->easy() == easy; });
-    if (at == transfers.end()) continue;
+    detail::Transfer* transfer = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
     any = true;
-    finish(at->first, result);
+    finish(transfer->id, result);
   }
   return any;
 }

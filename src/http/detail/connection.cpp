@@ -152,6 +152,8 @@ void Connection::updateDeadline() {
   std::chrono::milliseconds time{0};
   if (closing_ && pendingOctets() == 0) {
     wait = Wait::linger, time = kLinger;
+  } else if (tls_ && !tls_->ready()) {
+    wait = Wait::head, time = limits.headerTimeout;
   } else if (pendingOctets() > 0) {
     wait = Wait::write, time = limits.writeTimeout;
   } else if (!current_ && reader_.state() == RequestReader::State::body) {
@@ -171,6 +173,7 @@ void Connection::updateDeadline() {
 
 void Connection::expire() {
   if (closed_) return;
+  if (tls_ && !tls_->ready()) return close();  // nothing could be said that would be understood
   switch (wait_) {
     case Wait::head:
       refuse(408, "the request's head took too long");

@@ -134,9 +134,7 @@ void Connection::answer(Response& response) {
       head.gzip = true;
     }
   }
-  const bool noBody = bodiless(response.status);
-  if (!noBody || !response.body.empty()) head.length = response.body.size();
-  if (noBody) head.length.reset();
+  if (!bodiless(response.status)) head.length = response.body.size();
   appendHeadOr500(response, head);
   if (!headOnly_ && !bodiless(response.status)) out_.append(std::move(response.body));
   finishExchange();

@@ -140,7 +140,7 @@ bool Exchange::streaming() const {
 
 bool Exchange::watched() const {
   const std::lock_guard lock(mutex_);
-  return phase_ == Phase::streaming || onGone_ != nullptr;
+  return phase_ == Phase::streaming || (phase_ == Phase::waiting && onGone_ != nullptr);
 }
 
 Exchange::Callback Exchange::drained() const {

@@ -84,7 +84,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// Octets of this answer that the connection still has.
   void holds(std::size_t octets) noexcept { held_.store(octets, std::memory_order_relaxed); }
   bool streaming() const;
-  /// Whether somebody wants to hear that the peer has gone.
+  /// Whether an answer is still to come, and somebody wants to hear that the peer has gone. A peer that has only said
+  /// all it will reads an answer that is there.
   bool watched() const;
   Callback drained() const;
   /// The answer is whole, and sent as far as anyone can tell.

@@ -35,7 +35,15 @@ Loop::Loop(ServerContext& server)
 
 Loop::~Loop() = default;
 
-void Loop::run() { io_.run(); }
+void Loop::run() {
+  while (!io_.stopped()) {
+    try {
+      io_.run();
+    } catch (const std::exception& e) {  // no memory: one connection's event is lost, the others go on
+      spdlog::critical("http: an event was lost: {}", redactSecrets(e.what()));
+    }
+  }
+}
 
 void Loop::wake() {
   asio::post(io_, [this] { advanceReady(); });

@@ -23,6 +23,8 @@ class TlsSession {
 
   /// Takes what the peer sent. @return false where memory ran out.
   bool feed(std::string_view cipher);
+  /// Whether the handshake is done.
+  bool ready() const noexcept { return SSL_is_init_finished(ssl_.get()) == 1; }
   enum class Read { data, more, closed, failed };
   /// Gives what the peer said. `size` is the room, then what was written.
   Read read(char* to, std::size_t& size);

@@ -31,6 +31,7 @@ class Transfer {
 
   /// Tells libcurl everything, for the first time or for a redirect.
   void prepare(Easy easy);
+  std::uint64_t id = 0;  ///< the client's
   CURL* easy() const noexcept { return easy_.get(); }
   Easy release() { return std::move(easy_); }
   const Callbacks& callbacks() const noexcept { return callbacks_; }

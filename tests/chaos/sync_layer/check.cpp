@@ -52,7 +52,7 @@ std::string applyItem(const streams::ChangeMessage& change, std::map<std::string
     return "";
   }
   Row row;
-  rowFromJson(itemsColumns(), change.value, row);
+  streams::rowFromJson(itemsColumns(), change.value, row);
   const bool insert = change.operation == streams::StateOperation::insert;
   if (insert != (at == rows.end())) {
     return fmt::format("never: an {} of item {}, which is {}", insert ? "insert" : "update", change.key,

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using tidegate::test::Random;
 using tidegate::test::TcpProxy;
 
-constexpr auto kPatience = 180s;
+constexpr auto kPatience = 90s;
 
 /// "postgresql://user:password@127.0.0.1:PORT/database?sslmode=disable" of the server's own URL.
 std::string throughRelay(std::uint16_t port) {
@@ -88,14 +88,16 @@ class World {
   }
 
  private:
+  /// Its output goes to a file: nobody here reads a pipe, and a full one would stop the program.
+  std::unique_ptr<Child> start(const std::string& command, const std::string& name) const {
+    const std::string log = folder_ + "/" + name + ".log";
+    return std::make_unique<Child>(std::vector<std::string>{"/bin/sh", "-c", "exec " + command + " >>" + log + " 2>&1"},
+                                   log);
+  }
   void startStreams() {
-    streamProcess_ = std::make_unique<Child>(
-        std::vector<std::string>{server_, "--dir", folder_ + "/streams", "--port", std::to_string(streamPort_)},
-        folder_ + "/streams.log");
+    streamProcess_ = start(fmt::format("{} --dir {}/streams --port {}", server_, folder_, streamPort_), "streams");
   }
-  void startBridge() {
-    bridgeProcess_ = std::make_unique<Child>(std::vector<std::string>{bridge_, "--port", "0"}, folder_ + "/bridge.log");
-  }
+  void startBridge() { bridgeProcess_ = start(bridge_ + " --port 0", "bridge"); }
 
   Random& random_;
   std::string folder_, server_, bridge_;

@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(packages format release tests conformance simulation chaos asan tsan clang fuzz)
+stages=(packages format release tests conformance browser simulation chaos asan tsan clang fuzz)
 quick_stages=(packages format release tests)
 usage() {
   cat <<'TEXT'
@@ -13,8 +13,10 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
   conformance the outside suites of the protocols that are spoken here, from npm
+  browser     the pages of the examples in headless Chromium
   simulation  300 seeds of the simulator
-  chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200)
+  chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
+              as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same under ThreadSanitizer
   clang       clang++ build of everything and the benchmarks, warnings are errors
@@ -80,7 +82,8 @@ run_tests() {
 }
 run_conformance() { build release && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
-run_chaos() { build release && tests/chaos/run.sh --rounds 5; }
+run_browser() { build release && tests/browser/run.sh build/release/examples/sync_layer/sync_layer; }
+run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5; }
 run_asan() {
   build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
     ctest --preset asan -j "$jobs" -LE "$outer"

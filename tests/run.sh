@@ -13,7 +13,8 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
   simulation  300 seeds of the simulator
-  chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200)
+  chaos       5 rounds of writers and faults on real servers, twice (a release runs 200: tests/chaos/run.sh --rounds 200,
+              and 100: tests/chaos/sync_layer.sh --rounds 100)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same under ThreadSanitizer
   clang       clang++ build of everything and the benchmarks, warnings are errors
@@ -62,7 +63,7 @@ run_tests() {
   build release && tests/servers/with_servers.sh ctest --preset release -j "$jobs"
 }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
-run_chaos() { build release && tests/chaos/run.sh --rounds 5; }
+run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5; }
 run_asan() {
   build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
     ctest --preset asan -j "$jobs" -LE "$outer"

@@ -18,7 +18,7 @@ function(tidegate_install component target)
   endforeach()
 endfunction()
 
-tidegate_install(core tidegate core gateway source sink engine)
+tidegate_install(core tidegate core gateway source sink engine jobs)
 foreach(driver sqlite postgres mysql http durable_streams electric)
   if(TARGET tidegate_${driver})
     tidegate_install(${driver} tidegate_${driver} ${driver})

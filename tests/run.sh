@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(packages format release tests simulation chaos asan tsan clang fuzz)
+stages=(packages format release tests conformance browser simulation chaos asan tsan clang fuzz)
 quick_stages=(packages format release tests)
 usage() {
   cat <<'TEXT'
@@ -12,9 +12,11 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   format      clang-format finds nothing to change
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
+  conformance the outside suites of the protocols that are spoken here, from npm
+  browser     the pages of the examples in headless Chromium
   simulation  300 seeds of the simulator
-  chaos       5 rounds of writers and faults on real servers, twice (a release runs 200: tests/chaos/run.sh --rounds 200,
-              and 100: tests/chaos/sync_layer.sh --rounds 100)
+  chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
+              as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100)
   asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same under ThreadSanitizer
   clang       clang++ build of everything and the benchmarks, warnings are errors
@@ -59,10 +61,28 @@ run_format() {
   git ls-files -z -- '*.h' '*.cpp' | xargs -0 -r clang-format --dry-run -Werror
 }
 run_release() { build release; }
+# Tests that need servers mostly wait for them, and take turns: every other one gets servers of its own, and those that
+# need none go on beside them. What failed is shown last.
 run_tests() {
-  build release && tests/servers/with_servers.sh ctest --preset release -j "$jobs"
+  build release || return
+  local part rc=0 logs=build/logs/tests
+  for part in 1 2; do
+    tests/servers/with_servers.sh ctest --preset release -L servers -I "$part,,2" -j 1 >"$logs-servers-$part.log" 2>&1 &
+    eval "local pid_$part=$!"
+  done
+  ctest --preset release -LE servers -j "$jobs" >"$logs-others.log" 2>&1 && cat "$logs-others.log" || rc=1
+  for part in 1 2; do
+    local pid=pid_$part
+    wait "${!pid}" && cat "$logs-servers-$part.log" || rc=$((rc + 2 * part))
+  done
+  ((rc & 1)) && cat "$logs-others.log"
+  ((rc & 2)) && cat "$logs-servers-1.log"
+  ((rc & 4)) && cat "$logs-servers-2.log"
+  ((rc == 0))
 }
+run_conformance() { build release && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
+run_browser() { build release && tests/browser/run.sh build/release/examples/sync_layer/sync_layer; }
 run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5; }
 run_asan() {
   build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -79,7 +99,7 @@ mkdir -p build/logs
 count() { # LOG RC
   local total bad
   read -r bad total < <(awk '/tests passed, [0-9]+ tests failed out of/ {
-    match($0, /passed, [0-9]+/); bad = substr($0, RSTART + 8, RLENGTH - 8); total = $NF } END { print bad + 0, total + 0 }' "$1")
+    match($0, /passed, [0-9]+/); bad += substr($0, RSTART + 8, RLENGTH - 8); total += $NF } END { print bad + 0, total + 0 }' "$1")
   if ((total == 0)); then
     total=1
     bad=$(($2 != 0))
@@ -92,7 +112,7 @@ count() { # LOG RC
 
 for stage in "${only[@]}"; do
   log=build/logs/$stage.log
-  printf '%-11s' "$stage"
+  printf '%-12s' "$stage"
   start=$SECONDS
   if [[ -n $verbose ]]; then
     echo

@@ -8,22 +8,38 @@ namespace tidegate::durable_streams {
 
 std::string_view toString(StreamFailure failure) noexcept {
   switch (failure) {
-    case StreamFailure::badRequest: return "badRequest";
-    case StreamFailure::unauthenticated: return "unauthenticated";
-    case StreamFailure::forbidden: return "forbidden";
-    case StreamFailure::notFound: return "notFound";
-    case StreamFailure::notAllowed: return "notAllowed";
-    case StreamFailure::exists: return "exists";
-    case StreamFailure::closed: return "closed";
-    case StreamFailure::sequenceConflict: return "sequenceConflict";
-    case StreamFailure::conflict: return "conflict";
-    case StreamFailure::producerGap: return "producerGap";
-    case StreamFailure::staleEpoch: return "staleEpoch";
-    case StreamFailure::gone: return "gone";
-    case StreamFailure::rateLimited: return "rateLimited";
-    case StreamFailure::unavailable: return "unavailable";
-    case StreamFailure::unreachable: return "unreachable";
-    case StreamFailure::badAnswer: return "badAnswer";
+    case StreamFailure::badRequest:
+      return "badRequest";
+    case StreamFailure::unauthenticated:
+      return "unauthenticated";
+    case StreamFailure::forbidden:
+      return "forbidden";
+    case StreamFailure::notFound:
+      return "notFound";
+    case StreamFailure::notAllowed:
+      return "notAllowed";
+    case StreamFailure::exists:
+      return "exists";
+    case StreamFailure::closed:
+      return "closed";
+    case StreamFailure::sequenceConflict:
+      return "sequenceConflict";
+    case StreamFailure::conflict:
+      return "conflict";
+    case StreamFailure::producerGap:
+      return "producerGap";
+    case StreamFailure::staleEpoch:
+      return "staleEpoch";
+    case StreamFailure::gone:
+      return "gone";
+    case StreamFailure::rateLimited:
+      return "rateLimited";
+    case StreamFailure::unavailable:
+      return "unavailable";
+    case StreamFailure::unreachable:
+      return "unreachable";
+    case StreamFailure::badAnswer:
+      return "badAnswer";
   }
   return "";
 }
@@ -90,16 +106,20 @@ Meaning meaningOf(const Asked& asked, const http::Response& answer) {
                 "another producer with this id took over; this one must end, or start again with a higher epoch"};
       }
       return {forbidden, ErrorCode::permissionDenied, Retry::afterOperator, "check what these credentials may do"};
-    case 404: return {notFound, ErrorCode::tableNotFound, Retry::afterOperator, "there is no such stream"};
+    case 404:
+      return {notFound, ErrorCode::tableNotFound, Retry::afterOperator, "there is no such stream"};
     case 405:
     case 501:
       return {notAllowed, ErrorCode::permissionDenied, Retry::never, "the server does not do this for this stream"};
-    case 409: return conflictMeaning(asked, answer.headers);
+    case 409:
+      return conflictMeaning(asked, answer.headers);
     case 410:
       return {gone, ErrorCode::positionLost, Retry::never,
               "the stream was deleted, or what stood at this offset is no longer kept"};
-    case 429: return {rateLimited, ErrorCode::backPressure, Retry::later, "slow down"};
-    default: break;
+    case 429:
+      return {rateLimited, ErrorCode::backPressure, Retry::later, "slow down"};
+    default:
+      break;
   }
   if (answer.status >= 500) return serverMeaning(asked, answer.status);
   if (answer.status >= 400) {
@@ -146,8 +166,8 @@ StreamError unreachable(const Asked& asked, const Error& why) {
   const std::string where = details.method + " " + details.url + ": ";
   if (why.code() != ErrorCode::connectionFailed) {  // TLS, or an answer over its bound
     const bool bad = why.code() == ErrorCode::parseError;
-    return {bad ? StreamFailure::badAnswer : StreamFailure::unreachable, why.code(), why.retry(),
-            where + why.message(), std::move(details)};
+    return {bad ? StreamFailure::badAnswer : StreamFailure::unreachable, why.code(), why.retry(), where + why.message(),
+            std::move(details)};
   }
   return {StreamFailure::unreachable, why.code(), unknown ? Retry::outcomeUnknown : Retry::later,
           where + why.message() + (unknown ? "; it may have been done: ask before repeating it" : ""),

@@ -20,9 +20,9 @@ bool isHttpUrl(std::string_view url) { return url.starts_with("http://") || url.
 std::shared_ptr<const DurableStreamClientOptions> checkedOptions(DurableStreamClientOptions options) {
   options.retry.validate();
   if (!options.url.empty() && !isHttpUrl(options.url)) {
-    throw Error(ErrorCode::invalidConfig, Retry::never,
-                "DurableStreamClientOptions::url: expected http:// or https://, got \"" + redactSecrets(options.url) +
-                    "\"");
+    throw Error(
+        ErrorCode::invalidConfig, Retry::never,
+        "DurableStreamClientOptions::url: expected http:// or https://, got \"" + redactSecrets(options.url) + "\"");
   }
   while (options.url.ends_with('/')) options.url.pop_back();
   return std::make_shared<const DurableStreamClientOptions>(std::move(options));

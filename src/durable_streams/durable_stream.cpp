@@ -20,7 +20,8 @@ StreamHead headOf(const http::Response& answer) {
   const std::string_view ttl = answer.headers.get(wire::kTtl);
   std::int64_t seconds = 0;
   const auto [rest, failure] = std::from_chars(ttl.data(), ttl.data() + ttl.size(), seconds);
-  if (!ttl.empty() && failure == std::errc() && rest == ttl.data() + ttl.size()) head.ttl = std::chrono::seconds(seconds);
+  if (!ttl.empty() && failure == std::errc() && rest == ttl.data() + ttl.size())
+    head.ttl = std::chrono::seconds(seconds);
   return head;
 }
 
@@ -108,8 +109,8 @@ std::optional<StreamHead> DurableStream::find(std::stop_token stop) {
 
 StreamHead DurableStream::head(std::stop_token stop) {
   const Asked asked{.method = "HEAD", .url = url_, .repeatable = true};
-  const http::Response answer = session_->perform(
-      {.method = "HEAD", .url = url_, .timeout = session_->options()->timeout}, asked, nullptr, stop);
+  const http::Response answer =
+      session_->perform({.method = "HEAD", .url = url_, .timeout = session_->options()->timeout}, asked, nullptr, stop);
   if (answer.status != 200) throw detail::refusal(asked, answer);
   StreamHead head = headOf(answer);
   if (!head.contentType.empty()) contentType_ = head.contentType;
@@ -119,9 +120,9 @@ StreamHead DurableStream::head(std::stop_token stop) {
 bool DurableStream::remove(std::stop_token stop) {
   // Deleting twice deletes once; the second answer says that there is none.
   const Asked asked{.method = "DELETE", .url = url_, .changes = true, .repeatable = true};
-  const http::Response answer = session_->perform(
-      {.method = "DELETE", .url = url_, .timeout = session_->options()->timeout, .repeatable = true}, asked, nullptr,
-      stop);
+  const http::Response answer =
+      session_->perform({.method = "DELETE", .url = url_, .timeout = session_->options()->timeout, .repeatable = true},
+                        asked, nullptr, stop);
   contentType_.clear();
   if (answer.status == 404) return false;
   if (answer.status != 204 && answer.status != 200 && answer.status != 202) throw detail::refusal(asked, answer);
@@ -173,11 +174,8 @@ Appended DurableStream::post(std::string body, const std::string& contentType, c
   if (!options.seq.empty()) ask.headers.set(wire::kSeq, options.seq);
   if (closing) ask.headers.set(wire::kClosed, "true");
   setStamp(ask.headers, options.stamp);
-  const Asked asked{.method = "POST",
-                    .url = url_,
-                    .hasSeq = !options.seq.empty(),
-                    .changes = true,
-                    .repeatable = repeatable};
+  const Asked asked{
+      .method = "POST", .url = url_, .hasSeq = !options.seq.empty(), .changes = true, .repeatable = repeatable};
   const http::Response answer = session_->perform(ask, asked, &options.headers, stop);
   if (answer.status != 200 && answer.status != 204) throw detail::refusal(asked, answer);
   Appended done{.offset = std::string(answer.headers.get(wire::kNextOffset)),

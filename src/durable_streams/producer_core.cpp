@@ -7,7 +7,7 @@ namespace tidegate::durable_streams {
 namespace {
 
 constexpr std::uint64_t kMostEpoch = (1ULL << 53) - 1;  // JavaScript's exact integers (section 5.2.1)
-constexpr std::int64_t kMostClockEpoch = 1LL << 52;      // the year 2112
+constexpr std::int64_t kMostClockEpoch = 1LL << 52;     // the year 2112
 constexpr std::uint64_t kClaimSpread = 1'000'000;
 constexpr std::size_t kMostBytes = std::size_t{1} << 40;
 
@@ -247,10 +247,10 @@ bool ProducerCore::anyMaybeApplied() const {
 void ProducerCore::claimIfQuiet() {
   if (!claim_ || stats_.inFlight > 0 || final_) return;
   if (anyMaybeApplied()) {
-    return endWith(StreamError(StreamFailure::staleEpoch, ErrorCode::fenced, Retry::outcomeUnknown,
-                               claimCause_->message() +
-                                   "; the id was not claimed, because a batch before it may have been appended",
-                               claimCause_->details()));
+    return endWith(StreamError(
+        StreamFailure::staleEpoch, ErrorCode::fenced, Retry::outcomeUnknown,
+        claimCause_->message() + "; the id was not claimed, because a batch before it may have been appended",
+        claimCause_->details()));
   }
   epoch_ = *claim_;
   claim_.reset();

@@ -8,6 +8,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// Messages taken between two looks for answers; a look costs more than a message.
+constexpr unsigned kAnswersEvery = 32;
 constexpr milliseconds kLongWait = std::chrono::minutes(1);
 
 [[noreturn]] void refuseEnded(const std::string& url, std::string_view how) {
@@ -54,7 +56,11 @@ std::optional<std::uint64_t> ProducerImpl::tryAppend(std::string_view message) {
   if (phase_ == Phase::detached) refuseEnded(url_, "detached");
   if (phase_ != Phase::open) refuseEnded(url_, "closed");
   check(message, {});
-  poll(milliseconds(0), {});
+  throwFailure();
+  if (!core_.hasRoomFor(message.size()) || ++sinceAnswers_ >= kAnswersEvery) {
+    sinceAnswers_ = 0;
+    poll(milliseconds(0), {});
+  }
   if (!core_.hasRoomFor(message.size())) return std::nullopt;
   const std::uint64_t number = core_.add(message, clock_.steadyNow());
   sendDue();
@@ -88,14 +94,17 @@ void ProducerImpl::poll(milliseconds wait, const std::stop_token& stop) {
 
 /// Sends what is due, then waits for an answer or for the next thing that becomes due.
 void ProducerImpl::step(milliseconds wait, const std::stop_token& stop) {
+  const std::uint64_t before = core_.stats().batches;
   sendDue();
-  if (const auto wake = core_.wakeAt()) {
+  if (core_.stats().batches > before) wait = milliseconds(0);  // that was quick
+  const auto wake = core_.wakeAt();
+  if (wake) {
     const auto pause = std::max(*wake - clock_.steadyNow(), Clock::Micros(0));
     wait = std::min(wait, std::chrono::ceil<milliseconds>(pause));
   }
   if (core_.inFlight() > 0) {
     session_.http().run(wait, stop);
-  } else if (wait.count() > 0 && !core_.idle()) {
+  } else if (wake && wait.count() > 0) {
     schedulerOf(session_.options()->http).waitFor(wait, stop);
   }
   sendDue();

@@ -162,8 +162,9 @@ void ReadSession::leaveEvents() {
 void ReadSession::beginEvents(const http::Response& head) {
   if (head.status != 200) throw refusal(asked(), head);
   if (!std::string_view(head.headers.get("content-type")).starts_with("text/event-stream")) {
-    throw badAnswer(asked(), "expected an event stream, got content type \"" +
-                                 std::string(head.headers.get("content-type").substr(0, 100)) + "\"",
+    throw badAnswer(asked(),
+                    "expected an event stream, got content type \"" +
+                        std::string(head.headers.get("content-type").substr(0, 100)) + "\"",
                     head.status);
   }
   base64_ = head.headers.get(wire::kSseEncoding) == "base64";

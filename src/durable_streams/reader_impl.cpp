@@ -71,8 +71,8 @@ void ReaderImpl::throwFailure() {
 
 void ReaderImpl::begin() {
   const ReadOptions& own = session_.options();
-  http::ClientRequest request = makeRequest(session_.want(), {&options_->headers, &own.headers},
-                                            {&options_->params, &own.params});
+  http::ClientRequest request =
+      makeRequest(session_.want(), {&options_->headers, &own.headers}, {&options_->params, &own.params});
   if (session_.mode() == ReadSession::Mode::catchUp) request.timeout = options_->timeout;
   client_.start(std::move(request), session_.mode() == ReadSession::Mode::events ? eventStream() : wholeAnswer());
   running_ = true;

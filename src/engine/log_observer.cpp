@@ -14,8 +14,8 @@ class LogObserver final : public EngineObserver {
     spdlog::log(level, "source {}: {} -> {}: {}", source, toString(change.from), toString(change.to), change.reason);
   }
   void onTableIssue(string_view source, const TableIssue& issue) override {
-    spdlog::log(issue.fatal ? spdlog::level::err : spdlog::level::warn, "source {}: table {}: {}: {}", source,
-                issue.table, toString(issue.code), issue.message);
+    spdlog::log(issue.fatal ? spdlog::level::err : spdlog::level::warn, "source {}:{}{} {}: {}", source,
+                issue.table.empty() ? "" : " table ", issue.table, toString(issue.code), issue.message);
   }
   void onWarning(string_view who, string_view message) override { spdlog::warn("{}: {}", who, message); }
   void onLag(string_view source, const SourceLag& lag) override {

@@ -130,6 +130,7 @@ bool Server::stop(std::chrono::milliseconds deadline) {
   }
   impl.run([](detail::Loop& loop) { loop.finish(); });
   impl.joinAll();
+  impl.context.open = 0;  // one that was accepted for a thread that had ended already was closed with its queue
   return !impl.context.cutSomething;
 }
 

@@ -190,7 +190,8 @@ detail::CreatedSlot PostgresSource::makeSlot(std::unique_ptr<detail::Replication
   const detail::CreatedSlot made =
       detail::createSlot(*core_.replication, core_.slot, core_.options.mode == SlotMode::ephemeral, stop);
   core_.renewSlot = false;
-  core_.slotBegin = made.consistentPoint;
+  core_.feedback.forget();
+  core_.slotBegin = core_.confirmedBefore = made.consistentPoint;
   if (core_.options.mode == SlotMode::stateful) {
     core_.ask(stop, [&](PGconn* side) {
       detail::noteSlotBegin(side, core_.options.publication, core_.slot, made.consistentPoint);
@@ -303,8 +304,8 @@ Position PostgresSource::lastAckedPosition() const {
   const Position acked = core_.feedback.acked();
   const Lsn before = core_.confirmedBefore;
   if (!acked.empty() && detail::confirmedBy(detail::placeOf(acked)) >= before) return acked;
-  // A slot keeps no baseline's progress: say the place before, so that no checkpoint at it seems to lie behind.
-  return before == 0 ? Position{} : detail::positionOf({before - 1, detail::kWholeTransaction});
+  // Before every place that needs no more than this, with whichever progress; behind every place that needs more.
+  return before == 0 ? Position{} : detail::positionOf({before - 1, detail::kWholeTransaction - 1});
 }
 
 std::partial_ordering PostgresSource::comparePositions(const Position& a, const Position& b) const {
@@ -368,6 +369,7 @@ void PostgresSource::reset() {
   });
   core_.slotBegin = 0;
   core_.confirmedBefore = 0;
+  core_.feedback.forget();
 }
 
 }  // namespace

@@ -113,7 +113,8 @@ std::string Round::settle() {
   std::string answer = ask("ready");
   if (answer != "ready") return answer;
   // Verification looks again at what differs, but the backlog of a round may take longer than its patience.
-  for (int attempt = 0; attempt < 100; ++attempt) {
+  const auto began = systemClock().steadyNow();
+  while (systemClock().steadyNow() - began < std::chrono::minutes(3)) {
     answer = ask("verify");
     if (answer == "ok") return {};
     if (!engine_->alive()) return answer;

@@ -103,6 +103,24 @@ TEST_P(SinkContract, ADroppedColumnIsFollowed) {
   expectRows(less, {{1, 10}, {2, 2}, {3, 3}});
 }
 
+TEST_P(SinkContract, AColumnAddedUnderTheNameOfADroppedOneIsEmpty) {
+  const Shape t = users();
+  const Shape less =
+      shapeOf("users", {column("id", ValueKind::int64, false), column("score", ValueKind::int64)}, {"id"});
+  for (const bool inOneUnit : {false, true}) {
+    start(t, {{1, "a", 1}, {2, "b", 2}});
+    changeSchema(t, less);
+    insert(less, {3, 3});
+    if (!inOneUnit) commit();
+    changeSchema(less, t);
+    insert(t, {4, "d", 4});
+    commit();
+    expectRows(t, {{1, nullptr, 1}, {2, nullptr, 2}, {3, nullptr, 3}, {4, "d", 4}});
+    truncate(t);
+    commit();
+  }
+}
+
 TEST_P(SinkContract, ARenamedColumnKeepsItsValuesOrIsRefused) {
   const Shape t = users();
   const Shape renamed = shapeOf(

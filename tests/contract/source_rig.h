@@ -51,6 +51,7 @@ class SourceDatabase {
   /// `close`: a restart.
   virtual std::unique_ptr<SyncSource> source() = 0;
   /// Breaks the source's connections, as a server or a network would. @return false: there are none to break.
+  /// @thread Any, several at once.
   virtual bool disconnect() { return false; }
   /// Makes the database forget the changes that were committed so far. @return false: it cannot.
   virtual bool forgetHistory() { return false; }

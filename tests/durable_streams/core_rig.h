@@ -26,9 +26,8 @@ inline http::Request requestOf(const detail::ProducerSend& send, const std::stri
   request.method = "POST";
   request.path = "/stream";
   request.body = send.body;
-  request.headers = {{"producer-id", id},
-                     {"producer-epoch", std::to_string(send.epoch)},
-                     {"producer-seq", std::to_string(send.seq)}};
+  request.headers = {
+      {"producer-id", id}, {"producer-epoch", std::to_string(send.epoch)}, {"producer-seq", std::to_string(send.seq)}};
   if (!send.body.empty()) request.headers.set("content-type", type);
   if (send.closes) request.headers.set("stream-closed", "true");
   return request;

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "durable_streams/detail/protocol.h"
+#include "tidegate/http/sse.h"
 
 namespace tidegate::durable_streams::test {
 
@@ -107,8 +108,8 @@ void FaultyServer::State::act(Request&& request, Responder answer, const Fault& 
   const std::string live = http::queryParameter(request.query, "live").value_or("");
   if (request.method == "GET" && live == "sse") return startEvents(request, std::move(answer), fault);
   if (request.method == "GET" && live == "long-poll") {
-    auto waiting = std::make_shared<LivePoll>(LivePoll{std::move(request), std::move(answer), 0,
-                                                       std::chrono::steady_clock::now() + options.longPoll});
+    auto waiting = std::make_shared<LivePoll>(
+        LivePoll{std::move(request), std::move(answer), 0, std::chrono::steady_clock::now() + options.longPoll});
     {
       // "now" is now, not when something came.
       const std::lock_guard lock(mutex);
@@ -224,10 +225,9 @@ void FaultyServer::State::pump(std::shared_ptr<Events> events) {
 }
 
 FaultyServer::FaultyServer(Options options) : state_(std::make_shared<State>(options)) {
-  server_ = std::make_unique<http::Server>(http::ServerOptions{.threads = 2},
-                                           [state = state_](Request&& request, Responder answer) {
-                                             state->handle(std::move(request), std::move(answer));
-                                           });
+  server_ = std::make_unique<http::Server>(
+      http::ServerOptions{.threads = 2},
+      [state = state_](Request&& request, Responder answer) { state->handle(std::move(request), std::move(answer)); });
   server_->start();
 }
 

@@ -33,9 +33,9 @@ struct Fault {
   std::chrono::milliseconds delay{0};
   /// An event stream's octets, piece by piece, each sent once the one before has left; then the stream ends.
   std::vector<std::string> pieces{};
-  bool base64 = false;      ///< says that `pieces` carry base64
-  bool cutAtEnd = false;    ///< after `pieces` the connection breaks instead
-  bool goOn = false;        ///< after `pieces` comes the right event stream
+  bool base64 = false;    ///< says that `pieces` carry base64
+  bool cutAtEnd = false;  ///< after `pieces` the connection breaks instead
+  bool goOn = false;      ///< after `pieces` comes the right event stream
 };
 
 /// What a request was, for tests that ask.

@@ -49,6 +49,13 @@ TEST(JsonMessages, AreRefusedWhereTheTextIsCutOrBroken) {
   }
 }
 
+TEST(JsonMessages, AreRefusedWhereANulHidesWhatFollowsANumberOrAWord) {
+  using namespace std::string_literals;
+  for (const std::string& bad : {"8888\0\0ol"s, "[1\0x]"s, "[true\0,2"s, "\0"s, "{\"a\":1\0}"s}) {
+    EXPECT_THROW(split(bad), Error);
+  }
+}
+
 TEST(JsonMessages, KeepANumberThatNoMachineWordHolds) {
   EXPECT_EQ(split("[123456789012345678901234567890]"), Texts{"123456789012345678901234567890"});
 }
@@ -80,16 +87,21 @@ TEST(JsonMessages, OfOneDocumentStayAsTheyCame) {
 
 std::string randomJson(Random& random, int depth) {
   switch (random.below(depth > 0 ? 6 : 4)) {
-    case 0: return std::to_string(random.between(-1000, 1000));
-    case 1: return "null";
-    case 2: return random.chance(50) ? "\"a\\\"b,[\"" : "\"\\\\\"";
-    case 3: return "1.0e5";
+    case 0:
+      return std::to_string(random.between(-1000, 1000));
+    case 1:
+      return "null";
+    case 2:
+      return random.chance(50) ? "\"a\\\"b,[\"" : "\"\\\\\"";
+    case 3:
+      return "1.0e5";
     case 4: {
       std::string text = "[";
       for (auto i = random.below(4); i > 0; --i) text += randomJson(random, depth - 1) + (i > 1 ? " , " : "");
       return text + "]";
     }
-    default: return "{\"k\": " + randomJson(random, depth - 1) + "}";
+    default:
+      return "{\"k\": " + randomJson(random, depth - 1) + "}";
   }
 }
 

@@ -164,7 +164,8 @@ Response ModelStreams::get(const Request& request, const ModelStream& stream) {
   if (!index) return plain(400, "no such offset");
   Response answer = tailOf(stream, 200);
   answer.headers.set("stream-up-to-date", "true");
-  const std::string tag = '"' + offsetAt(*index) + ":" + offsetAt(stream.messages.size()) + (stream.closed ? ":c" : "") + '"';
+  const std::string tag =
+      '"' + offsetAt(*index) + ":" + offsetAt(stream.messages.size()) + (stream.closed ? ":c" : "") + '"';
   if (request.headers.get("if-none-match") == tag) return plain(304);
   answer.headers.set("etag", tag);
   answer.body = bodyFrom(stream, *index);

@@ -13,7 +13,8 @@ using namespace durable_streams::test;
 using tidegate::test::ManualClock;
 
 ProducerOptions eager(std::size_t inFlight = 5, Claim claim = Claim::never) {
-  return {.id = "p", .epoch = 0, .claim = claim, .maxBatchBytes = 1, .maxInFlight = inFlight, .linger = milliseconds(0)};
+  return {
+      .id = "p", .epoch = 0, .claim = claim, .maxBatchBytes = 1, .maxInFlight = inFlight, .linger = milliseconds(0)};
 }
 
 struct ProducerMachine : ::testing::Test {
@@ -61,7 +62,8 @@ TEST_F(ProducerMachine, KeepsJsonMessagesApart) {
 }
 
 TEST_F(ProducerMachine, BoundsBatchesByMessagesAndTheQueueByBytes) {
-  ProducerCore core = makeCore({.id = "p", .maxBatchMessages = 2, .linger = milliseconds(0), .maxQueuedBytes = 3}, clock);
+  ProducerCore core =
+      makeCore({.id = "p", .maxBatchMessages = 2, .linger = milliseconds(0), .maxQueuedBytes = 3}, clock);
   core.add("a", now());
   core.add("b", now());
   core.add("c", now());

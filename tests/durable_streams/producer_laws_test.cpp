@@ -202,7 +202,8 @@ TEST(ProducerLaws, RestartsWithHigherEpochsLoseNothingAndRepeatNothing) {
       restartedWriter(world, life, all, life < 4);
       if (::testing::Test::HasFatalFailure()) return;
     }
-    for (int i = 0; !world.network.empty() && i < 10'000; ++i) world.network.step(world.producers, world.clock.steadyNow());
+    for (int i = 0; !world.network.empty() && i < 10'000; ++i)
+      world.network.step(world.producers, world.clock.steadyNow());
     std::vector<std::string> stored;
     for (const auto& message : world.stored()) {
       if (message != "\"marker\"") stored.push_back(message);

@@ -210,7 +210,9 @@ TEST(ReadSession, EndsOnAClosedControlEventWithoutACursor) {
 
 TEST(ReadSession, RefusesAnEventStreamThatIsNone) {
   CaughtUp session(Live::sse);
-  EXPECT_EQ(failureOf([&] { session.beginEvents({.headers = {{"content-type", "text/html"}}}); }),
+  EXPECT_EQ(failureOf([&] {
+              session.beginEvents({.headers = {{"content-type", "text/html"}}});
+            }),
             StreamFailure::badAnswer);
   EXPECT_EQ(failureOf([&] { session.beginEvents({.status = 404}); }), StreamFailure::notFound);
 }

@@ -249,6 +249,20 @@ TEST_F(EngineThreads, AStartThatFailedIsTriedAgain) {
   EXPECT_EQ(source->state(), SourceState::closed);
 }
 
+TEST_F(EngineThreads, AFaultOfTheSourceItselfIsToldAtTheStart) {
+  db->setIssue("", ErrorCode::slotInvalid, true);
+  Engine engine(options());
+  try {
+    engine.start();
+    FAIL() << "it would fail later, and for a stranger reason";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::slotInvalid) << e.what();
+  }
+  db->setIssue("", ErrorCode::slotInvalid, false);
+  engine.start();
+  EXPECT_TRUE(engine.awaitReady(10s));
+}
+
 TEST_F(EngineThreads, AnEngineThatNeverStartedClosesWhatItsStartOpened) {
   target->failNext(test::SinkCall::open, Error(ErrorCode::connectionFailed, Retry::later, "away"));
   {

@@ -6,7 +6,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=60
 targets=()
-all=(fuzz_delta_json fuzz_rules_json fuzz_value fuzz_pgoutput fuzz_pg_stream fuzz_http_request fuzz_sse fuzz_stream_log fuzz_state_protocol)
+all=()
+for file in "$root"/tests/fuzz/fuzz_*.cpp; do all+=("$(basename "$file" .cpp)"); done
 while (($#)); do
   case $1 in
     --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
@@ -26,13 +27,13 @@ build=$root/build/fuzz
 cd "$root"
 log=$(mktemp)
 scratch=$(mktemp -d)
-trap 'rm -rf "$log" "$scratch"' EXIT
+trap 'kill $(jobs -rp) 2>/dev/null || :; rm -rf "$log" "$scratch"' EXIT
 cmake --preset fuzz -DCMAKE_CXX_COMPILER="$clang" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 cmake --build "$build" -j2 --target "${targets[@]}" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 
-total=0
-for target in "${targets[@]}"; do
-  binary=$build/tests/fuzz/$target
+# Fuzzes one target. What it says goes to $scratch/TARGET.said, which exists only where nothing broke.
+fuzz() {
+  local target=$1 binary=$build/tests/fuzz/$1 log=$scratch/$1.log input runs
   mkdir -p "$scratch/$target" "$build/crashes"
   cp -r "tests/fuzz/corpus/$target/." "$scratch/$target/"
   if ! "$binary" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
@@ -42,10 +43,22 @@ for target in "${targets[@]}"; do
     echo "$target: broken by ${input:-an input it did not write}" >&2
     echo "reproduce: $binary $input" >&2
     echo "keep it:   cp $input tests/fuzz/corpus/$target/" >&2
-    exit 1
+    return 1
   fi
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-  total=$((total + runs))
-  echo "$target: $runs executions in $seconds s, $(find "$scratch/$target" -type f | wc -l) inputs in the working corpus"
+  echo "$target: $runs executions in $seconds s, $(find "$scratch/$target" -type f | wc -l) inputs in the working corpus" |
+    tee "$scratch/$target.said"
+}
+
+# One for each processor at a time.
+jobs=$(nproc)
+for target in "${targets[@]}"; do
+  while (($(jobs -rp | wc -l) >= jobs)); do wait -n || exit 1; done
+  fuzz "$target" &
 done
+while (($(jobs -rp | wc -l) > 0)); do wait -n || exit 1; done
+for target in "${targets[@]}"; do
+  [[ -e $scratch/$target.said ]] || exit 1
+done
+total=$(awk '{ total += $2 } END { print total + 0 }' "$scratch"/*.said)
 echo "fuzz: ${#targets[@]} targets, $total executions, nothing broken"

@@ -349,6 +349,34 @@ TEST_F(BaselineChunks, AnAlterationThatIsTheLastThingBeforeACrashIsNotForgotten)
   EXPECT_EQ(target.begins(kTable), 2u);
 }
 
+/// The last range of a table has no end. Read again much later, it would hold all that was added since.
+TEST_F(BaselineChunks, ARangeThatIsReadAgainAfterTheTableGrewIsNoLargerThanOthers) {
+  makeTable(120);
+  begin();
+  while (target.reads < 100) progress = takeRows(*chunks, stream->tell(chunks.get(), target), target, progress);
+  ASSERT_TRUE(servers::eventually([&] {
+    for (int i = 0; i < 100; ++i) chunks->tend();
+    return db.ask(
+               "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate' AND state <> 'idle' AND pid "
+               "<> pg_backend_pid() AND query LIKE '%baseline_chunks%'") == "0";
+  })) << "the last range is read, and waits for the stream";
+  meanwhile({"ALTER TABLE t ADD COLUMN extra integer",
+             "INSERT INTO t SELECT n, 1, 'late' FROM generate_series(1001, 3000) n"});
+  ASSERT_TRUE(servers::eventually([&] {
+    step();
+    stream->confirm();
+    return target.reads >= 600;
+  }));
+  const auto last = decodeProgress(progress).pending.at(0).last;
+  ASSERT_EQ(last.size(), 1u);
+  EXPECT_GT(std::stoi(last[0]), 1'000) << "nothing is done before the range has ended";
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(target.rows(kTable).size(), 2'120u);
+  EXPECT_EQ(target.wentBack, "");
+  EXPECT_TRUE(target.whole(kTable));
+  EXPECT_EQ(target.begins(kTable), 1u);
+}
+
 TEST_F(BaselineChunks, ATableThatIsLockedOrGoneIsWaitedForAndSaid) {
   makeTable(200);
   begin();

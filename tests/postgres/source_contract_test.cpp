@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "contract/sync_source_contract.h"
@@ -41,6 +42,7 @@ class PostgresDatabase final : public SourceDatabase {
   std::unique_ptr<SyncSource> source() override { return postgres::detail::makeSource(options_); }
   bool disconnect() override {
     if (options_.mode == SlotMode::ephemeral) return false;
+    const std::lock_guard lock(operatorMutex_);
     return operator_.ask(
                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1 AND "
                "backend_type = 'walsender'",
@@ -88,6 +90,7 @@ class PostgresDatabase final : public SourceDatabase {
     }
   }
   void dropSlot() {
+    const std::lock_guard lock(operatorMutex_);
     servers::eventually([&] {
       return operator_.ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE $1 AND active",
                            {name_ + "%"}) == "0";
@@ -102,7 +105,8 @@ class PostgresDatabase final : public SourceDatabase {
   const std::string name_ = nextName();
   SourceOptions options_;
   TestLink db_;        ///< the writer's
-  TestLink operator_;  ///< whoever breaks things, perhaps on another thread
+  std::mutex operatorMutex_;
+  TestLink operator_;  ///< whoever breaks things, on any thread; guarded by operatorMutex_
 };
 
 SourceCase postgresSource(const std::string& name, SourceOptions options, SourceAbilities can = {}) {

@@ -63,6 +63,25 @@ TEST_F(StreamFailover, APromotedStandbyHasNoSlotAndIsReadAnew) {
   EXPECT_EQ(reader->texts(), (Texts{"baselineBegin s.t", "read s.t (1)", "baselineEnd s.t", "insert s.t (2)"}));
 }
 
+TEST_F(StreamFailover, ASlotMadeByHandOnAPromotedStandbyIsNoSilentGap) {
+  SourceOptions options = testSource();
+  options.connect = eitherServer();
+  follow({"s.t"}, options);
+  db().execute({"INSERT INTO s.t VALUES (1)"});
+  ASSERT_TRUE(reader->awaitEvents(1)) << reader->error();
+  awaitOnStandby("1");
+  reader->stop();
+  servers::control("postgres", "stop");
+  servers::control("replica", "promote");
+  TestLink promoted(eitherServer());
+  promoted.execute({"INSERT INTO s.t VALUES (2)"});
+  promoted.run("SELECT pg_create_logical_replication_slot('tidegate_test', 'pgoutput')");
+  reader->start({"s.t"}, reader->last());
+  const auto error = reader->awaitFailure();
+  ASSERT_TRUE(error) << "row 2 would be missing for ever";
+  EXPECT_EQ(error->code(), ErrorCode::positionLost) << error->what();
+}
+
 TEST_F(StreamFailover, AStandbyIsNoServerToMakeASlotOn) {
   SourceOptions options = testSource();
   options.connect.url = servers::environment("TIDEGATE_REPLICA_URL");

@@ -35,10 +35,46 @@ TEST_F(StreamFeedback, ConfirmsOnlyWhatWasAcknowledged) {
   EXPECT_TRUE(staysAt(first)) << "the second was received, and is durable nowhere";
   EXPECT_TRUE(source->lastAckedPosition() == events[0].position);
   source->ack(events[1].position);
-  EXPECT_TRUE(servers::eventually([&] { return confirmed() > confirmedBy(placeOf(events[1].position)); }))
-      << "all is durable: the log may go on without changes of ours";
+  const Lsn second = confirmedBy(placeOf(events[1].position));
+  EXPECT_TRUE(servers::eventually([&] { return confirmed() == second; }));
+  EXPECT_TRUE(staysAt(second)) << "how far the log went on without us is in no checkpoint yet";
   source->ack(events[0].position);
   EXPECT_TRUE(source->lastAckedPosition() == events[1].position) << "it never goes back";
+  reader->acknowledgeAll();
+  EXPECT_TRUE(servers::eventually([&] { return confirmed() > second; }));
+}
+
+/// Another slot of the name, perhaps on another server: what was durable of the one before says nothing of it.
+TEST_F(StreamFeedback, ANewSlotIsNotConfirmedByWhatTheOldOneWasTold) {
+  follow({"s.t"});
+  source->ack(positionOf({Lsn{1} << 60, 3}));
+  reader->stop();
+  ASSERT_TRUE(slotsFree());
+  db().run("SELECT pg_drop_replication_slot('tidegate_test')");
+  reader->start({"s.t"}, reader->baseline({"s.t"}));
+  const Lsn begin = confirmed();
+  insert(1);
+  ASSERT_TRUE(reader->awaitEvents(1)) << reader->error();
+  EXPECT_TRUE(staysAt(begin)) << "the insert is durable nowhere";
+  source->ack(reader->last());
+  EXPECT_TRUE(servers::eventually([&] { return confirmed() > begin; }));
+}
+
+TEST_F(StreamFeedback, TheNextProcessKnowsWhatTheSlotWasTold) {
+  follow({"s.t"});
+  insert(1);
+  insert(2);
+  insert(3);
+  ASSERT_TRUE(reader->awaitEvents(3));
+  const auto events = reader->events();
+  source->ack(events[1].position);
+  ASSERT_TRUE(servers::eventually([&] { return confirmed() == confirmedBy(placeOf(events[1].position)); }));
+  make();
+  ASSERT_TRUE(slotsFree());
+  EXPECT_TRUE(source->validateTables({}).empty());
+  const Position told = source->lastAckedPosition();
+  EXPECT_TRUE(source->comparePositions(events[0].position, told) < 0) << "a checkpoint there is behind";
+  EXPECT_TRUE(source->comparePositions(events[1].position, told) >= 0) << "and one there is not";
 }
 
 TEST_F(StreamFeedback, WithinATransactionConfirmsWhatCameBeforeIt) {
@@ -63,6 +99,7 @@ TEST_F(StreamFeedback, AnIdleSourceHoldsNoLog) {
     for (int i = 0; i < 50; ++i) db().execute({"INSERT INTO s.other SELECT generate_series(1, 1000)"});
     return logEnd();
   }();
+  reader->acknowledgeAll();
   EXPECT_TRUE(servers::eventually([&] { return confirmed() >= busy; }))
       << lsnToText(confirmed()) << " " << lsnToText(busy);
   EXPECT_TRUE(servers::eventually([&] { return source->lag().bytes == std::uint64_t{0}; }));
@@ -88,6 +125,7 @@ TEST_F(StreamFeedback, HeartbeatsMoveAQuietSource) {
   SourceOptions options = testSource();
   options.heartbeatInterval = std::chrono::milliseconds(20);
   follow({"s.t"}, options);
+  reader->acknowledgeAll();
   const Lsn before = confirmed();
   EXPECT_TRUE(servers::eventually([&] { return confirmed() > before; }));
 }

@@ -134,6 +134,40 @@ TEST_F(StreamOutcomes, ASlotMadeAnewBehindOurBackIsAPlaceLostAndNoSilentGap) {
   EXPECT_EQ(error->code(), ErrorCode::positionLost) << error->what();
 }
 
+TEST_F(StreamOutcomes, ASlotMadeByHandIsAPlaceLostAndNoSilentGap) {
+  follow({"s.t"});
+  insert(1);
+  ASSERT_TRUE(awaitInsert(1));
+  reader->stop();
+  ASSERT_TRUE(slotsFree());
+  db().run("SELECT pg_drop_replication_slot('tidegate_test')");
+  insert(2);
+  db().run("SELECT pg_create_logical_replication_slot('tidegate_test', 'pgoutput')");
+  reader->start({"s.t"}, reader->last());
+  const auto error = reader->awaitFailure();
+  ASSERT_TRUE(error) << "row 2 would be missing for ever";
+  EXPECT_EQ(error->code(), ErrorCode::positionLost) << error->what();
+}
+
+/// A target restored from a backup, or a pipeline that was left out for a while.
+TEST_F(StreamOutcomes, APositionThatTheSlotIsPastIsAPlaceLost) {
+  follow({"s.t"});
+  insert(1);
+  ASSERT_TRUE(awaitInsert(1));
+  const Position old = reader->last();
+  insert(2);
+  ASSERT_TRUE(awaitInsert(2));
+  source->ack(reader->last());
+  ASSERT_TRUE(servers::eventually([&] { return confirmed() > placeOf(old).commit + 1; }));
+  reader->stop();
+  make();
+  reader->start({"s.t"}, old);
+  const auto error = reader->awaitFailure();
+  ASSERT_TRUE(error) << "row 2 would be missing for ever";
+  EXPECT_EQ(error->code(), ErrorCode::positionLost) << error->what();
+  EXPECT_NE(error->message().find("backup"), std::string::npos) << error->message();
+}
+
 TEST_F(StreamOutcomes, AnInvalidatedSlotIsAPlaceLost) {
   follow({"s.t"});
   insert(1);

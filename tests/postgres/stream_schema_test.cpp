@@ -84,6 +84,20 @@ TEST_F(StreamSchemas, AColumnDroppedAndAddedAgainIsAnotherOne) {
   EXPECT_TRUE(change->rowsChanged);
 }
 
+TEST_F(StreamSchemas, AnEmptyColumnInPlaceOfADroppedOneNeedsANewBaseline) {
+  follow({"s.t"}, onlyTheStream());
+  const auto change = changeBy("ALTER TABLE s.t DROP b, ADD b int", "INSERT INTO s.t VALUES (2, 'y', 2)");
+  EXPECT_TRUE(change->rowsChanged) << "targets know columns by name: row 1 would keep its old value";
+}
+
+TEST_F(StreamSchemas, AColumnUnderTheNameOfARenamedOneNeedsNothing) {
+  follow({"s.t"}, onlyTheStream());
+  db().execute({"ALTER TABLE s.t RENAME b TO c"});
+  const auto change = changeBy("ALTER TABLE s.t ADD b int", "INSERT INTO s.t VALUES (2, 'y', 2, 3)");
+  EXPECT_EQ(change->renamed, (std::vector<std::pair<std::string, std::string>>{{"b", "c"}}));
+  EXPECT_FALSE(change->rowsChanged);
+}
+
 TEST_F(StreamSchemas, ALongerTextNeedsNothing) {
   db().execute({"ALTER TABLE s.t ALTER a TYPE varchar(10)"});
   follow({"s.t"}, onlyTheStream());

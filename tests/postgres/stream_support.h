@@ -83,6 +83,8 @@ class StreamReaderForTest {
     if (thread_.joinable()) thread_.join();
   }
   void setFull(bool full) { full_ = full; }
+  /// From here on everything that comes is durable at once, also that nothing came.
+  void acknowledgeAll() { acknowledges_ = true; }
   std::uint64_t offers() const { return offers_; }
 
   bool await(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(60)) {
@@ -144,6 +146,7 @@ class StreamReaderForTest {
         last_ = event.position;
         if (event.op != ChangeOp::progress) events_.push_back(event);
       }
+      if (acknowledges_) source_.ack(last_);
       changed_.notify_all();
       return Taken::yes;
     };
@@ -159,7 +162,7 @@ class StreamReaderForTest {
   Position last_;
   std::exception_ptr failure_;
   bool ended_ = false;
-  std::atomic<bool> full_{false};
+  std::atomic<bool> full_{false}, acknowledges_{false};
   std::atomic<std::uint64_t> offers_{0};
 };
 

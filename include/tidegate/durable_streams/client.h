@@ -60,7 +60,7 @@ struct CreateOptions {
 
 struct ForkOptions {
   std::string offset{};         ///< where the fork leaves this stream; empty: its end
-  std::uint64_t subOffset = 0;  ///< further on: messages of a JSON stream, octets of another
+  std::uint64_t subOffset = 0;  ///< further on, within one append: messages of a JSON stream, octets of another
   std::string contentType{};    ///< empty: this stream's
   std::optional<std::chrono::seconds> ttl{};
   std::string expiresAt{};
@@ -127,7 +127,8 @@ class DurableStream {
 
   /// Reads on this thread until the stream or the read ends, `onChunk` returns false, or it is stopped.
   /// @throws StreamError as `Reader::next`.
-  ReadEnd read(const ReadOptions& options, const std::function<bool(Chunk&& chunk)>& onChunk, std::stop_token stop = {});
+  ReadEnd read(const ReadOptions& options, const std::function<bool(Chunk&& chunk)>& onChunk,
+               std::stop_token stop = {});
   Reader reader(ReadOptions options = {}) const;
   /// @throws Error{invalidConfig} for options that cannot work.
   Producer producer(ProducerOptions options) const;

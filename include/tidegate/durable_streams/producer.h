@@ -48,9 +48,9 @@ struct ProducerOptions {
   std::string contentType{};             ///< the stream's; empty: the server is asked once
   std::size_t maxBatchBytes = 1u << 20;  ///< a batch is sent once it has that many; a larger message goes alone
   std::size_t maxBatchMessages = 10'000;
-  std::size_t maxInFlight = 5;               ///< batches sent and not answered; 1..64
-  std::chrono::milliseconds linger{5};       ///< how long a small batch waits for company; zero: not at all
-  std::size_t maxQueuedBytes = 16u << 20;    ///< not acknowledged yet; over it `append` waits
+  std::size_t maxInFlight = 5;             ///< batches sent and not answered; 1..64
+  std::chrono::milliseconds linger{5};     ///< how long a small batch waits for company; zero: not at all
+  std::size_t maxQueuedBytes = 16u << 20;  ///< not acknowledged yet; over it `append` waits
   /// A server that has more sequences of this epoch than this producer sent knows another life of it, and drops what
   /// this one sends. An error (or claimed), unless this says that all lives write the same.
   bool acceptForeignDuplicates = false;

@@ -75,8 +75,8 @@ struct ReadEnd {
 };
 
 struct ReaderStats {
-  std::uint64_t requests = 0;  ///< sent, whatever became of them
-  std::uint64_t retries = 0;   ///< after a failure
+  std::uint64_t requests = 0;    ///< sent, whatever became of them
+  std::uint64_t retries = 0;     ///< after a failure
   std::uint64_t reconnects = 0;  ///< of an event stream that the server ended, or that broke
   std::uint64_t bytes = 0;       ///< of data in chunks that were told
   int lastStatus = 0;            ///< of the last answer; 0 before the first

@@ -1,6 +1,7 @@
 /// What goes with every request of a durable streams client: headers and parameters, fixed or computed, and retries.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <concepts>
 #include <functional>
@@ -20,8 +21,7 @@ class RequestValue {
   RequestValue(std::string text) : text_(std::move(text)) {}
   RequestValue(const char* text) : text_(text) {}
   template <class Function>
-    requires std::is_invocable_r_v<std::string, Function&>
-  RequestValue(Function ask) : ask_(std::move(ask)) {}
+  requires std::is_invocable_r_v<std::string, Function&> RequestValue(Function ask) : ask_(std::move(ask)) {}
 
   std::string operator()() const { return ask_ ? ask_() : text_; }
 
@@ -40,7 +40,7 @@ struct RetryOptions {
   std::chrono::milliseconds initialDelay{100};
   std::chrono::milliseconds maxDelay{30'000};  ///< also the most that a `Retry-After` is obeyed
   double multiplier = 2.0;                     ///< of the delay, for each further retry; a random half of it is jitter
-  std::vector<int> statuses{429, 500, 502, 503, 504};
+  std::array<int, 8> statuses{429, 500, 502, 503, 504};  ///< 0: none
 
   /// @throws Error{invalidConfig} naming the member: initialDelay <= 0, maxDelay < initialDelay, multiplier < 1.
   void validate() const;

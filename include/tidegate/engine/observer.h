@@ -24,7 +24,7 @@ class EngineObserver {
   virtual ~EngineObserver() = default;
   /// A source made a step in its state machine.
   virtual void onSourceState(std::string_view source, const SourceStateChange& change);
-  /// A table cannot be read well; fatal ones also fail `start`.
+  /// A table cannot be read well, or the source itself where no table is named; fatal ones also fail `start`.
   virtual void onTableIssue(std::string_view source, const TableIssue& issue);
   /// Something an operator should know that stops nothing (WAL retained past the threshold…).
   virtual void onWarning(std::string_view sourceOrPipeline, std::string_view message);

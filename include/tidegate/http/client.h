@@ -11,6 +11,7 @@
 /// Built on libcurl's multi interface: connections are kept and used again.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,6 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tidegate/core/clock.h"
 #include "tidegate/core/error.h"
@@ -48,7 +48,8 @@ struct RetryPolicy {
   unsigned attempts = 1;  ///< in all; 1: never again
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds most{30'000};
-  std::vector<int> statuses{429, 502, 503, 504};  ///< and a failed connection. `Retry-After` is honoured, up to `most`
+  /// And a failed connection. 0: none. `Retry-After` is honoured, up to `most`.
+  std::array<int, 8> statuses{429, 502, 503, 504};
 };
 
 struct ClientOptions {

@@ -91,7 +91,7 @@ class TestDatabase {
   std::uint64_t commits() const;
   /// Forgets the log up to now: who has not read it has lost its place.
   void loseLog();
-  /// Tables of which `validateTables` says that updates and deletes would not name their row.
+  /// What `validateTables` says of a table; of the source itself where no table is named.
   void setIssue(const std::string& table, ErrorCode code, bool fatal);
 
  private:

@@ -13,8 +13,8 @@ namespace tidegate::durable_streams::detail {
 struct Asked {
   std::string method{};
   std::string url{};
-  bool hasSeq = false;     ///< it carried Stream-Seq
-  bool changes = false;    ///< it may have changed something
+  bool hasSeq = false;      ///< it carried Stream-Seq
+  bool changes = false;     ///< it may have changed something
   bool repeatable = false;  ///< doing it twice does it once
 };
 

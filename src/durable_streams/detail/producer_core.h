@@ -63,7 +63,8 @@ class ProducerCore {
   /// Everything that was added is acknowledged.
   bool idle() const noexcept { return batches_.empty(); }
   std::size_t inFlight() const noexcept { return stats_.inFlight; }
-  /// Why nothing is sent any more; whole once nothing is under way. outcomeUnknown where a batch may have been appended.
+  /// Why nothing is sent any more; whole once nothing is under way. outcomeUnknown where a batch may have been
+  /// appended.
   std::optional<StreamError> finalFailure() const;
   /// A batch's retries are used up: told once, after which it is tried again.
   std::optional<StreamError> takeFailure();
@@ -128,7 +129,7 @@ class ProducerCore {
   std::uint64_t highestSent_ = 0;  ///< sequence, in this epoch
   std::uint64_t nextBatch_ = 0;
   std::uint64_t nextMessage_ = 0;
-  std::deque<OutBatch> batches_;  ///< not acknowledged; only the last may be unsealed
+  std::deque<OutBatch> batches_;        ///< not acknowledged; only the last may be unsealed
   std::optional<std::uint64_t> claim_;  ///< the epoch to take once nothing is under way
   std::optional<StreamError> claimCause_;
   std::optional<StreamError> final_;

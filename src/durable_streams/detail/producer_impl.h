@@ -44,6 +44,7 @@ class ProducerImpl {
   const Clock& clock_;
   ProducerCore core_;
   Phase phase_ = Phase::open;
+  unsigned sinceAnswers_ = 0;  ///< messages taken since answers were looked for
   Receipt last_;  ///< told last; after closing: the stream's end
 };
 

@@ -55,11 +55,14 @@ void SourceRunner::validate() {
   asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
   std::optional<ErrorCode> code;
   std::string reasons;
-  for (const TableIssue& issue : source_.validateTables(asked)) {
+  std::vector<TableIssue> issues = source_.validateTables({});  // the source itself
+  for (TableIssue& issue : source_.validateTables(asked)) issues.push_back(std::move(issue));
+  for (const TableIssue& issue : issues) {
     parts_.observer.onTableIssue(spec_.name, issue);
     if (!issue.fatal) continue;
     code = code.value_or(issue.code);
-    reasons += (reasons.empty() ? "" : "; ") + ("table \"" + issue.table + "\": " + issue.message);
+    reasons += reasons.empty() ? "" : "; ";
+    reasons += issue.table.empty() ? issue.message : "table \"" + issue.table + "\": " + issue.message;
   }
   if (code) throw Error(*code, Retry::afterOperator, "source \"" + spec_.name + "\" cannot be streamed: " + reasons);
 }

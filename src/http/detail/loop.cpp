@@ -72,6 +72,7 @@ void Loop::adopt(Tcp::socket socket, std::shared_ptr<SSL_CTX> tls) {
     arm(nextSweep_);
   }
   connection->start();
+  if (server_.draining) connection->drain();  // it came after the others had been told
 }
 
 void Loop::remove(Connection& connection) {

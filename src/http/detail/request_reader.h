@@ -2,7 +2,7 @@
 ///
 /// Strict where leniency lets two readers see two requests (RFC 9112, section 11.2): both Content-Length and
 /// Transfer-Encoding, a repeated Content-Length, folded lines, bare line feeds, spaces before a colon are refused.
-/// Why not Beast's parser: decision 14.
+/// Why not Beast's parser: decision 18.
 #pragma once
 
 #include <cstddef>

@@ -160,6 +160,11 @@ void Bookkeeping::willDrop(const TargetName& target, const std::string& column) 
                     {pipeline_, target.text, column});
 }
 
+bool Bookkeeping::keepAfterAll(const TargetName& target, const std::string& column) {
+  return connection_.write(fmt::format("DELETE FROM {} WHERE pipeline = ? AND target = ? AND name = ?", table("drops")),
+                           {pipeline_, target.text, column}) != 0;
+}
+
 void Bookkeeping::dropColumns() {
   const TextRows drops =
       connection_.ask(fmt::format("SELECT target, name FROM {} WHERE pipeline = ?", table("drops")), {pipeline_});
@@ -168,8 +173,7 @@ void Bookkeeping::dropColumns() {
     if (readCatalog(connection_, target).columns.count(*row[1]) != 0) {
       connection_.define(fmt::format("ALTER TABLE {} DROP COLUMN {}", target.quotedName, quoted(*row[1])));
     }
-    connection_.write(fmt::format("DELETE FROM {} WHERE pipeline = ? AND target = ? AND name = ?", table("drops")),
-                      {pipeline_, *row[0], *row[1]});
+    keepAfterAll(target, *row[1]);
   }
 }
 

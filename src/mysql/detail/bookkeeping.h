@@ -46,6 +46,8 @@ class Bookkeeping {
   /// Forgets them, in the open transaction: what follows is in the new shape.
   void forgetMoved(const TargetName& target);
   void willDrop(const TargetName& target, const std::string& column);
+  /// Takes `willDrop` back. @return whether it had been said.
+  bool keepAfterAll(const TargetName& target, const std::string& column);
   /// Drops, outside of a transaction, the columns that committed units left behind.
   void dropColumns();
 

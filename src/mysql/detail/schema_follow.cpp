@@ -113,6 +113,11 @@ void SchemaFollow::note(const Shape& after, const SchemaChange& change) {
     if (!after->columns->find(column.name) && table.columns.count(column.name) != 0)
       books_.willDrop(name_, column.name);
   }
+  // A column that the unit dropped and that is there again under its name is another one, without values.
+  for (const ColumnSchema& column : after->schema.columns) {
+    if (change.before->columns->find(column.name) || !books_.keepAfterAll(name_, column.name)) continue;
+    connection_.write(fmt::format("UPDATE {} SET {} = NULL", name_.quotedName, quoted(column.name)), {});
+  }
 }
 
 void SchemaFollow::rename(const std::string& from, const std::string& to, CatalogTable& table) {

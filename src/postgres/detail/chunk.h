@@ -44,7 +44,7 @@ struct Chunk {
   std::size_t delivered = 0;  ///< rows passed, dropped ones among them
 
   bool last() const { return bounded && upTo.empty(); }
-  /// Back to `wanted`: the same range at a new snapshot.
+  /// Back to `wanted`: to be read from the same key on, at a new snapshot.
   void again();
   /// Applies what the log has of transactions that the snapshot does not see, in their order.
   /// @param begunAt the last transaction that was told before the table's `baselineBegin`. What it touched is not named

@@ -168,12 +168,29 @@ void ChunkedBaseline::assign() {
     if (!reader->idle()) continue;
     const auto wanted = std::find_if(chunks_.begin(), chunks_.end(),
                                      [](const auto& chunk) { return chunk->stage == Chunk::Stage::wanted; });
-    if (wanted == chunks_.end() && !addChunk()) return;
-    Chunk& chunk = wanted == chunks_.end() ? *chunks_.back() : **wanted;
+    if (wanted != chunks_.end())
+      boundAnew(static_cast<std::size_t>(wanted - chunks_.begin()));
+    else if (!addChunk())
+      return;
+    Chunk& chunk = *chunks_.back();
     chunk.shapeTime = shapes_;
     chunk.snapshot = newest_;
     reader->start(chunk);
   }
+}
+
+/// A range that held few rows when it was bounded may hold any number by the time it is read again; the table's last
+/// one has no end at all. So its end is looked for anew, and what stands behind it, which begins at the old one, goes:
+/// that was read at about the same time, and would mostly have to be read again as well.
+void ChunkedBaseline::boundAnew(std::size_t at) {
+  for (auto& reader : readers_) {
+    const bool behind = std::any_of(chunks_.begin() + static_cast<std::ptrdiff_t>(at) + 1, chunks_.end(),
+                                    [&](const auto& chunk) { return chunk.get() == reader->chunk(); });
+    if (behind) reader->drop();
+  }
+  chunks_.resize(at + 1);
+  chunks_.back()->bounded = false;
+  chunks_.back()->upTo.clear();
 }
 
 /// The range behind the last one, as soon as it is known where that ends.

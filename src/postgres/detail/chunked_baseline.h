@@ -53,6 +53,7 @@ class ChunkedBaseline final : public StreamInterleave {
   void stepReader(ChunkReader& reader);
   void failed(const Error& error);
   void assign();
+  void boundAnew(std::size_t at);
   bool addChunk();
   void forgetSeenTouches();
   void deliverHead(Lsn received, ChangeBatch& out);

@@ -102,10 +102,7 @@ void Delivery::offer(Counts counts) {
   const std::size_t events = batch_.size();
   while (ask() == Taken::full) breathe_();
   std::swap(taken_, offered_);
-  if (counts == Counts::yes) {
-    feedback_.delivered(last_);
-    eventsTaken_ += events;
-  }
+  if (counts == Counts::yes) eventsTaken_ += events;
   if (commitMicros != 0) lastCommitMicros_ = commitMicros;
   batch_.clear();
   bytes_ = 0;

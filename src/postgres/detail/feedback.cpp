@@ -22,20 +22,21 @@ Position Feedback::acked() const {
   return acked_;
 }
 
-void Feedback::restart(const Place& from) { received_ = confirmedBy(from); }
+void Feedback::forget() {
+  const std::lock_guard lock(mutex_);
+  acked_ = {};
+  received_ = confirmed_ = 0;
+}
 
-void Feedback::delivered(const Place& place) noexcept { delivered_ = std::max(delivered_.value_or(place), place); }
+void Feedback::restart(const Place& from) { received_ = confirmedBy(from); }
 
 void Feedback::received(Lsn lsn) noexcept { received_ = std::max(received_, lsn); }
 
-Lsn Feedback::durable(bool inHand) {
+Lsn Feedback::durable() {
   const Position told = acked();
-  const std::optional<Place> acknowledged = told.empty() ? std::nullopt : std::optional(placeOf(told));
-  const bool nothingWaits = !inHand && (!delivered_ || (acknowledged && *acknowledged >= *delivered_));
-  Lsn lsn = std::max(confirmed_.load(), acknowledged ? confirmedBy(*acknowledged) : 0);
-  if (nothingWaits) lsn = std::max(lsn, received_);
-  confirmed_ = lsn;
-  return lsn;
+  const Lsn durable = told.empty() ? 0 : confirmedBy(placeOf(told));
+  confirmed_ = std::max(confirmed_.load(), std::min(durable, received_));
+  return confirmed_;
 }
 
 }  // namespace tidegate::postgres::detail

@@ -1,9 +1,11 @@
-/// What the server may be told: what is durable elsewhere, and, while nothing waits for that, what was received.
+/// What the server may be told: what is durable elsewhere, and nothing else.
+///
+/// Where nothing comes for us, `progress` events carry the place on, and it is confirmed once a checkpoint has it. So
+/// nobody who goes on from a checkpoint can lie before what was confirmed, unless something is lost to him.
 #pragma once
 
 #include <atomic>
 #include <mutex>
-#include <optional>
 
 #include "postgres/detail/position.h"
 
@@ -26,10 +28,10 @@ class Feedback {
   /// Whether something was acknowledged since this was last asked.
   bool takeNews() noexcept { return news_.exchange(false); }
 
+  /// The slot is a new one: what was said of another says nothing.
+  void forget();
   /// The stream begins (again) behind `from`; nothing of it has been received.
   void restart(const Place& from);
-  /// A change was handed over and taken.
-  void delivered(const Place& place) noexcept;
   /// All that committed before has been read, and is delivered or waits in hand.
   void received(Lsn lsn) noexcept;
   Lsn received() const noexcept { return received_; }
@@ -42,16 +44,14 @@ class Feedback {
   Lsn reached() const noexcept { return reached_; }
   std::int64_t lastCommitMicros() const noexcept { return lastCommitMicros_; }
 
-  /// How far the server may forget. Never goes back.
-  /// @param inHand whether changes were read and not yet taken.
-  Lsn durable(bool inHand);
+  /// How far the server may forget: never past what it has sent. 0: nothing yet. Never goes back.
+  Lsn durable();
   /// What `durable` last gave.
   Lsn confirmed() const noexcept { return confirmed_.load(); }
 
  private:
   mutable std::mutex mutex_;
-  Position acked_;                  ///< guarded by mutex_
-  std::optional<Place> delivered_;  ///< the greatest of this process: what has to be acknowledged
+  Position acked_;  ///< guarded by mutex_
   std::atomic<bool> news_{false};
   Lsn received_ = 0;
   std::atomic<Lsn> confirmed_{0};

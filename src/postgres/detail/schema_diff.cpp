@@ -35,14 +35,21 @@ bool keepsValues(const ColumnVersion& before, const ColumnVersion& after) {
   return after.typeModifier == -1 || (before.typeModifier != -1 && after.typeModifier >= before.typeModifier);
 }
 
-bool rowsChangedIn(const TableVersion& before, const ColumnVersion& after, bool rewritten) {
-  const ColumnVersion* was = predecessor(before, after);
+/// Whether a column of that name was dropped at the same time. Targets tell columns by name: they would keep its
+/// values.
+bool standsForADropped(const TableVersion& before, const ColumnVersion& added, const TableVersion& after) {
+  const ColumnVersion* namesake = named(before, added.name);
+  return namesake != nullptr && numbered(after, namesake->number) == nullptr;
+}
+
+bool rowsChangedIn(const ColumnVersion& column, const TableVersion& before, const TableVersion& after, bool rewritten) {
+  const ColumnVersion* was = predecessor(before, column);
   if (was == nullptr) {
-    const bool isOlder = after.number != 0 && after.number <= before.highestNumber;  // only now published
-    return after.filled || rewritten || isOlder || after.number == 0;
+    const bool isOlder = column.number != 0 && column.number <= before.highestNumber;  // only now published
+    return column.filled || rewritten || isOlder || column.number == 0 || standsForADropped(before, column, after);
   }
-  if (was->typeOid == after.typeOid && was->typeModifier == after.typeModifier) return false;
-  return !keepsValues(*was, after);
+  if (was->typeOid == column.typeOid && was->typeModifier == column.typeModifier) return false;
+  return !keepsValues(*was, column);
 }
 
 }  // namespace
@@ -53,7 +60,7 @@ SchemaChange schemaChangeBetween(const Shape& beforeShape, const TableVersion& b
   for (const ColumnVersion& column : after.columns) {
     const ColumnVersion* was = predecessor(before, column);
     if (was != nullptr && was->name != column.name) change.renamed.emplace_back(was->name, column.name);
-    change.rowsChanged = change.rowsChanged || rowsChangedIn(before, column, rewritten);
+    change.rowsChanged = change.rowsChanged || rowsChangedIn(column, before, after, rewritten);
   }
   return change;
 }

@@ -171,13 +171,23 @@ void SourceStream::checkSlot() {
     }
     const Lsn begin =
         std::max(core_.slotBegin, notedSlotBegin(side, core_.options.publication.name, core_.slot).value_or(0));
-    if (confirmedBy(place) >= begin) return;
-    throw Error(
-        ErrorCode::positionLost, Retry::afterOperator,
-        fmt::format("replication slot \"{}\" was made anew at {}, after the position {}: what changed in between "
-                    "cannot be read",
-                    core_.slot, lsnToText(begin), positionToText(from_)));
+    checkNothingForgotten(place, begin, facts->confirmed);
   });
+}
+
+/// The server would go on behind what was confirmed, whatever we ask for, and say nothing.
+void SourceStream::checkNothingForgotten(const Place& place, Lsn begin, Lsn confirmed) const {
+  if (confirmedBy(place) >= std::max(begin, confirmed)) return;
+  throw Error(
+      ErrorCode::positionLost, Retry::afterOperator,
+      confirmedBy(place) < begin
+          ? fmt::format("replication slot \"{}\" was made anew at {}, after the position {}: what changed in between "
+                        "cannot be read",
+                        core_.slot, lsnToText(begin), positionToText(from_))
+          : fmt::format("replication slot \"{}\" is confirmed up to {}, past the position {}: the slot was made or "
+                        "moved on by somebody else, or the target was restored from a backup or was not written to for "
+                        "a time. What changed in between cannot be read",
+                        core_.slot, lsnToText(confirmed), positionToText(from_)));
 }
 
 std::string SourceStream::startCommand() const {

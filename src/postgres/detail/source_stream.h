@@ -29,6 +29,7 @@ class SourceStream {
   void open();
   void checkPublication();
   void checkSlot();
+  void checkNothingForgotten(const Place& place, Lsn begin, Lsn confirmed) const;
   void start();
   std::string startCommand() const;
   /// What a failure of the stream means, and whether to try again: by the code and retry class of the result.

@@ -112,7 +112,7 @@ void StreamReader::keepUp(Micros now) {
 
 void StreamReader::sendStatus(Micros now) {
   lastStatus_ = now;
-  const Lsn durable = parts_.feedback.durable(delivery_.inHand());
+  const Lsn durable = parts_.feedback.durable();
   const Lsn received = std::max(durable, parts_.feedback.received());
   connection_->send({received, durable, parts_.clock.wallNow().count()});
 }

@@ -26,6 +26,18 @@ std::vector<ColumnValue> renamedColumns(const Row& row, const SchemaChange& chan
   return columns;
 }
 
+/// Columns that the source has only from now on.
+std::vector<std::string> addedColumns(const TableShape& after, const SchemaChange& change) {
+  if (!change.before) return {};
+  std::vector<std::string> added;
+  for (const std::string& name : after.columns->names()) {
+    const auto isNew = [&](const auto& renamed) { return renamed.second == name; };
+    if (change.before->columns->find(name)) continue;
+    if (std::none_of(change.renamed.begin(), change.renamed.end(), isNew)) added.push_back(name);
+  }
+  return added;
+}
+
 }  // namespace
 
 std::vector<std::string> expiredRows(const Gateway& gateway, std::string_view sender, const GatewayStep& step) {
@@ -79,11 +91,17 @@ void GatewayUnit::erase(const std::string& table, const std::string& rowId) {
   add({.op = DeltaOp::erase, .table = table, .rowId = rowId, .clientId = std::string(sender_)});
 }
 
-void GatewayUnit::rename(const std::string& table, const SchemaChange& change) {
-  if (change.renamed.empty()) return;
+void GatewayUnit::follow(const TableShape& after, const SchemaChange& change) {
+  const std::vector<std::string> added = addedColumns(after, change);
+  if (change.renamed.empty() && added.empty()) return;
+  const std::string& table = after.schema.table;
   std::vector<RowDelta> made;
   forEachRow(table, [&](const std::string& id, const Row& row) {
     std::vector<ColumnValue> columns = renamedColumns(row, change);
+    for (const std::string& name : added) {  // of a column that was dropped before: a row keeps its values
+      const Value* old = row.find(name);
+      if (old != nullptr && !old->isNull()) columns.push_back({name, nullptr});
+    }
     if (columns.empty()) return;
     made.push_back({.op = DeltaOp::update,
                     .table = table,
@@ -116,7 +134,7 @@ void GatewayUnit::run(const GatewayStep& step) {
       for (const std::string& id : baselines_.end(table)) erase(table, id);
       return;
     case ChangeOp::schemaChange:
-      if (step.change) rename(table, *step.change);
+      if (step.change) follow(*step.shape, *step.change);
       return;
     default:
       return expire(table, step);

@@ -44,7 +44,7 @@ class GatewayUnit {
   std::vector<std::string> rowIds(const std::string& table) const;
   void forEachRow(const std::string& table, const RowVisitor& visit) const;
   void erase(const std::string& table, const std::string& rowId);
-  void rename(const std::string& table, const SchemaChange& change);
+  void follow(const TableShape& after, const SchemaChange& change);
   void expire(const std::string& table, const GatewayStep& step);
 
   const Gateway& gateway_;

@@ -417,6 +417,8 @@ void CursorPoller::save(std::size_t mostPrints) {
 void CursorPoller::poll(PollRun& run, TableReport& report) {
   if (!loaded_) load();
   CursorPoll(*this, run, report).run();
+  // One that was paused on its way, too: fingerprints are what keeps the next poll from pushing the same rows again.
+  save(std::numeric_limits<std::size_t>::max());
   if (!state_.newest) return;
   const bool sqlite = context_.config.query.dialect() == Dialect::sqlite;
   if (const auto instant = instantOf(*state_.newest, sqlite)) {

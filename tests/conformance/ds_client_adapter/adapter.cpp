@@ -170,8 +170,8 @@ Json Adapter::head(const Command& command) {
 Json Adapter::remove(const Command& command) {
   DurableStream stream = streamFor(command);
   if (!stream.remove()) {
-    return {{"type", "error"},   {"success", false},          {"commandType", "delete"},
-            {"status", 404},     {"errorCode", "NOT_FOUND"},  {"message", "there is no stream " + stream.url()}};
+    return {{"type", "error"}, {"success", false},         {"commandType", "delete"},
+            {"status", 404},   {"errorCode", "NOT_FOUND"}, {"message", "there is no stream " + stream.url()}};
   }
   types_.erase(command["path"].get<std::string>());
   Json result = success("delete");

@@ -9,27 +9,40 @@ using durable_streams::StreamFailure;
 std::string_view codeOf(const StreamError& failure, std::string_view commandType) {
   switch (failure.failure()) {
     case StreamFailure::notFound:
-    case StreamFailure::gone: return "NOT_FOUND";
+    case StreamFailure::gone:
+      return "NOT_FOUND";
     case StreamFailure::exists:
-    case StreamFailure::conflict: return "CONFLICT";
+    case StreamFailure::conflict:
+      return "CONFLICT";
     case StreamFailure::sequenceConflict:
-    case StreamFailure::producerGap: return "SEQUENCE_CONFLICT";
-    case StreamFailure::closed: return "STREAM_CLOSED";
-    case StreamFailure::badAnswer: return "PARSE_ERROR";
-    case StreamFailure::unreachable: return "NETWORK_ERROR";
-    case StreamFailure::badRequest: return commandType == "read" ? "INVALID_OFFSET" : "UNEXPECTED_STATUS";
-    default: return "UNEXPECTED_STATUS";
+    case StreamFailure::producerGap:
+      return "SEQUENCE_CONFLICT";
+    case StreamFailure::closed:
+      return "STREAM_CLOSED";
+    case StreamFailure::badAnswer:
+      return "PARSE_ERROR";
+    case StreamFailure::unreachable:
+      return "NETWORK_ERROR";
+    case StreamFailure::badRequest:
+      return commandType == "read" ? "INVALID_OFFSET" : "UNEXPECTED_STATUS";
+    default:
+      return "UNEXPECTED_STATUS";
   }
 }
 
 std::string_view codeOf(const Error& failure) {
   switch (failure.code()) {
     case ErrorCode::invalidArgument:
-    case ErrorCode::invalidConfig: return "INVALID_ARGUMENT";
-    case ErrorCode::parseError: return "PARSE_ERROR";
-    case ErrorCode::connectionFailed: return "NETWORK_ERROR";
-    case ErrorCode::queryCancelled: return "TIMEOUT";
-    default: return "INTERNAL_ERROR";
+    case ErrorCode::invalidConfig:
+      return "INVALID_ARGUMENT";
+    case ErrorCode::parseError:
+      return "PARSE_ERROR";
+    case ErrorCode::connectionFailed:
+      return "NETWORK_ERROR";
+    case ErrorCode::queryCancelled:
+      return "TIMEOUT";
+    default:
+      return "INTERNAL_ERROR";
   }
 }
 

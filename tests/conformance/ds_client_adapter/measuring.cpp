@@ -117,10 +117,8 @@ void Adapter::measureAppends(const Json& operation, Json& metrics) {
   const std::string type = typeOf(path).empty() ? "application/octet-stream" : typeOf(path);
   DurableStream stream = streamFor(operation);
   stream.create({.contentType = type});
-  Producer producer = stream.producer({.id = "bench-producer",
-                                       .claim = Claim::first,
-                                       .contentType = type,
-                                       .linger = milliseconds(0)});
+  Producer producer =
+      stream.producer({.id = "bench-producer", .claim = Claim::first, .contentType = type, .linger = milliseconds(0)});
   const std::string message =
       type.starts_with("application/json") ? '"' + std::string(size, '*') + '"' : std::string(size, '*');
   for (std::size_t i = 0; i < count; ++i) producer.append(message);

@@ -1,3 +1,4 @@
+#include "tidegate/sqlite/job_driver.h"
 #include "tidegate/sqlite/query_fn.h"
 
 using namespace tidegate;
@@ -6,5 +7,5 @@ int main() {
   QueryFn query = sqlite::queryFn({.path = ":memory:"});
   ResultSet result = query({.sql = "SELECT ? + 1", .params = {Value(41)}});
   std::vector<Value> row;
-  return result.next(row) && row.at(0) == Value(42) ? 0 : 1;
+  return result.next(row) && row.at(0) == Value(42) && sqlite::jobDriver().connect ? 0 : 1;
 }

@@ -1,0 +1,26 @@
+set(electric_server_sources
+  detail/hub_commit.cpp
+  detail/like_pattern.cpp
+  detail/pg_text.cpp
+  detail/shape_exchange.cpp
+  detail/shape_hub.cpp
+  detail/shape_log.cpp
+  detail/shape_message.cpp
+  detail/shape_request.cpp
+  detail/shape_response.cpp
+  detail/shape_schema.cpp
+  detail/shape_stream.cpp
+  detail/table_name.cpp
+  detail/table_rows.cpp
+  detail/where_eval.cpp
+  detail/where_groups.cpp
+  detail/where_lexer.cpp
+  detail/where_parser.cpp
+  detail/where_print.cpp
+  detail/where_types.cpp
+  gateway_feed.cpp
+  shape_feed.cpp
+  shape_server.cpp
+  shape_sink.cpp
+  where.cpp
+)

@@ -1,0 +1,26 @@
+set(jobs_sources
+  cron.cpp
+  job_json.cpp
+  job_key.cpp
+  job_store.cpp
+  replication_job.cpp
+  replication_jobs.cpp
+  time_zone.cpp
+  detail/base64.cpp
+  detail/cron_fields.cpp
+  detail/cron_parser.cpp
+  detail/job_book.cpp
+  detail/job_changes.cpp
+  detail/job_checkpoint.cpp
+  detail/job_plan.cpp
+  detail/job_reader.cpp
+  detail/job_record.cpp
+  detail/job_schedule.cpp
+  detail/job_streams.cpp
+  detail/jobs_core.cpp
+  detail/jobs_finish.cpp
+  detail/posix_zone.cpp
+  detail/run_diff.cpp
+  detail/run_incremental.cpp
+  detail/run_writer.cpp
+)

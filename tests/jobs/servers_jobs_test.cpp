@@ -1,0 +1,226 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "jobs/jobs_rig.h"
+#include "servers/servers.h"
+#include "tidegate/mysql/job_driver.h"
+#include "tidegate/postgres/job_driver.h"
+#include "tidegate/sqlite/job_store.h"
+
+namespace tidegate::test {
+namespace {
+
+using servers::environment;
+using servers::eventually;
+using servers::execute;
+using servers::Server;
+using Texts = std::vector<std::string>;
+
+/// Jobs from a real server into a SQLite file.
+struct ServerRig {
+  explicit ServerRig(const Server& server_) : server(server_), writer(server_.writer()) {}
+
+  ReplicationJobsOptions options() {
+    return {.store = store,
+            .key = testKey(),
+            .drivers = {{Dialect::postgres, postgres::jobDriver()}, {Dialect::mysql, mysql::jobDriver()}},
+            .replica = [path = replicaPath] { return sqlite::sink({.path = path}); },
+            .lookInterval = std::chrono::milliseconds(50),
+            .observer = observer};
+  }
+  ReplicationJob job(const std::string& table) const {
+    return {.name = table,
+            .source = {.dialect = server.dialect(),
+                       .dsn = environment(server.isPostgres() ? "TIDEGATE_POSTGRES_URL" : "TIDEGATE_MYSQL_URL")},
+            .table = table,
+            .trackingColumn = "updated_at",
+            .cron = "@yearly"};
+  }
+  JobRun run(ReplicationJobs& jobs, const std::string& name) {
+    JobRun run = jobs.run(name);
+    EXPECT_EQ(run.outcome, RunOutcome::ok) << run.error.value_or("");
+    return run;
+  }
+  Texts replica(const std::string& sql) { return testing::PlainDb(replicaPath).texts(sql); }
+
+  const Server server;
+  const QueryFn writer;
+  testing::TempDir dir;
+  std::string replicaPath = dir / "replica.db";
+  std::shared_ptr<JobStore> store = sqlite::jobStore(dir / "jobs.db");
+  std::shared_ptr<NotingObserver> observer = std::make_shared<NotingObserver>();
+};
+
+class ServerJobs : public ::testing::TestWithParam<const char*> {
+ protected:
+  ServerRig rig_{Server(GetParam())};
+  const bool postgres_ = rig_.server.isPostgres();
+};
+
+TEST_P(ServerJobs, BringTypesTiesMicrosecondsAndLargeIdsExactly) {
+  execute(rig_.writer,
+          {"DROP TABLE IF EXISTS job_types",
+           postgres_ ? "CREATE TABLE job_types(id bigint PRIMARY KEY, n numeric(30,10), r double precision, s text, d "
+                       "date, b bytea, updated_at timestamptz)"
+                     : "CREATE TABLE job_types(id bigint PRIMARY KEY, n decimal(30,10), r double, s text, d date, b "
+                       "blob, updated_at timestamp(6) NULL)",
+           "CREATE INDEX job_types_at ON job_types(updated_at, id)"});
+  const std::string zone = postgres_ ? "+00" : "";
+  for (int i = 0; i < 12; ++i) {
+    execute(rig_.writer, {"INSERT INTO job_types VALUES (" + std::to_string(9'007'199'254'740'990 + i) +
+                          ", 12345678901234567890.0123456789, 0.1, '00" + std::to_string(i) +
+                          "', '2026-02-28', NULL, '2026-01-01 10:00:00.00000" + std::to_string(i / 4) + zone + "')"});
+  }
+  ReplicationJobs jobs(rig_.options());
+  ReplicationJob job = rig_.job("job_types");
+  job.batchSize = 3;
+  const JobCreated created = jobs.create(job);
+  EXPECT_TRUE(created.warnings.empty()) << created.warnings.front();
+  EXPECT_EQ(rig_.run(jobs, "job_types").rowsSynced, 12u);
+  EXPECT_EQ(rig_.replica("SELECT count(DISTINCT id) || ' ' || min(id) || ' ' || max(id) FROM job_types"),
+            (Texts{"12 9007199254740990 9007199254741001"}));
+  EXPECT_EQ(rig_.replica("SELECT n || ' ' || r || ' ' || s || ' ' || d || ' ' || updated_at FROM job_types WHERE id = "
+                         "9007199254740993"),
+            (Texts{"12345678901234567890.0123456789 0.1 003 2026-02-28 2026-01-01T10:00:00.000000Z"}));
+  EXPECT_EQ(jobs.get("job_types").cursor, "2026-01-01T10:00:00.000002Z");
+  EXPECT_EQ(rig_.run(jobs, "job_types").rowsSynced, 0u);
+}
+
+TEST_P(ServerJobs, ReadRowsWhoseTrackingColumnIsNull) {
+  execute(rig_.writer,
+          {"DROP TABLE IF EXISTS job_nulls",
+           postgres_ ? "CREATE TABLE job_nulls(id bigint PRIMARY KEY, v text, updated_at timestamp)"
+                     : "CREATE TABLE job_nulls(id bigint PRIMARY KEY, v text, updated_at datetime(6))",
+           "INSERT INTO job_nulls VALUES (1, 'a', NULL), (2, 'b', NULL), (3, 'c', '2026-01-01 10:00:00')"});
+  ReplicationJobs jobs(rig_.options());
+  ReplicationJob job = rig_.job("job_nulls");
+  job.batchSize = 1;
+  jobs.create(job);
+  EXPECT_EQ(rig_.run(jobs, "job_nulls").rowsSynced, 3u);
+  execute(rig_.writer, {"UPDATE job_nulls SET v = 'B' WHERE id = 2"});
+  EXPECT_EQ(rig_.run(jobs, "job_nulls").rowsSynced, 1u);
+  EXPECT_EQ(rig_.replica("SELECT v FROM job_nulls ORDER BY id"), (Texts{"a", "B", "c"}));
+}
+
+TEST_P(ServerJobs, FindDeletesColumnsAddedLaterAndLateCommits) {
+  execute(rig_.writer,
+          {"DROP TABLE IF EXISTS job_late",
+           postgres_ ? "CREATE TABLE job_late(id bigint PRIMARY KEY, v text, updated_at timestamptz)"
+                     : "CREATE TABLE job_late(id bigint PRIMARY KEY, v varchar(20), updated_at datetime(6))",
+           "INSERT INTO job_late VALUES (1, 'a', '2026-01-01 10:00:00'), (2, 'b', '2026-01-01 10:00:01')"});
+  ReplicationJobs jobs(rig_.options());
+  ReplicationJob job = rig_.job("job_late");
+  job.deleteCheck = std::chrono::seconds(1);
+  jobs.create(job);
+  const QueryFn late = rig_.server.writer();
+  execute(late, {"BEGIN", "INSERT INTO job_late VALUES (4, 'late', '2026-01-01 10:00:02')"});
+  execute(rig_.writer, {"INSERT INTO job_late VALUES (3, 'c', '2026-01-01 10:00:04')"});
+  EXPECT_EQ(rig_.run(jobs, "job_late").rowsSynced, 3u);
+  execute(late, {"COMMIT"});
+  EXPECT_EQ(rig_.run(jobs, "job_late").rowsSynced, 1u);
+  execute(rig_.writer,
+          {postgres_ ? "ALTER TABLE job_late ADD COLUMN more integer"
+                     : "ALTER TABLE job_late ADD COLUMN more integer unsigned",
+           "INSERT INTO job_late VALUES (5, 'e', '2026-01-01 11:00:00', 55)", "DELETE FROM job_late WHERE id = 1"});
+  EXPECT_TRUE(eventually([&] { return rig_.run(jobs, "job_late").rowsDeleted == 1; }));
+  EXPECT_EQ(rig_.replica("SELECT id || v || coalesce(more, '') FROM job_late ORDER BY id"),
+            (Texts{"2b", "3c", "4late", "5e55"}));
+}
+
+TEST_P(ServerJobs, CompareATableWithACompositeKeyWhole) {
+  execute(rig_.writer,
+          {"DROP TABLE IF EXISTS job_diff",
+           postgres_ ? "CREATE TABLE job_diff(a varchar(20), b integer, n numeric(8,2), j jsonb, PRIMARY KEY(a, b))"
+                     : "CREATE TABLE job_diff(a varchar(20), b integer, n decimal(8,2), j json, PRIMARY KEY(a, b))",
+           "INSERT INTO job_diff VALUES ('x', 1, 1.50, '{\"k\": 1}'), ('x', 2, NULL, NULL), ('y', 1, 3, '[]')"});
+  ReplicationJobs jobs(rig_.options());
+  ReplicationJob job = rig_.job("job_diff");
+  job.trackingColumn = "";
+  job.mode = JobMode::diff;
+  jobs.create(job);
+  EXPECT_EQ(rig_.run(jobs, "job_diff").rowsSynced, 3u);
+  EXPECT_EQ(rig_.run(jobs, "job_diff").rowsSynced, 0u);
+  execute(rig_.writer, {"UPDATE job_diff SET n = 2 WHERE b = 2", "DELETE FROM job_diff WHERE a = 'y'"});
+  const JobRun run = rig_.run(jobs, "job_diff");
+  EXPECT_EQ(run.rowsSynced, 1u);
+  EXPECT_EQ(run.rowsDeleted, 1u);
+  EXPECT_EQ(rig_.replica("SELECT a || b || n FROM job_diff ORDER BY b"), (Texts{"x11.50", "x22.00"}));
+}
+
+TEST_P(ServerJobs, NameWhatIsWrongAndNeverThePassword) {
+  execute(rig_.writer, {"DROP TABLE IF EXISTS job_wrong", "CREATE TABLE job_wrong(id integer, n integer)"});
+  ReplicationJobs jobs(rig_.options());
+  ReplicationJob job = rig_.job("job_wrong");
+  EXPECT_EQ(errorFrom([&] { jobs.create(job); }).code(), ErrorCode::invalidConfig) << "no key";
+  job.primaryKey = {"id"};
+  EXPECT_EQ(errorFrom([&] { jobs.create(job); }).code(), ErrorCode::columnNotFound);
+  job.trackingColumn = "n";
+  EXPECT_NE(errorFrom([&] { jobs.create(job); }).message().find("say tracking_type \"id\""), std::string::npos);
+  job.trackingType = TrackingType::id;
+  EXPECT_FALSE(jobs.check(job).warnings.empty());
+  job.table = "no_such_table";
+  EXPECT_EQ(errorFrom([&] { jobs.create(job); }).code(), ErrorCode::tableNotFound);
+  job.table = "job_wrong; DROP TABLE job_wrong";
+  EXPECT_EQ(errorFrom([&] { jobs.create(job); }).code(), ErrorCode::tableNotFound);
+  job.table = "job_wrong";
+  const std::string password = "not-the-right-password";
+  job.source = {.dialect = rig_.server.dialect(),
+                .host = "127.0.0.1",
+                .port = static_cast<std::uint16_t>(
+                    std::stoi(environment(postgres_ ? "TIDEGATE_POSTGRES_PORT" : "TIDEGATE_MYSQL_PORT"))),
+                .user = "nobody",
+                .password = password,
+                .database = "nothing"};
+  const Error wrong = errorFrom([&] { jobs.create(job); });
+  EXPECT_EQ(wrong.code(), ErrorCode::authenticationFailed) << wrong.what();
+  EXPECT_EQ(wrong.message().find(password), std::string::npos) << wrong.what();
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, ServerJobs, ::testing::Values("postgres", "mysql"),
+                         [](const auto& which) { return std::string(which.param); });
+
+TEST(StreamJobs, FollowAPostgresTableUntilTheyAreRemoved) {
+  ServerRig rig{Server("postgres")};
+  execute(rig.writer, {"DROP TABLE IF EXISTS job_stream", "CREATE TABLE job_stream(id bigint PRIMARY KEY, v text)",
+                       "INSERT INTO job_stream VALUES (1, 'a'), (2, 'b')"});
+  const auto slots = [&] {
+    return servers::readAll(rig.writer,
+                            "SELECT slot_name::text FROM pg_replication_slots WHERE slot_name LIKE "
+                            "'tidegate_job_%'")
+        .size();
+  };
+  ReplicationJobs jobs(rig.options());
+  ReplicationJob job = rig.job("job_stream");
+  job.trackingColumn = job.cron = "";
+  job.mode = JobMode::cdc;
+  jobs.create(job);
+  jobs.start();
+  const auto holds = [&](const Texts& wanted) {
+    return eventually([&] {
+      try {
+        return rig.replica("SELECT id || v FROM job_stream ORDER BY id") == wanted;
+      } catch (const std::runtime_error&) {
+        return false;  // not made yet
+      }
+    });
+  };
+  ASSERT_TRUE(holds({"1a", "2b"})) << jobs.get("job_stream").lastError.value_or("");
+  execute(rig.writer, {"UPDATE job_stream SET v = 'B' WHERE id = 2", "DELETE FROM job_stream WHERE id = 1"});
+  EXPECT_TRUE(holds({"2B"}));
+  EXPECT_EQ(jobs.get("job_stream").state, JobState::streaming);
+  EXPECT_EQ(errorFrom([&] { jobs.run("job_stream"); }).code(), ErrorCode::invalidArgument);
+  jobs.pause("job_stream");
+  EXPECT_TRUE(eventually([&] { return jobs.get("job_stream").state == JobState::paused; }));
+  execute(rig.writer, {"INSERT INTO job_stream VALUES (3, 'c')"});
+  jobs.resume("job_stream");
+  EXPECT_TRUE(holds({"2B", "3c"}));
+  EXPECT_EQ(slots(), 1u);
+  EXPECT_TRUE(jobs.remove("job_stream"));
+  EXPECT_EQ(slots(), 0u);
+  jobs.stop();
+}
+
+}  // namespace
+}  // namespace tidegate::test

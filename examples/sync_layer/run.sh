@@ -2,6 +2,16 @@
 # Installs what is missing, builds, and runs the sync layer with a PostgreSQL of its own, unless POSTGRES_URL names one.
 # --demo ends by itself, with a check; without it the page is at http://127.0.0.1:4437 until Ctrl+C.
 set -euo pipefail
+usage() {
+  cat <<'TEXT'
+Usage: [POSTGRES_URL=…] [DS_SERVER_URL=…] [ELECTRIC_URL=…] examples/sync_layer/run.sh [--demo] [--port N]
+  --demo    writes a little both ways, compares, and ends
+  --port N  of the page (4437)
+TEXT
+}
+for option in "$@"; do
+  case $option in --help | -h) usage; exit 0 ;; esac
+done
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$root/build/sync_layer
 

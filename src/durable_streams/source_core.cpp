@@ -58,8 +58,9 @@ void SourceCore::requireOpen() {
 void SourceCore::refuse(const StreamError& e, bool hadPlace) {
   const bool lost = isGone(e) || (hadPlace && e.status() == 400);
   if (!lost) throw e;
-  const std::string what = hadPlace ? "is gone, or no longer has what follows the place that was reached"
-                                    : "does not exist; set createMissing, or make it with content type application/json";
+  const std::string what = hadPlace
+                               ? "is gone, or no longer has what follows the place that was reached"
+                               : "does not exist; set createMissing, or make it with content type application/json";
   if (hadPlace && options_.lost == Lost::rebaseline) {
     throw Error(ErrorCode::positionLost, Retry::afterOperator,
                 fmt::format("stream \"{}\" {}: {}", name_, what, e.message()));
@@ -322,7 +323,8 @@ SourceLag SourceCore::lag() const {
   SourceLag lag;
   lag.time = std::chrono::milliseconds(0);
   if (!upToDate_ && lastCommitMicros_ != 0) {
-    lag.time = std::chrono::milliseconds(std::max<std::int64_t>(0, (clock_->wallNow().count() - lastCommitMicros_) / 1'000));
+    lag.time =
+        std::chrono::milliseconds(std::max<std::int64_t>(0, (clock_->wallNow().count() - lastCommitMicros_) / 1'000));
   }
   return lag;
 }

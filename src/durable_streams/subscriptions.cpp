@@ -24,6 +24,13 @@ std::uint64_t seedOr(std::uint64_t seed) {
   return (std::uint64_t{random()} << 32) | random();
 }
 
+/// Named, because g++ 12 warns of a temporary in the constructor's list that it takes for uninitialised.
+http::ClientOptions webhookClient() {
+  http::ClientOptions options;
+  options.userAgent = "tidegate-streams";
+  return options;
+}
+
 }  // namespace
 
 Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Clock& clock)
@@ -31,7 +38,7 @@ Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Cl
       store_(*options.store),
       clock_(clock),
       jitter_(seedOr(options.seed)),
-      client_({.userAgent = "tidegate-streams"}) {
+      client_(webhookClient()) {
   std::vector<std::pair<std::string, std::string>> keys;
   std::string tokenKey;
   const auto notes = store_.notes();

@@ -2,6 +2,7 @@
 # run.sh [sync_layer program]: the page of examples/sync_layer in headless Chromium, beside a PostgreSQL of its own. Needs
 # node, npm (it fetches playwright-core into the build folder) and Debian's chromium.
 set -euo pipefail
+case ${1:-} in --help | -h) sed -n '2,3s/^# //p' "$0"; exit 0 ;; esac
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 program=${1:-$root/build/debug/examples/sync_layer/sync_layer}

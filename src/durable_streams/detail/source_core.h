@@ -29,7 +29,11 @@ class StreamDelivery {
   };
   StreamDelivery(const MessageMapper& mapper, std::set<std::string> wanted, std::size_t batchEvents, bool asRead,
                  Hooks hooks)
-      : mapper_(mapper), wanted_(std::move(wanted)), batchEvents_(batchEvents), asRead_(asRead), hooks_(std::move(hooks)) {}
+      : mapper_(mapper),
+        wanted_(std::move(wanted)),
+        batchEvents_(batchEvents),
+        asRead_(asRead),
+        hooks_(std::move(hooks)) {}
 
   /// Goes on behind `from`.
   void begin(const StreamPlace& from);

@@ -130,7 +130,8 @@ void Connection::settle() {
   if (closed_) return;
   if (closing_ && pendingOctets() == 0) closeWhenWritten();
   if (closed_) return;
-  if (!current_ && input_.empty()) input_.rest();
+  // Not while a read is under way: it writes into this memory.
+  if (!reading_ && input_.empty()) input_.rest();
   updateDeadline();
   armRead();
 }

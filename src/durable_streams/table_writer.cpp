@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "core/detail/json_tree.h"
 #include "tidegate/core/json.h"
@@ -14,18 +15,29 @@ bool isWholeBefore(const ChangeEvent& event) {
   return event.before.size() == event.shape->columns->size() && event.beforeAbsent.empty();
 }
 
-/// An object with some members renamed, all else as it was written.
-std::string renamedRow(std::string_view json, const std::vector<std::pair<std::string, std::string>>& renamed) {
+/// What a schema change does to a row: its old column names with the new ones; empty: the column is gone.
+using ColumnMoves = std::map<std::string, std::string, std::less<>>;
+
+ColumnMoves movesOf(const ChangeEvent& event) {
+  ColumnMoves moves;
+  if (!event.schemaChange) return moves;
+  if (event.schemaChange->before) {
+    for (const std::string& name : event.schemaChange->before->columns->names()) {
+      if (!event.shape->columns->find(name)) moves[name] = "";
+    }
+  }
+  for (const auto& [from, to] : event.schemaChange->renamed) moves[from] = to;
+  return moves;
+}
+
+/// An object with its members moved, all else as it was written.
+std::string movedRow(std::string_view json, const ColumnMoves& moves) {
   const tidegate::detail::JsonTree tree(json, kMaxJsonDepth + 2);
   std::string out = "{";
   for (const auto& member : tree.root().members()) {
     std::string name = member.key();
-    for (const auto& [from, to] : renamed) {
-      if (name == from) {
-        name = to;
-        break;
-      }
-    }
+    if (const auto move = moves.find(name); move != moves.end()) name = move->second;
+    if (name.empty()) continue;
     if (out.size() > 1) out.push_back(',');
     appendJsonString(name, out);
     out.push_back(':');
@@ -221,14 +233,16 @@ void TableWriter::endBaseline(const ChangeEvent& event) {
   fresh_.erase(table);
 }
 
-/// New and dropped columns need nothing: rows follow as they change. A renamed one would be lost to every row.
+/// A new column needs nothing: rows follow as they change. A renamed one would be lost to every row; and what stayed of
+/// a dropped one would come back with a new column of its name.
 void TableWriter::changeSchema(const ChangeEvent& event) {
-  if (!event.schemaChange || event.schemaChange->renamed.empty()) return;
+  const ColumnMoves moves = movesOf(event);
+  if (moves.empty()) return;
   const std::string& table = event.shape->schema.table;
   for (const std::string& stream : allStreams(table)) {
     std::map<std::string, std::string> rows;
     for (const auto& [key, entity] : out_.view(stream).of(table).entities) {
-      std::string next = renamedRow(entity.value, event.schemaChange->renamed);
+      std::string next = movedRow(entity.value, moves);
       if (next != entity.value) rows.emplace(key, std::move(next));
     }
     for (auto& [key, row] : rows) {

@@ -57,16 +57,19 @@ class DurableTimes final : public CommitCounter {
  public:
   DurableTimes(std::string pipeline, SyncTimes& times) : pipeline_(std::move(pipeline)), times_(times) {}
   void onCommit(std::string_view pipeline, std::uint64_t events, std::chrono::microseconds duration) override {
-    if (pipeline == pipeline_) {
+    if (pipeline == pipeline_ && counting_) {
       const std::int64_t at = steadyNanos();
       for (std::uint64_t i = 0; i < events && next_ < times_.size(); ++i) times_[next_++] = at;
     }
     CommitCounter::onCommit(pipeline, events, duration);
   }
+  /// From here on: what came before was a baseline.
+  void begin() { counting_ = true; }
 
  private:
   std::string pipeline_;
   SyncTimes& times_;
+  std::atomic<bool> counting_{false};
   std::size_t next_ = 0;
 };
 
@@ -159,6 +162,7 @@ void syncLayer() {
   measureToClient(side.url);
   durable_streams::DurableStreamClient client({.url = side.url});
   durable_streams::DurableStream events = client.stream("session-events");
+  durable->begin();
   const auto asked = paced([&](std::size_t n) {
     events.append(fmt::format(R"({{"key":"{}","type":"message","text":"hello"}})", n),
                   {.contentType = "application/json"});

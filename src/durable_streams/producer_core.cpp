@@ -88,7 +88,8 @@ bool ProducerCore::isDue(const OutBatch& batch, Micros now) const {
 }
 
 std::optional<ProducerSend> ProducerCore::nextSend(Micros now) {
-  if (final_ || claim_ || stats_.inFlight >= options_.maxInFlight) return std::nullopt;
+  // A failure is told before anything is sent again: it must not be thrown for what is acknowledged by then.
+  if (final_ || passing_ || claim_ || stats_.inFlight >= options_.maxInFlight) return std::nullopt;
   if (!established_ && stats_.inFlight > 0) return std::nullopt;
   for (OutBatch& batch : batches_) {
     if (batch.inFlight || batch.receipt) continue;

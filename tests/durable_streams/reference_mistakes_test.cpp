@@ -49,13 +49,13 @@ class StreamToDatabase : public ::testing::Test {
   }
   std::unique_ptr<Engine> run(SourceOptions options) {
     stream = source(std::move(options));
-    auto engine = std::make_unique<Engine>(EngineOptions{
-        .sources = {{.name = "events", .source = stream}},
-        .pipelines = {{.name = "to database",
-                       .source = "events",
-                       .tables = {{.table = "session_events"}},
-                       .sink = sqlite::sink({.path = dir / "db"}),
-                       .retry = {.firstDelay = std::chrono::milliseconds(1)}}}});
+    auto engine =
+        std::make_unique<Engine>(EngineOptions{.sources = {{.name = "events", .source = stream}},
+                                               .pipelines = {{.name = "to database",
+                                                              .source = "events",
+                                                              .tables = {{.table = "session_events"}},
+                                                              .sink = sqlite::sink({.path = dir / "db"}),
+                                                              .retry = {.firstDelay = std::chrono::milliseconds(1)}}}});
     engine->start();
     return engine;
   }

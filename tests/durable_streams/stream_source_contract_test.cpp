@@ -34,10 +34,8 @@ class StreamDatabase final : public SourceDatabase {
         appendStateMessage(streams::ControlMessage{.control = streams::StateControl::reset, .type = type}, text);
         continue;
       }
-      streams::ChangeMessage message{.operation = operationOf(changes[i].op),
-                                     .type = type,
-                                     .key = std::to_string(changes[i].id),
-                                     .txid = txid};
+      streams::ChangeMessage message{
+          .operation = operationOf(changes[i].op), .type = type, .key = std::to_string(changes[i].id), .txid = txid};
       if (changes.size() > 1) message.last = i + 1 == changes.size();
       if (changes[i].op != SourceChange::Op::erase) message.value = valueOf(changes[i]);
       appendStateMessage(message, text);
@@ -109,7 +107,7 @@ class StreamDatabase final : public SourceDatabase {
     std::string json;
     const Shape shape = makeShape(rowsOf("any"));
     streams::appendRowJson(*shape,
-                  {change.id, change.row.name, change.row.amount ? Value(*change.row.amount) : Value()}, json);
+                           {change.id, change.row.name, change.row.amount ? Value(*change.row.amount) : Value()}, json);
     return json;
   }
 
@@ -126,11 +124,11 @@ SourceCase streamCase(const std::string& name, streams::Live live) {
   return {.name = name, .make = [live] { return std::make_unique<StreamDatabase>(live); }, .can = can};
 }
 
-#define TIDEGATE_STREAM_SOURCE(suite)                                                                 \
-  INSTANTIATE_TEST_SUITE_P(DurableStream, suite,                                                      \
-                           ::testing::Values(streamCase("sse", streams::Live::sse),                   \
-                                             streamCase("long_poll", streams::Live::longPoll)),       \
-                           sourceCaseName)
+#define TIDEGATE_STREAM_SOURCE(suite)                                                                             \
+  INSTANTIATE_TEST_SUITE_P(                                                                                       \
+      DurableStream, suite,                                                                                       \
+      ::testing::Values(streamCase("sse", streams::Live::sse), streamCase("long_poll", streams::Live::longPoll)), \
+      sourceCaseName)
 TIDEGATE_STREAM_SOURCE(SyncSourceContract);
 TIDEGATE_STREAM_SOURCE(SourceHistories);
 TIDEGATE_STREAM_SOURCE(SourcePositions);

@@ -104,7 +104,7 @@ class PostgresDatabase final : public SourceDatabase {
 
   const std::string name_ = nextName();
   SourceOptions options_;
-  TestLink db_;        ///< the writer's
+  TestLink db_;  ///< the writer's
   std::mutex operatorMutex_;
   TestLink operator_;  ///< whoever breaks things, on any thread; guarded by operatorMutex_
 };

@@ -45,7 +45,7 @@ class ProducerImpl {
   ProducerCore core_;
   Phase phase_ = Phase::open;
   unsigned sinceAnswers_ = 0;  ///< messages taken since answers were looked for
-  Receipt last_;  ///< told last; after closing: the stream's end
+  Receipt last_;               ///< told last; after closing: the stream's end
 };
 
 }  // namespace tidegate::durable_streams::detail

@@ -140,8 +140,9 @@ TEST(DurableStreamSink, EachChangeIsInThePipelinesStreamOnceWhateverCrashesAndWh
 
 /// A bridge that stops in the middle of whatever it does, while another one takes over and works; then it wakes up.
 TEST(DurableStreamSink, AWriterThatWakesUpAfterItWasReplacedNeitherLosesNorRepeats) {
-  std::uint64_t fencedOnes = 0;
+  std::uint64_t histories = 0, fencedOnes = 0;
   tidegate::test::forEachSeed(400, [&](std::uint64_t seed) {
+    ++histories;
     Random random(seed);
     const StreamLayout layout = random.chance(50) ? StreamLayout::perTable : StreamLayout::perPipeline;
     const std::size_t bound = random.chance(50) ? 200 : 1u << 20;
@@ -172,7 +173,7 @@ TEST(DurableStreamSink, AWriterThatWakesUpAfterItWasReplacedNeitherLosesNorRepea
     other.open();  // what was rolled back is not there
     expectExactly(store, layout, other.next());
   });
-  EXPECT_GT(fencedOnes, 100u);
+  EXPECT_TRUE(histories < 20 || fencedOnes > histories / 4) << fencedOnes << " of " << histories << " were replaced";
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -91,6 +92,8 @@ class Responder {
 /// backPressure 429, storeUnavailable and connectionFailed 503, others 500 with a message that says nothing of the
 /// inside.
 using Handler = std::function<void(Request&& request, Responder answer)>;
+/// The same answer for a failure that was caught elsewhere, on another thread for example.
+Response problemFor(const std::exception_ptr& failure) noexcept;
 
 /// Bounds that are enforced while reading, before memory is spent.
 struct Limits {

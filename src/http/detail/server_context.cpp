@@ -70,3 +70,15 @@ Response responseForException() noexcept {
 }
 
 }  // namespace tidegate::http::detail
+
+namespace tidegate::http {
+
+Response problemFor(const std::exception_ptr& failure) noexcept {
+  try {
+    std::rethrow_exception(failure);
+  } catch (...) {
+    return detail::responseForException();
+  }
+}
+
+}  // namespace tidegate::http

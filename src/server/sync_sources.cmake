@@ -1,0 +1,1 @@
+set(server_sync_sources)

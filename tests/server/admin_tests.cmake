@@ -1,0 +1,1 @@
+# Tests of src/server/admin_sources.cmake.

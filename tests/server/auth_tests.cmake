@@ -1,0 +1,1 @@
+# Tests of src/server/auth_sources.cmake.

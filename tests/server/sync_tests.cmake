@@ -1,0 +1,1 @@
+# Tests of src/server/sync_sources.cmake.

@@ -149,8 +149,10 @@ TEST_F(StreamToDatabase, AnInsertThatFailedIsMadeAgain) {
                                 .retry = {.firstDelay = std::chrono::milliseconds(1)}}}});
   engine.start();
   post(5, 9);
-  EXPECT_TRUE(
-      eventually([&] { return faulty->view().has("session_events") && faulty->view().count("session_events") == 9; }));
+  EXPECT_TRUE(eventually([&] {
+    const MemoryView now = faulty->view();
+    return now.has("session_events") && now.count("session_events") == 9;
+  }));
   EXPECT_LE(refusals.load(), 0);
 }
 

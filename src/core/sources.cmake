@@ -14,6 +14,7 @@ set(core_sources
   json_write.cpp
   number.cpp
   packed.cpp
+  pg_read.cpp
   query.cpp
   redact.cpp
   row.cpp

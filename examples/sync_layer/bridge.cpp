@@ -33,7 +33,7 @@ std::shared_ptr<SyncSource> itemsSource(const SyncSettings& settings) {
   }
 #ifdef SYNC_LAYER_ELECTRIC
   return electric::source({.url = settings.electricUrl + "/v1/shape",
-                           .shapes = {{.table = "items", .replica = electric::ReplicaMode::full}},
+                           .shapes = {{.table = "public.items", .replica = electric::ReplicaMode::full}},
                            .backoff = kComeBack});
 #else
   throw Error(ErrorCode::invalidConfig, Retry::never,
@@ -65,14 +65,13 @@ void prepareDatabase(const SyncSettings& settings) {
 }
 
 EngineOptions makeBridge(const SyncSettings& settings, const std::string& streamUrl) {
-  const std::string items = settings.electricUrl.empty() ? "public.items" : "items";
   const RetryPolicy quickly{.firstDelay = std::chrono::milliseconds(50), .maxDelay = std::chrono::milliseconds(1'000)};
   EngineOptions options;
   options.sources = {{.name = "postgres", .source = itemsSource(settings)},
                      {.name = "events", .source = eventsSource(streamUrl)}};
   options.pipelines = {{.name = "items to stream",
                         .source = "postgres",
-                        .tables = {{.table = items, .target = "items"}},
+                        .tables = {{.table = "public.items", .target = "items"}},
                         .sink = itemsSink(streamUrl),
                         .commitInterval = std::chrono::milliseconds(5),
                         .retry = quickly},

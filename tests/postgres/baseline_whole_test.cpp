@@ -272,6 +272,20 @@ TEST_F(BaselineWhole, SaysThatAConnectionWasLost) {
   EXPECT_EQ(error.retry(), Retry::later);
 }
 
+TEST_F(BaselineWhole, ASnapshotWhoseSessionIsGoneIsALostConnection) {
+  db.execute({"CREATE TABLE t (id integer PRIMARY KEY)"});
+  TestLink exporter;
+  exporter.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  const std::string snapshot = exporter.ask("SELECT pg_export_snapshot()");
+  exporter.run("COMMIT");
+  const std::vector<std::string> tables{"baseline_whole.t"};
+  const ChangeHandler taking = handler();
+  const Error error = servers::errorOf([&] { runBaseline({options, tables, snapshot, 1, taking, {}}); });
+  EXPECT_EQ(error.code(), ErrorCode::connectionFailed);
+  EXPECT_EQ(error.retry(), Retry::later);
+  EXPECT_THAT(error.message(), HasSubstr("snapshot"));
+}
+
 TEST_F(BaselineWhole, ReadTableGivesTheRowsAsTheyAreNow) {
   db.execute({"CREATE TABLE t (id integer PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'a'), (2, NULL)"});
   auto rows = readTable(options, "baseline_whole.t", {});

@@ -102,10 +102,21 @@ class WholeBaseline {
     for (std::size_t i = 0; i < wanted; ++i) {
       auto link = std::make_unique<CopyLink>(job_.options.connect, job_.stop);
       link->run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-      link->run("SET TRANSACTION SNAPSHOT " + quotedLiteral(job_.snapshot));
+      takeSnapshot(*link);
       readers_.push_back({std::move(link), {}});
       if (i == 0) settleTables();  // the locks of one connection hold for all
       if (totalRanges() <= i + 1) break;
+    }
+  }
+
+  /// A snapshot lasts as long as the session that exported it: the server may have ended that meanwhile.
+  void takeSnapshot(CopyLink& link) const {
+    try {
+      link.run("SET TRANSACTION SNAPSHOT " + quotedLiteral(job_.snapshot));
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::queryFailed || e.retry() == Retry::later) throw;
+      throw Error(ErrorCode::connectionFailed, Retry::later,
+                  "the session that holds the baseline's snapshot was lost: " + e.message());
     }
   }
 

@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(packages format release tests conformance browser simulation chaos asan tsan clang fuzz)
+stages=(packages format release tests conformance browser simulation chaos asan tsan fuzz)
 quick_stages=(packages format release tests)
 usage() {
   cat <<'TEXT'
@@ -17,9 +17,9 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   simulation  300 seeds of the simulator
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
               as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100)
-  asan        unit and property tests under AddressSanitizer and UndefinedBehaviorSanitizer
-  tsan        the same under ThreadSanitizer
-  clang       clang++ build of everything and the benchmarks, warnings are errors
+  asan        clang++ build of everything and the benchmarks, warnings are errors; unit and property tests under
+              AddressSanitizer and UndefinedBehaviorSanitizer
+  tsan        the same tests under ThreadSanitizer, with g++
   fuzz        each fuzz target for 60 seconds
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four
@@ -89,7 +89,6 @@ run_asan() {
     ctest --preset asan -j "$jobs" -LE "$outer"
 }
 run_tsan() { build tsan && TSAN_OPTIONS=halt_on_error=1 ctest --preset tsan -j "$jobs" -LE "$outer"; }
-run_clang() { build clang; }
 run_fuzz() { tests/fuzz/run.sh --seconds 60; }
 
 passed=0

@@ -26,14 +26,14 @@ namespace tidegate::server {
 
 /// A change of a row that was committed, or an event: a run, a state, a warning.
 struct FeedEntry {
-  std::uint64_t id = 0;      ///< ascending over both kinds
-  std::int64_t micros = 0;   ///< Unix microseconds
-  bool isChange = false;     ///< a row's; else an event
-  std::string where{};       ///< the pipeline, job, source or engine
-  std::string what{};        ///< of a change its op: insert, update, erase, read, truncate; of an event its kind
-  std::string table{};       ///< of a change
-  std::string key{};         ///< of a change: the row's key, for people
-  std::string text{};        ///< of an event, redacted
+  std::uint64_t id = 0;     ///< ascending over both kinds
+  std::int64_t micros = 0;  ///< Unix microseconds
+  bool isChange = false;    ///< a row's; else an event
+  std::string where{};      ///< the pipeline, job, source or engine
+  std::string what{};       ///< of a change its op: insert, update, erase, read, truncate; of an event its kind
+  std::string table{};      ///< of a change
+  std::string key{};        ///< of a change: the row's key, for people
+  std::string text{};       ///< of an event, redacted
 };
 
 struct ChangeFeedOptions {

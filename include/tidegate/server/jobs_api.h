@@ -21,8 +21,8 @@ struct JobsApiOptions {
   std::size_t queuedRuns = 64;  ///< that wait for such a thread; over it: 503
 };
 
-/// Adds the routes, for admins alone. @throws Error{invalidConfig}. `jobs` must outlive the api. Stop the jobs before the api goes: that ends the
-/// runs that callers wait for.
+/// Adds the routes, for admins alone. @throws Error{invalidConfig}. `jobs` must outlive the api. Stop the jobs before
+/// the api goes: that ends the runs that callers wait for.
 void addJobsApi(Api& api, ReplicationJobs& jobs, const JobsApiOptions& options = {});
 
 }  // namespace tidegate::server

@@ -17,8 +17,8 @@ namespace change_feed_detail {
 using namespace std::chrono_literals;
 using Feed = std::shared_ptr<ChangeFeed::Impl>;
 
-constexpr auto kPace = 250ms;               // between two looks for news
-constexpr int kQuietLooks = 60;             // so many without news, then a comment keeps the connection alive: 15 s
+constexpr auto kPace = 250ms;                   // between two looks for news
+constexpr int kQuietLooks = 60;                 // so many without news, then a comment keeps the connection alive: 15 s
 constexpr std::size_t kMostPending = 1u << 20;  // octets that a slow listener may leave unread
 constexpr std::size_t kMostTextBytes = 2'000;
 constexpr std::size_t kMostKept = 10'000;

@@ -31,11 +31,11 @@ class Unknown : public Error {
 void check(const std::vector<AdministeredEngine>& engines) {
   std::set<std::string> seen;
   for (const AdministeredEngine& one : engines) {
-    const bool name = !one.name.empty() && one.name.size() <= kMostNameBytes &&
-                      std::all_of(one.name.begin(), one.name.end(), [](char c) {
-                        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-                               c == '-';
-                      });
+    const bool name =
+        !one.name.empty() && one.name.size() <= kMostNameBytes &&
+        std::all_of(one.name.begin(), one.name.end(), [](char c) {
+          return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        });
     if (name && one.engine != nullptr && seen.insert(one.name).second) continue;
     throw Error(ErrorCode::invalidConfig, Retry::never,
                 fmt::format("engine \"{}\": needs an engine, and a name of its own of 1 to {} of A-Z a-z 0-9 _ -",
@@ -130,21 +130,21 @@ void addAct(Api& api, const Engines& engines, const std::string& verb, const std
 }
 
 void addEngines(Api& api, const Engines& engines) {
-  Operation list = operation("GET", "/engines", "listEngines", "All engines: their sources and pipelines",
-                             [engines](const Call&) {
-                               std::string body;
-                               for (const AdministeredEngine& one : *engines) {
-                                 body += (body.empty() ? "" : ",") + described(one);
-                               }
-                               return jsonAnswer(200, "{\"engines\":[" + body + "]}");
-                             });
+  Operation list =
+      operation("GET", "/engines", "listEngines", "All engines: their sources and pipelines", [engines](const Call&) {
+        std::string body;
+        for (const AdministeredEngine& one : *engines) {
+          body += (body.empty() ? "" : ",") + described(one);
+        }
+        return jsonAnswer(200, "{\"engines\":[" + body + "]}");
+      });
   list.answers.push_back(plain("The engines", R"({"type":"object","properties":{"engines":{"type":"array","items":)" +
                                                   schemaReference("NamedEngine") + R"(}},"required":["engines"]})"));
   api.add(std::move(list));
 
-  Operation get = operation(
-      "GET", "/engines/{engine}", "getEngine", "An engine: its sources and pipelines",
-      [engines](const Call& call) { return jsonAnswer(200, described(engineOf(engines, call))); });
+  Operation get =
+      operation("GET", "/engines/{engine}", "getEngine", "An engine: its sources and pipelines",
+                [engines](const Call& call) { return jsonAnswer(200, described(engineOf(engines, call))); });
   get.answers.push_back(plain("The engine", schemaReference("NamedEngine")));
   api.add(std::move(get));
 
@@ -156,16 +156,17 @@ void addEngines(Api& api, const Engines& engines) {
 const std::string kPipeline = "/engines/{engine}/pipelines/{pipeline}";
 
 void addPipelines(Api& api, const Engines& engines) {
-  Operation reload = operation("POST", kPipeline + "/reload", "reloadTable",
-                               "Reads a table anew and makes its target exact; answers at once", [engines](const Call& call) {
-                                 const AdministeredEngine& one = engineOf(engines, call);
-                                 const auto table = http::queryParameter(call.request.query, "table");
-                                 if (!table || table->empty()) {
-                                   throw BadParameter("query parameter \"table\" must name a table of the pipeline");
-                                 }
-                                 one.engine->reload(pipelineOf(one, call), *table);
-                                 return jsonAnswer(202, described(one));
-                               });
+  Operation reload =
+      operation("POST", kPipeline + "/reload", "reloadTable",
+                "Reads a table anew and makes its target exact; answers at once", [engines](const Call& call) {
+                  const AdministeredEngine& one = engineOf(engines, call);
+                  const auto table = http::queryParameter(call.request.query, "table");
+                  if (!table || table->empty()) {
+                    throw BadParameter("query parameter \"table\" must name a table of the pipeline");
+                  }
+                  one.engine->reload(pipelineOf(one, call), *table);
+                  return jsonAnswer(202, described(one));
+                });
   reload.query = {{.name = "table", .description = "the source's name of it", .required = true}};
   Answer begun = plain("It has begun", schemaReference("NamedEngine"));
   begun.status = 202;
@@ -212,36 +213,35 @@ void addLetters(Api& api, const Engines& engines) {
   const std::string pattern = kPipeline + "/dead-letters";
   Operation list = operation("GET", pattern, "listDeadLetters", "Changes that the sink refused, oldest first",
                              [engines](const Call& call) { return listLetters(engines, call); });
-  list.query = {{.name = "after",
-                 .description = "only letters with a greater id",
-                 .schema = R"({"type":"integer","minimum":0})"},
-                {.name = "limit",
-                 .description = "how many, 50 unless told otherwise",
-                 .schema = R"({"type":"integer","minimum":1,"maximum":1000})"}};
+  list.query = {
+      {.name = "after", .description = "only letters with a greater id", .schema = R"({"type":"integer","minimum":0})"},
+      {.name = "limit",
+       .description = "how many, 50 unless told otherwise",
+       .schema = R"({"type":"integer","minimum":1,"maximum":1000})"}};
   list.answers.push_back(plain("The letters, and how many there are in all", schemaReference("DeadLetters")));
   api.add(std::move(list));
 
   const std::string one = R"({"type":"integer","minimum":0})";
-  Operation replay =
-      operation("POST", pattern + "/replay", "replayDeadLetters", "Applies them again, oldest first; those that succeed are removed",
-                [engines](const Call& call) {
-                  const AdministeredEngine& engine = engineOf(engines, call);
-                  const std::string pipeline = pipelineOf(engine, call);
-                  const DeadLetters& letters = lettersOf(engine, pipeline);
-                  const std::uint64_t replayed = engine.engine->replayDeadLetters(pipeline);
-                  return jsonAnswer(
-                      200, fmt::format(R"({{"replayed":{},"left":{}}})", replayed, letters.count(pipeline)));
-                });
+  Operation replay = operation(
+      "POST", pattern + "/replay", "replayDeadLetters",
+      "Applies them again, oldest first; those that succeed are removed", [engines](const Call& call) {
+        const AdministeredEngine& engine = engineOf(engines, call);
+        const std::string pipeline = pipelineOf(engine, call);
+        const DeadLetters& letters = lettersOf(engine, pipeline);
+        const std::uint64_t replayed = engine.engine->replayDeadLetters(pipeline);
+        return jsonAnswer(200, fmt::format(R"({{"replayed":{},"left":{}}})", replayed, letters.count(pipeline)));
+      });
   replay.answers.push_back(plain("How many succeeded, and how many are left",
                                  R"({"type":"object","properties":{"replayed":)" + one + R"(,"left":)" + one + "}}"));
   api.add(std::move(replay));
 
   const Answer removed = plain("How many are gone", R"({"type":"object","properties":{"removed":)" + one + "}}");
-  Operation purge = operation("DELETE", pattern, "purgeDeadLetters", "Forgets all of them", [engines](const Call& call) {
-    const AdministeredEngine& engine = engineOf(engines, call);
-    const std::string pipeline = pipelineOf(engine, call);
-    return jsonAnswer(200, fmt::format(R"({{"removed":{}}})", lettersOf(engine, pipeline).purge(pipeline)));
-  });
+  Operation purge =
+      operation("DELETE", pattern, "purgeDeadLetters", "Forgets all of them", [engines](const Call& call) {
+        const AdministeredEngine& engine = engineOf(engines, call);
+        const std::string pipeline = pipelineOf(engine, call);
+        return jsonAnswer(200, fmt::format(R"({{"removed":{}}})", lettersOf(engine, pipeline).purge(pipeline)));
+      });
   purge.answers.push_back(removed);
   api.add(std::move(purge));
 

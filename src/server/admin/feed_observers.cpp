@@ -15,7 +15,8 @@ class FeedEngineObserver final : public EngineObserver {
   FeedEngineObserver(Feed feed, std::string engine) : feed_(std::move(feed)), engine_(std::move(engine)) {}
 
   void onSourceState(View source, const SourceStateChange& change) override {
-    tell(source, "source", fmt::format("{}{}{}", toString(change.to), change.reason.empty() ? "" : ": ", change.reason));
+    tell(source, "source",
+         fmt::format("{}{}{}", toString(change.to), change.reason.empty() ? "" : ": ", change.reason));
   }
   void onTableIssue(View source, const TableIssue& issue) override { tell(source, "table issue", issue.message); }
   void onWarning(View where, View message) override { tell(where, "warning", message); }
@@ -23,7 +24,9 @@ class FeedEngineObserver final : public EngineObserver {
   void onPipelineState(View pipeline, PipelineState, PipelineState to, View reason) override {
     tell(pipeline, "pipeline", fmt::format("{}{}{}", toString(to), reason.empty() ? "" : ": ", reason));
   }
-  void onBaselineBegin(View pipeline, View table) override { tell(pipeline, "baseline", fmt::format("{} begins", table)); }
+  void onBaselineBegin(View pipeline, View table) override {
+    tell(pipeline, "baseline", fmt::format("{} begins", table));
+  }
   void onBaselineEnd(View pipeline, View table, std::uint64_t rows) override {
     tell(pipeline, "baseline", fmt::format("{} is whole: {} rows", table, rows));
   }

@@ -191,10 +191,8 @@ void addCollection(Api& api, ReplicationJobs& jobs) {
   list.name = "listJobs";
   list.summary = "All jobs and how they are";
   list.tag = "jobs";
-  list.answers = {
-      inlineBody("By name",
-                 R"({"type":"object","properties":{"jobs":{"type":"array","items":)" + schemaReference("JobStatus") +
-                     R"(}},"required":["jobs"]})")};
+  list.answers = {inlineBody("By name", R"({"type":"object","properties":{"jobs":{"type":"array","items":)" +
+                                            schemaReference("JobStatus") + R"(}},"required":["jobs"]})")};
   list.blocking = [&jobs](Call&&) { return jsonAnswer(200, "{\"jobs\":" + toJson(jobs.list()) + "}"); };
 
   Operation make = list;
@@ -242,12 +240,11 @@ void addItem(Api& api, ReplicationJobs& jobs) {
   api.add(std::move(erase));
 
   Operation runs = onOne("GET", "/history", "jobHistory", "Its runs, newest first");
-  runs.query = {{.name = "limit",
-                 .description = "how many, 50 unless told otherwise",
-                 .schema = R"({"type":"integer","minimum":1,"maximum":1000})"},
-                {.name = "before",
-                 .description = "only runs with a smaller id",
-                 .schema = R"({"type":"integer","minimum":0})"}};
+  runs.query = {
+      {.name = "limit",
+       .description = "how many, 50 unless told otherwise",
+       .schema = R"({"type":"integer","minimum":1,"maximum":1000})"},
+      {.name = "before", .description = "only runs with a smaller id", .schema = R"({"type":"integer","minimum":0})"}};
   runs.answers.push_back(inlineBody("The runs", R"({"type":"object","properties":{"runs":{"type":"array","items":)" +
                                                     schemaReference("JobRun") + R"(}},"required":["runs"]})"));
   runs.blocking = [&jobs](Call&& call) { return history(jobs, call); };

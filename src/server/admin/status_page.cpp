@@ -34,7 +34,8 @@ void addFile(Api& api, std::string pattern, std::string name, std::string summar
   file.name = std::move(name);
   file.summary = std::move(summary);
   file.tag = "page";
-  file.answers = {{.description = "The file", .mediaType = type.substr(0, type.find(';')), .schema = R"({"type":"string"})"}};
+  file.answers = {
+      {.description = "The file", .mediaType = type.substr(0, type.find(';')), .schema = R"({"type":"string"})"}};
   file.handler = [type = std::move(type), body](Call&&, http::Responder answer) { answer.send(pageFile(type, body)); };
   api.add(std::move(file));
 }
@@ -60,7 +61,8 @@ void addOpenApiDocument(Api& api) {
   document.name = "openApi";
   document.summary = "This document";
   document.tag = "page";
-  document.answers = {{.description = "OpenAPI 3.1", .mediaType = "application/json", .schema = R"({"type":"object"})"}};
+  document.answers = {
+      {.description = "OpenAPI 3.1", .mediaType = "application/json", .schema = R"({"type":"object"})"}};
   document.handler = [&api, kept = std::make_shared<Document>()](Call&&, http::Responder answer) {
     std::call_once(kept->once, [&] { kept->text = api.openApi(); });
     answer.send({.headers = {{"content-type", "application/json"}, {"cache-control", "no-cache"}}, .body = kept->text});

@@ -25,9 +25,11 @@ std::uint64_t seedOr(std::uint64_t seed) {
 }
 
 /// Named, because g++ 12 warns of a temporary in the constructor's list that it takes for uninitialised.
-http::ClientOptions webhookClient() {
+http::ClientOptions webhookClient(bool local) {
   http::ClientOptions options;
   options.userAgent = "tidegate-streams";
+  // The URL was judged by its text alone; where its name leads is only known when it is called.
+  options.publicAddressesOnly = !local;
   return options;
 }
 
@@ -38,7 +40,7 @@ Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Cl
       store_(*options.store),
       clock_(clock),
       jitter_(seedOr(options.seed)),
-      client_(webhookClient()) {
+      client_(webhookClient(options.localWebhooks)) {
   std::vector<std::pair<std::string, std::string>> keys;
   std::string tokenKey;
   const auto notes = store_.notes();

@@ -1,5 +1,6 @@
 #include "tidegate/server/api.h"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -37,6 +38,13 @@ std::optional<Identity> judged(const http::Request& request, const Authenticator
   answer.send(who.role == Role::anyone ? unknownCaller("this needs a token: Authorization: Bearer …")
                                        : http::problem(403, "this is for admins alone"));
   return std::nullopt;
+}
+
+http::Response tooMany(std::chrono::milliseconds pause) {
+  http::Response response = http::problem(429, "too many requests; ask again after what Retry-After says");
+  const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(pause), std::chrono::seconds(1));
+  response.headers.add("retry-after", std::to_string(seconds.count()));
+  return response;
 }
 
 void runBlocking(detail::BlockingPool& pool, const Operation& operation, Call&& call, http::Responder&& answer) {
@@ -96,9 +104,15 @@ http::Handler Api::handler(std::shared_ptr<const Authenticator> authenticator) c
                                                               const http::Router::Parameters& parameters,
                                                               http::Responder answer) {
       const Operation& operation = impl->operations[i];
+      const ApiOptions& options = impl->options;
+      if (const auto pause = options.admitAddress ? options.admitAddress(request) : std::nullopt) {
+        return answer.send(tooMany(*pause));
+      }
       std::optional<Identity> who = judged(request, authenticator.get(), operation.role, answer);
       if (!who) return;
-      if (impl->options.admit) impl->options.admit(request, *who);
+      if (const auto pause = options.admit ? options.admit(request, *who) : std::nullopt) {
+        return answer.send(tooMany(*pause));
+      }
       Call call{std::move(request), parameters, *std::move(who)};
       if (operation.handler) return operation.handler(std::move(call), std::move(answer));
       runBlocking(impl->pool, operation, std::move(call), std::move(answer));

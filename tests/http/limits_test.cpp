@@ -128,6 +128,33 @@ TEST(HttpLimits, TurnAwayConnectionsOverTheirNumber) {
   EXPECT_EQ(again.ask(kGet).status, 200);
 }
 
+TEST(HttpLimits, TurnAwayConnectionsOverTheirNumberFromOneAddress) {
+  Rig rig(echo, {.threads = 2, .limits = {.connectionsPerAddress = 3}});
+  for (int round = 0; round < 20; ++round) {
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 3; ++i) {
+      clients.push_back(rig.client());
+      ASSERT_EQ(clients.back().ask(kGet).status, 200);
+    }
+    RawClient fourth = rig.client();
+    EXPECT_TRUE(fourth.readAll().starts_with("HTTP/1.1 503 "));
+    // Each end gives the place back: the peer's, a refusal's, and one in the middle of a request.
+    clients[0].send("nonsense\r\n\r\n");
+    clients[1].send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12");
+    clients.clear();
+    ASSERT_TRUE(eventually([&] { return rig.server.stats().open == 0; }));
+  }
+}
+
+TEST(HttpLimits, CountAnIpv6CustomerAsOne) {
+  EXPECT_EQ(addressGroup("2001:db8:1:2::1"), addressGroup("2001:db8:1:2:ffff::9"));
+  EXPECT_NE(addressGroup("2001:db8:1:2::1"), addressGroup("2001:db8:1:3::1"));
+  EXPECT_EQ(addressGroup("::ffff:10.1.2.3"), addressGroup("10.1.2.3"));
+  EXPECT_NE(addressGroup("10.1.2.3"), addressGroup("10.1.2.4"));
+  EXPECT_EQ(addressGroup("fe80::1%eth0"), addressGroup("fe80::2"));
+  EXPECT_EQ(addressGroup("unix"), "unix");
+}
+
 TEST(HttpLimits, HoldAPipelinedFloodWithoutReadingIt) {
   Rig rig([](Request&&, Responder answer) {
     const auto shared = std::make_shared<Responder>(std::move(answer));

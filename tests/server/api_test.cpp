@@ -91,11 +91,23 @@ TEST_F(ServedApi, WhatMayWaitRunsOnAThreadOfItsOwnAndItsFailuresAreAnswers) {
 }
 
 TEST_F(ServedApi, WhoIsNotAdmittedIsTold) {
-  serve({.admit = [](const http::Request&, const Identity& who) {
-    if (who.role == Role::client) throw Error(ErrorCode::backPressure, Retry::later, "too many requests");
-  }});
-  EXPECT_EQ(ask("/clients/1", "client").status, 429);
+  using std::chrono::milliseconds;
+  serve({.admit = [](const http::Request&, const Identity& who) -> std::optional<milliseconds> {
+           if (who.role == Role::client) return milliseconds(1'001);
+           return std::nullopt;
+         },
+         .admitAddress = [](const http::Request& request) -> std::optional<milliseconds> {
+           if (request.query == "flood") return milliseconds(0);
+           return std::nullopt;
+         }});
+  const auto told = ask("/clients/1", "client");
+  EXPECT_EQ(told.status, 429);
+  EXPECT_EQ(told.headers.get("retry-after"), "2");
   EXPECT_EQ(ask("/clients/1", "admin").status, 200);
+  // Before a token is looked at.
+  const auto flood = ask("/clients/1?flood", "forged");
+  EXPECT_EQ(flood.status, 429);
+  EXPECT_EQ(flood.headers.get("retry-after"), "1");
 }
 
 TEST_F(ServedApi, TheDocumentNamesEveryOperationWithItsRole) {

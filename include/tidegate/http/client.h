@@ -61,6 +61,10 @@ struct ClientOptions {
   bool acceptCompressed = true;
   std::size_t connections = 32;  ///< kept open at most
   bool followRedirects = false;  ///< within the same origin only
+  /// Connects to public addresses alone, whatever a name resolves to at that moment: for URLs that strangers give
+  /// (server-side request forgery). Private, loopback, link-local, multicast and reserved addresses are refused with
+  /// Error{permissionDenied}. No proxy is used then, since it would resolve names itself.
+  bool publicAddressesOnly = false;
   std::string userAgent = "tidegate";
   const Clock* clock = nullptr;    ///< null: the system's
   Scheduler* scheduler = nullptr;  ///< for the pauses of `perform`; null: the system's
@@ -71,7 +75,8 @@ struct ClientOptions {
 struct Outcome {
   Response response{};           ///< where `error` is empty; the body is empty where `onData` took it
   std::optional<Error> error{};  ///< connectionFailed (Retry::later; outcomeUnknown once the request may have arrived),
-                                 ///< queryCancelled, parseError (answer over its bound), authenticationFailed (TLS)
+                                 ///< queryCancelled, parseError (answer over its bound), authenticationFailed (TLS),
+                                 ///< permissionDenied (`publicAddressesOnly`)
   unsigned attempts = 1;
 };
 

@@ -69,6 +69,11 @@ std::vector<std::pair<std::string, std::string>> queryParameters(std::string_vie
 /// The first parameter of that name, decoded; nullopt where there is none ("" where it has no value).
 std::optional<std::string> queryParameter(std::string_view query, std::string_view name);
 
+/// What stands for one peer where something is bounded by address: an IPv4 address (also one that IPv6 carries), or the
+/// first 64 bits of an IPv6 address, which is what one customer gets. Octets, not for people; a text that is no numeric
+/// address stands for itself.
+std::string addressGroup(std::string_view address);
+
 /// "Not Found" for 404; "" for an unknown number.
 std::string_view reasonPhrase(int status) noexcept;
 

@@ -101,6 +101,7 @@ struct Limits {
   std::size_t targetBytes = 8u << 10;               ///< over it: 414
   std::size_t bodyBytes = 8u << 20;                 ///< over it: 413, and the connection ends
   std::size_t connections = 20'000;                 ///< over it: 503 and the connection ends
+  std::size_t connectionsPerAddress = 0;            ///< as `addressGroup` has it; 0: no bound but `connections`
   std::chrono::milliseconds headerTimeout{10'000};  ///< from the first octet of a request to the end of its fields: 408
   std::chrono::milliseconds bodyTimeout{30'000};    ///< between two reads of a body: 408
   std::chrono::milliseconds idleTimeout{75'000};    ///< of a kept connection without a request; it is closed

@@ -7,9 +7,11 @@
 ///     http::Server server({.port = 8080}, api.handler(authenticator));
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,9 +72,11 @@ struct ApiOptions {
   std::string version = "1";
   std::size_t blockingThreads = 2;   ///< 1..64
   std::size_t blockingQueue = 1024;  ///< calls that wait for one; over it: 503
-  /// Judges a call before it is served, once its caller is known: rate limits. May throw Error{backPressure}, which is
-  /// answered 429.
-  std::function<void(const http::Request& request, const Identity& who)> admit{};
+  /// Judges a call once its caller is known, before it is served: rate limits. nullopt: it is served; otherwise it is
+  /// answered 429, with this as `Retry-After` (whole seconds, rounded up). See `RateLimiter`.
+  std::function<std::optional<std::chrono::milliseconds>(const http::Request& request, const Identity& who)> admit{};
+  /// The same before anyone looks who calls, so that guessing tokens has a price too.
+  std::function<std::optional<std::chrono::milliseconds>(const http::Request& request)> admitAddress{};
 };
 
 /// @thread Build it on one thread; `handler` may then be called from any. It must outlive the server.

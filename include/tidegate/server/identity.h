@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "tidegate/core/clock.h"
 #include "tidegate/gateway/messages.h"
 #include "tidegate/http/message.h"
 
@@ -19,6 +21,9 @@ struct Identity {
   Role role = Role::anyone;
   std::string subject{};  ///< whom the token names; for logs and limits, never a secret
   Claims claims{};        ///< what sync rules are filled in with
+  /// Until when this holds, by the wall clock: what a long answer (WebSocket, event stream) must not outlive. nullopt:
+  /// for ever.
+  std::optional<Clock::Micros> until{};
 };
 
 /// Tells from a request's fields who sent it. One that shows nothing is `Role::anyone`.

@@ -63,7 +63,12 @@ void Acceptor::accepted(const boost::system::error_code& error, Tcp::socket sock
 }
 
 void Acceptor::give(Tcp::socket socket, std::size_t loop) {
-  if (server_.open.load() >= server_.options.limits.connections) return turnAway(std::move(socket));
+  const Limits& limits = server_.options.limits;
+  if (server_.open.load() >= limits.connections) return turnAway(std::move(socket));
+  boost::system::error_code gone;
+  const auto peer = socket.remote_endpoint(gone);
+  auto place = server_.places->enter(gone ? std::string() : peer.address().to_string(), limits.connectionsPerAddress);
+  if (!place) return turnAway(std::move(socket));
   server_.open.fetch_add(1);
   std::shared_ptr<SSL_CTX> tls;
   {
@@ -71,12 +76,12 @@ void Acceptor::give(Tcp::socket socket, std::size_t loop) {
     tls = server_.tls;
   }
   if (loop == 0) {
-    loops_[0]->adopt(std::move(socket), std::move(tls));
+    loops_[0]->adopt(std::move(socket), std::move(tls), *std::move(place));
     return;
   }
-  asio::post(loops_[loop]->io(), [to = loops_[loop].get(), socket = std::move(socket), tls = std::move(tls)]() mutable {
-    to->adopt(std::move(socket), std::move(tls));
-  });
+  asio::post(loops_[loop]->io(),
+             [to = loops_[loop].get(), socket = std::move(socket), tls = std::move(tls),
+              place = *std::move(place)]() mutable { to->adopt(std::move(socket), std::move(tls), std::move(place)); });
 }
 
 /// No memory is spent on a connection over the bound: what can be said at once is said.

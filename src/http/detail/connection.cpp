@@ -9,9 +9,10 @@ constexpr std::chrono::seconds kLinger{2};
 
 }  // namespace
 
-Connection::Connection(Loop& loop, Tcp::socket socket, std::shared_ptr<SSL_CTX> tls)
+Connection::Connection(Loop& loop, Tcp::socket socket, std::shared_ptr<SSL_CTX> tls, AddressPlaces::Place place)
     : loop_(loop),
       server_(loop.server()),
+      place_(std::move(place)),
       socket_(std::move(socket)),
       reader_(server_.options.limits),
       input_(std::max(kInMost, server_.options.limits.headerBytes + InBuffer::kFirst)) {
@@ -244,6 +245,7 @@ void Connection::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   deadline_ = SteadyTime::max();
+  place_.reset();
   loop_.remove(*this);
 }
 

@@ -22,7 +22,7 @@ namespace tidegate::http::detail {
 /// @thread Its loop's.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Loop& loop, Tcp::socket socket, std::shared_ptr<SSL_CTX> tls);
+  Connection(Loop& loop, Tcp::socket socket, std::shared_ptr<SSL_CTX> tls, AddressPlaces::Place place);
 
   void start();
   /// The exchange has something to say.
@@ -76,6 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Loop& loop_;
   ServerContext& server_;
+  std::optional<AddressPlaces::Place> place_;  ///< until it is closed
   Tcp::socket socket_;
   std::unique_ptr<TlsSession> tls_;
   std::string remote_{};

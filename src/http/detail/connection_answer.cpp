@@ -5,6 +5,7 @@
 
 #include "http/detail/connection.h"
 #include "http/detail/gzip.h"
+#include "http/detail/target.h"
 #include "http/detail/text.h"
 #include "tidegate/core/error.h"
 
@@ -215,7 +216,7 @@ void Connection::logAccess() {
   const std::unique_ptr<Line> line = std::move(line_);
   const auto took = std::chrono::steady_clock::now() - line->begun;
   server_.accessLog->info(
-      "{} \"{} {}\" {} {} us{}", remote_.empty() ? "-" : remote_, line->method, redactSecrets(line->target),
+      "{} \"{} {}\" {} {} us{}", remote_.empty() ? "-" : remote_, line->method, redactTarget(line->target),
       line->status, std::chrono::duration_cast<std::chrono::microseconds>(took).count(), closed_ ? " (peer gone)" : "");
 }
 

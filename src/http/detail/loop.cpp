@@ -62,9 +62,9 @@ void Loop::advanceReady() {
   }
 }
 
-void Loop::adopt(Tcp::socket socket, std::shared_ptr<SSL_CTX> tls) {
+void Loop::adopt(Tcp::socket socket, std::shared_ptr<SSL_CTX> tls, AddressPlaces::Place place) {
   Counters::add<std::uint64_t>(counters_.connections);
-  auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls));
+  auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(tls), std::move(place));
   connection->slot = connections_.size();
   connections_.push_back(connection);
   if (nextSweep_ == SteadyTime::max()) {

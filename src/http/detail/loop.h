@@ -36,7 +36,7 @@ class Loop final : public ReadyQueue, public std::enable_shared_from_this<Loop> 
   /// Serves until `finish`.
   void run();
   /// Takes a connected socket.
-  void adopt(Tcp::socket socket, std::shared_ptr<SSL_CTX> tls);
+  void adopt(Tcp::socket socket, std::shared_ptr<SSL_CTX> tls, AddressPlaces::Place place);
   void remove(Connection& connection);
   Timers::iterator addTimer(SteadyTime when, TimerEntry entry);
   void removeTimer(Timers::iterator timer) { timers_.erase(timer); }

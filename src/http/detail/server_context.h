@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "http/detail/address_places.h"
 #include "http/detail/cors.h"
 #include "tidegate/http/server.h"
 
@@ -36,6 +37,7 @@ struct ServerContext {
   std::condition_variable emptied;  ///< `open` became zero
   std::atomic<std::size_t> open{0};
   std::shared_ptr<SSL_CTX> tls{};  ///< guarded by `mutex`
+  const std::shared_ptr<AddressPlaces> places = std::make_shared<AddressPlaces>();
 };
 
 /// What a server counts. Written by one thread, read by any.

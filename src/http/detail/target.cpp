@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/detail/text.h"
+#include "tidegate/core/error.h"
 #include "tidegate/http/message.h"
 
 namespace tidegate::http::detail {
@@ -62,6 +63,23 @@ std::string_view parseTarget(std::string_view method, std::string_view target, T
   if (hasDotSegment(out.path)) return "the path holds dot segments";
   if (const std::size_t mark = target.find('?'); mark != std::string_view::npos) out.query = target.substr(mark + 1);
   return {};
+}
+
+std::string redactTarget(std::string_view target) {
+  std::size_t at = std::min(target.find('?'), target.size());
+  std::string out(target.substr(0, at));
+  while (at < target.size()) {
+    const std::size_t begin = at + 1;  // behind '?' or '&'
+    at = std::min(target.find_first_of("&;", begin), target.size());
+    const std::string_view pair = target.substr(begin - 1, at - begin + 1);
+    const std::string_view raw = pair.substr(1, std::min(pair.find('='), pair.size()) - 1);
+    const std::string name = percentDecode(raw).value_or("");
+    // One encoded letter would hide the name, though not from whoever decodes it.
+    const bool hidden = !name.empty() && name != raw && redactSecrets(name + "=x") != name + "=x";
+    out += hidden ? pair.substr(0, 1 + raw.size()) : pair;
+    if (hidden) out += "=***";
+  }
+  return redactSecrets(out);
 }
 
 }  // namespace tidegate::http::detail

@@ -22,4 +22,8 @@ std::vector<std::string_view> splitPath(std::string_view path);
 /// two digits, NUL, dot segments (also encoded ones, and those that an encoded slash makes).
 std::string_view parseTarget(std::string_view method, std::string_view target, Target& out);
 
+/// The target as a log may show it: values of query parameters that name secrets become `***`, also where the name is
+/// percent-encoded.
+std::string redactTarget(std::string_view target);
+
 }  // namespace tidegate::http::detail

@@ -1,8 +1,11 @@
 #include "http/detail/transfer.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 
+#include "http/detail/public_address.h"
 #include "http/detail/text.h"
 
 namespace tidegate::http::detail {
@@ -77,7 +80,7 @@ std::string Transfer::name() const { return request_.method + " " + redactSecret
 void Transfer::prepare(Easy easy) {
   easy_ = std::move(easy);
   CURL* handle = easy_.get();
-  headWhole_ = redirecting_ = false;
+  headWhole_ = redirecting_ = addressRefused_ = false;
   response_ = {};
   sent_ = 0;
   heard_ = std::chrono::steady_clock::now();
@@ -98,6 +101,7 @@ void Transfer::prepare(Easy easy) {
   curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, &Transfer::onSend);
   curl_easy_setopt(handle, CURLOPT_PREREQDATA, this);
   setTls();
+  setAddresses();
   setMethod();
   setFields();
 }
@@ -106,6 +110,22 @@ void Transfer::setTls() {
   curl_easy_setopt(easy_.get(), CURLOPT_SSL_VERIFYPEER, options_.verifyTls ? 1l : 0l);
   curl_easy_setopt(easy_.get(), CURLOPT_SSL_VERIFYHOST, options_.verifyTls ? 2l : 0l);
   if (!options_.authorityFile.empty()) curl_easy_setopt(easy_.get(), CURLOPT_CAINFO, options_.authorityFile.c_str());
+}
+
+/// The address is judged where the socket for it is made: no second look-up can come between.
+void Transfer::setAddresses() {
+  if (!options_.publicAddressesOnly) return;
+  curl_easy_setopt(easy_.get(), CURLOPT_OPENSOCKETFUNCTION, &Transfer::onSocket);
+  curl_easy_setopt(easy_.get(), CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy_.get(), CURLOPT_PROXY, "");
+}
+
+curl_socket_t Transfer::onSocket(void* self, curlsocktype, curl_sockaddr* address) noexcept {
+  if (!isPublicAddress(&address->addr, address->addrlen)) {
+    static_cast<Transfer*>(self)->addressRefused_ = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 void Transfer::setMethod() {
@@ -271,6 +291,10 @@ bool Transfer::redirects() {
 Error Transfer::failure(CURLcode result) const {
   const char* said = message_[0] != '\0' ? message_ : curl_easy_strerror(result);
   const std::string text = name() + ": " + redactSecrets(said);
+  if (addressRefused_ && sent_ == 0) {
+    return Error(ErrorCode::permissionDenied, Retry::never,
+                 name() + ": the host's address is in a local network, which is not allowed here");
+  }
   if (isDistrust(result)) {
     return Error(ErrorCode::authenticationFailed, Retry::afterOperator,
                  text + "; check the server's certificate, its name, and authorityFile");

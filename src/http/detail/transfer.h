@@ -53,12 +53,14 @@ class Transfer {
   static std::size_t onHeader(char* data, std::size_t size, std::size_t count, void* self) noexcept;
   static std::size_t onBody(char* data, std::size_t size, std::size_t count, void* self) noexcept;
   static int onSend(void* self, char*, char*, int, int) noexcept;
+  static curl_socket_t onSocket(void* self, curlsocktype purpose, curl_sockaddr* address) noexcept;
   template <class Call>
   bool guarded(Call&& call) noexcept;
 
   void setMethod();
   void setFields();
   void setTls();
+  void setAddresses();
   bool header(std::string_view line);
   bool headDone();
   bool body(std::string_view piece);
@@ -79,6 +81,7 @@ class Transfer {
   unsigned redirects_ = 0;
   bool headWhole_ = false;
   bool redirecting_ = false;
+  bool addressRefused_ = false;
   char message_[CURL_ERROR_SIZE] = {};
 };
 

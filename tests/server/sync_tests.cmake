@@ -1,1 +1,2 @@
-# Tests of src/server/sync_sources.cmake.
+tidegate_test(server_sync_tests SOURCES sync_checkpoint_test.cpp sync_http_test.cpp sync_proto_test.cpp
+              LIBS tidegate::server)

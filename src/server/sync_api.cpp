@@ -22,11 +22,16 @@ void SyncApi::addTo(Api& api) {
   detail::addSyncPush(api, impl_->core);
   detail::addSyncPull(api, impl_->core);
   detail::addSyncCheckpoint(api, impl_->core);
+  detail::addSyncEvents(api, impl_->core);
+  detail::addSyncWebSocket(api, impl_->core);
   detail::addSyncAdmin(api, impl_->core);
 }
 
-void SyncApi::stop() noexcept {}
+void SyncApi::stop() noexcept { impl_->core.followers.stop(); }
 
-SyncApiStats SyncApi::stats() const { return {}; }
+SyncApiStats SyncApi::stats() const {
+  const detail::SyncCore& core = impl_->core;
+  return {core.eventStreams, core.webSockets, core.followers.batches, core.followers.resyncs};
+}
 
 }  // namespace tidegate::server

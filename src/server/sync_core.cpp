@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "tidegate/core/error.h"
@@ -58,7 +59,9 @@ std::optional<Hlc> ClientPositions::find(std::string_view gateway, std::string_v
 }
 
 SyncCore::SyncCore(std::vector<ServedGateway> given, SyncApiOptions settings)
-    : options((checkSyncOptions(settings), std::move(settings))), pool(options.threads, options.queue) {
+    : options((checkSyncOptions(settings), std::move(settings))),
+      followers(options),
+      pool(options.threads, options.queue) {
   if (given.empty()) throw badSyncOption("no gateway to serve");
   for (ServedGateway& one : given) {
     if (one.name.empty() || one.name.size() > 255 || one.name.find('/') != std::string::npos) {
@@ -103,6 +106,16 @@ std::string SyncCore::ownClient(const Identity& who) const {
 
 PushResult SyncCore::push(const ServedGateway& served, const SyncPush& push) const {
   return served.gateway->handlePush(push);
+}
+
+std::string SyncCore::followingClient(const Call& call) const {
+  if (auto named = http::queryParameter(call.request.query, "clientId")) {
+    checkClient(call.who, *named);
+    return *std::move(named);
+  }
+  if (std::string own = ownClient(call.who); !own.empty()) return own;
+  std::random_device chance;
+  return fmt::format("anonymous-{:08x}{:08x}", chance(), chance());
 }
 
 PullResult SyncCore::pull(const ServedGateway& served, Gateway& from, const SyncPull& pull, const Claims& claims) {

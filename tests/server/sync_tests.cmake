@@ -1,2 +1,2 @@
-tidegate_test(server_sync_tests SOURCES sync_checkpoint_test.cpp sync_http_test.cpp sync_proto_test.cpp
+tidegate_test(server_sync_tests SOURCES sync_checkpoint_test.cpp sync_follow_test.cpp sync_http_test.cpp sync_proto_test.cpp
               LIBS tidegate::server)

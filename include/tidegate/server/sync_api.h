@@ -61,6 +61,7 @@ struct SyncApiOptions {
   std::size_t maxQueuedEntries = 100'000;       ///< log entries it may lie behind before it is told to resync
   std::chrono::milliseconds heartbeat{15'000};  ///< between signs of life of a stream without events
   std::chrono::milliseconds pingInterval{30'000};  ///< of WebSockets
+  std::size_t messagesPerSecond = 200;             ///< of one WebSocket; over it: closed with 1008. 0: no bound
 };
 
 /// Counters since construction, and sizes now.

@@ -1,6 +1,7 @@
 /// What all operations of a `SyncApi` share.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "server/detail/blocking_pool.h"
+#include "server/detail/followers.h"
 #include "server/detail/sync_errors.h"
 #include "tidegate/server/sync_api.h"
 
@@ -44,6 +46,8 @@ struct SyncCore {
 
   PushResult push(const ServedGateway& served, const SyncPush& push) const;
   /// Notes where the answer leaves the client.
+  /// The client that a follower is: the one it names, or its own, or a new name. @throws SyncRefused
+  std::string followingClient(const Call& call) const;
   PullResult pull(const ServedGateway& served, Gateway& from, const SyncPull& pull, const Claims& claims);
   /// What to answer a push with, as `ClientPositions` says.
   Hlc pushPosition(const ServedGateway& served, const std::string& clientId) const;
@@ -57,13 +61,18 @@ struct SyncCore {
   const SyncApiOptions options;
   std::map<std::string, ServedGateway, std::less<>> gateways{};
   ClientPositions positions{};
-  BlockingPool pool;
+  Followers followers;
+  std::atomic<std::size_t> eventStreams{0};
+  std::atomic<std::size_t> webSockets{0};
+  BlockingPool pool;  ///< last: its calls use the others
 };
 
 /// Each adds its operations. `core` must outlive the api's serving.
 void addSyncPush(Api& api, SyncCore& core);
 void addSyncPull(Api& api, SyncCore& core);
 void addSyncCheckpoint(Api& api, SyncCore& core);
+void addSyncEvents(Api& api, SyncCore& core);
+void addSyncWebSocket(Api& api, SyncCore& core);
 void addSyncAdmin(Api& api, SyncCore& core);
 /// 200 with JSON, not to be cached.
 http::Response syncJson(std::string body);

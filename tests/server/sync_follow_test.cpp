@@ -163,7 +163,8 @@ TEST(SyncWebSocket, SpeaksLakeSyncsBinaryMessages) {
   WsClient desk(rig.server->port(), "/sync/main/ws?token=client:desk");
   ASSERT_TRUE(phone.open() && desk.open()) << phone.head;
   phone.send(binary(detail::SyncTag::push, pushOf(rig.gateway, "phone", "1")), WsOpcode::binary);
-  const auto answer = phone.read();
+  auto answer = phone.read();
+  if (answer && answer->payload[0] == 3) answer = phone.read();  // its own change, told before the answer
   ASSERT_TRUE(answer && answer->state == State::message);
   const PullResult pushed = detail::pullResultFromProto(answer->payload);
   EXPECT_TRUE(pushed.deltas.empty());

@@ -62,6 +62,17 @@ SyncRules Gateway::syncRules() const {
   return impl_->core->state.rules;
 }
 
+void Gateway::setSchema(TableSchema schema) { impl_->core->setSchema(std::move(schema)); }
+
+std::vector<TableSchema> Gateway::schemas() const { return *impl_->core->schemas(); }
+
+std::optional<Hlc> Gateway::pulledTo(std::string_view clientId) const {
+  const auto stamp = impl_->core->clients.pulledTo(clientId);
+  return stamp ? std::optional(Hlc{*stamp}) : std::nullopt;
+}
+
+bool Gateway::hasStore() const noexcept { return impl_->core->options.store != nullptr; }
+
 std::size_t Gateway::purgeTable(std::string_view table) { return impl_->core->purgeTable(table); }
 
 bool Gateway::purgeClient(std::string_view clientId) { return impl_->core->clients.forget(clientId); }

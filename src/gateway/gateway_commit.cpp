@@ -36,7 +36,8 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
   }
   PushResult result;
   auto prepared = borrowPrepared();
-  if (preparePush(push, context, {options.limits, options.schemas, clock, state.seed}, *prepared, result)) {
+  const Schemas known = schemas();
+  if (preparePush(push, context, {options.limits, *known, clock, state.seed}, *prepared, result)) {
     CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, nullptr, false};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
@@ -51,7 +52,8 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
 PushResult GatewayCore::check(const SyncPush& push, PushContext context) const {
   PushResult result;
   PreparedPush prepared;
-  preparePush(push, context, {options.limits, options.schemas, clock, state.seed}, prepared, result);
+  const Schemas known = schemas();
+  preparePush(push, context, {options.limits, *known, clock, state.seed}, prepared, result);
   result.serverHlc = Hlc{head()};
   return result;
 }

@@ -40,7 +40,8 @@ GatewayCore::GatewayCore(GatewayOptions options_)
       clock(wall, HlcClock::Options{options.maxDrift}),
       clients({options.limits.maxNames, options.retention.tombstoneRetention.count()}),
       state(options.limits.maxNames, options.retention.dedupeIds, randomSeed()),
-      staging_(state, options.store != nullptr) {}
+      staging_(state, options.store != nullptr),
+      schemas_(std::make_shared<const std::vector<TableSchema>>(options.schemas)) {}
 
 GatewayCore::~GatewayCore() = default;
 
@@ -59,6 +60,25 @@ void GatewayCore::open() {
   meta.head = meta.rulesEpoch = nextHead();
   writeMeta(meta, true);
   state.head = state.rulesEpoch = meta.head;
+}
+
+GatewayCore::Schemas GatewayCore::schemas() const {
+  const std::lock_guard lock(schemasMutex_);
+  return schemas_;
+}
+
+void GatewayCore::setSchema(TableSchema schema) {
+  if (schema.table.empty()) throw invalidOption("schema.table", "is missing; name the table");
+  for (auto column = schema.columns.begin(); column != schema.columns.end(); ++column) {
+    if (&*column != schema.find(column->name)) {
+      throw invalidOption("schema.columns", fmt::format("\"{}\" is named twice; leave one out", column->name));
+    }
+  }
+  const std::lock_guard lock(schemasMutex_);
+  auto next = std::make_shared<std::vector<TableSchema>>(*schemas_);
+  std::erase_if(*next, [&](const TableSchema& known) { return known.table == schema.table; });
+  next->push_back(std::move(schema));
+  schemas_ = std::move(next);
 }
 
 void GatewayCore::beginLife() {

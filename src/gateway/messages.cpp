@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "core/detail/json_tree.h"
+#include "gateway/detail/push_scanner.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate {
@@ -153,6 +154,11 @@ std::string toJson(const PullResult& result) {
 }
 
 SyncPush pushFromJson(std::string_view json) {
+  if (auto plain = detail::scanPush(json)) return *std::move(plain);
+  return detail::readPushTree(json);
+}
+
+SyncPush detail::readPushTree(std::string_view json) {
   const JsonTree tree(json, JsonTree::kMessageDepth);
   const JsonRef root = tree.root();
   SyncPush push;

@@ -26,6 +26,7 @@ set(gateway_sources
   gateway_recovery.cpp
   ingested_rows.cpp
   messages.cpp
+  push_scanner.cpp
   push_validation.cpp
   rule_literals.cpp
   rules_check.cpp

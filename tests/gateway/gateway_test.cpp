@@ -5,6 +5,7 @@
 
 #include "gateway/gateway_model.h"
 #include "support/manual_clock.h"
+#include "tidegate/core/error.h"
 
 namespace tidegate {
 namespace {
@@ -180,6 +181,31 @@ TEST_F(GatewayTest, KeepsToTheSchemaOfATable) {
   EXPECT_EQ(push(gateway, {delta(DeltaOp::insert, "1", {{"age", "x"}}, 0)}).verdicts[0].verdict,
             Verdict::schemaMismatch);
   EXPECT_EQ(push(gateway, {delta(DeltaOp::insert, "1", {{"age", 7}, {"born", "2024-02-29"}}, 0)}).applied, 1u);
+}
+
+TEST_F(GatewayTest, ASchemaGivenLaterJudgesThePushesThatFollow) {
+  Gateway gateway(options());
+  EXPECT_EQ(push(gateway, {delta(DeltaOp::insert, "1", {{"age", "old"}}, 0)}).status, PushStatus::accepted);
+  gateway.setSchema({"users", {{.name = "age", .kind = ValueKind::int64}}, {}});
+  const PushResult refused = push(gateway, {delta(DeltaOp::insert, "2", {{"age", "old"}}, 1)});
+  EXPECT_EQ(refused.status, PushStatus::rejected);
+  EXPECT_EQ(refused.verdicts[0].verdict, Verdict::schemaMismatch);
+  gateway.setSchema({"users", {{.name = "age", .kind = ValueKind::text}}, {}});
+  EXPECT_EQ(push(gateway, {delta(DeltaOp::insert, "3", {{"age", "old"}}, 2)}).status, PushStatus::accepted);
+  EXPECT_EQ(gateway.schemas().size(), 1u);
+  EXPECT_THROW(gateway.setSchema({"", {}, {}}), Error);
+  EXPECT_THROW(gateway.setSchema({"users", {{.name = "a"}, {.name = "a"}}, {}}), Error);
+}
+
+TEST_F(GatewayTest, SaysUpToWhereAClientHoldsTheLog) {
+  Gateway gateway(options());
+  EXPECT_FALSE(gateway.pulledTo("r"));
+  push(gateway, {delta(DeltaOp::insert, "1", {{"a", 1}}, 0)});
+  const Hlc given = gateway.handlePull({"r", {}, 10}).serverHlc;
+  EXPECT_EQ(gateway.pulledTo("r"), Hlc{}) << "it was given more, and has not shown that it got it";
+  gateway.handlePull({"r", given, 10});
+  EXPECT_EQ(gateway.pulledTo("r"), given);
+  EXPECT_FALSE(gateway.hasStore());
 }
 
 TEST_F(GatewayTest, ASubscriptionFollowsTheLogAndEndsWithTheGateway) {

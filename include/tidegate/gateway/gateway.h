@@ -54,7 +54,8 @@ struct GatewayRetention {
 
 struct GatewayOptions {
   SyncRules rules{};                   ///< default: everybody sees everything
-  std::vector<TableSchema> schemas{};  ///< tables listed here refuse unknown columns and kinds; others take any
+  std::vector<TableSchema> schemas{};  ///< tables listed here refuse unknown columns and kinds; others take any;
+                                       ///< see `setSchema`
   GatewayLimits limits{};
   GatewayRetention retention{};
   std::chrono::milliseconds maxDrift{5000};
@@ -186,6 +187,16 @@ class Gateway {
   /// Replaces the rules. Clients whose view changed get `mustResync`.
   void setSyncRules(SyncRules rules);
   SyncRules syncRules() const;
+
+  /// Judges pushes that begin from now on by this schema of its table. Kept in memory: hand it to the next gateway in
+  /// `GatewayOptions::schemas`. @throws Error{invalidConfig} for one without a table, or with a column named twice.
+  void setSchema(TableSchema schema);
+  std::vector<TableSchema> schemas() const;
+
+  /// Up to where a client is known to hold the log: what it last pulled from. nullopt for one that is not known.
+  std::optional<Hlc> pulledTo(std::string_view clientId) const;
+  /// Whether pushes wait for a store.
+  bool hasStore() const noexcept;
 
   /// Forgets a table: rows, tombstones, and its log entries for readers to come. Clients that pulled it must resync.
   /// @return rows removed.

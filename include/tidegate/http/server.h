@@ -20,6 +20,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@
 namespace tidegate::http {
 
 class Exchange;  // one request and its answer, private to the server
+class WebSocket;
+struct WebSocketHandlers;
+struct WebSocketOptions;
 
 /// An answer whose body is written piece by piece: server-sent events, large downloads. Chunked, or until the
 /// connection ends for HTTP/1.0. Copies are the same answer.
@@ -84,6 +88,7 @@ class Responder {
   void post(std::function<void()> then);
 
  private:
+  friend std::optional<WebSocket> acceptWebSocket(const Request&, Responder, WebSocketHandlers, WebSocketOptions);
   std::shared_ptr<Exchange> exchange_;
 };
 

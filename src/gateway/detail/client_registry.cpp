@@ -100,6 +100,12 @@ bool ClientRegistry::tookOther(const Pull& pull) const {
                      [&](const auto& noted) { return noted.first == pull.since && noted.second != pull.view; });
 }
 
+std::optional<std::uint64_t> ClientRegistry::pulledTo(std::string_view clientId) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(std::string(clientId));
+  return found != clients_.end() ? std::optional(found->second.pulledTo) : std::nullopt;
+}
+
 bool ClientRegistry::forget(std::string_view clientId) {
   const std::lock_guard lock(mutex_);
   const bool known = clients_.erase(std::string(clientId)) > 0;

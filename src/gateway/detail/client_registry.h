@@ -53,6 +53,8 @@ class ClientRegistry {
   /// Notes that a snapshot of the view was taken at this stamp; the newest are kept, in memory.
   void noteSnapshot(std::string_view view, std::uint64_t head);
   bool forget(std::string_view clientId);
+  /// What the client holds; nullopt for one that is not known.
+  std::optional<std::uint64_t> pulledTo(std::string_view clientId) const;
   /// Forgets clients silent for longer than the retention. @return the least pulledTo of the others; nullopt if none.
   std::optional<std::uint64_t> leastPulledTo(std::int64_t nowMs);
   std::size_t count(std::int64_t nowMs) const;

@@ -83,6 +83,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   IngestState takeIngest(std::string_view sender);
 
   void setRules(SyncRules rules);
+  void setSchema(TableSchema schema);
+  using Schemas = std::shared_ptr<const std::vector<TableSchema>>;
+  Schemas schemas() const;
   std::size_t purgeTable(std::string_view table);
   std::size_t enforceRetention();
   GatewayStats stats() const;
@@ -143,6 +146,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
 
   mutable std::mutex scratchMutex_;
   std::vector<std::unique_ptr<PreparedPush>> scratch_;  ///< guarded by scratchMutex_
+
+  mutable std::mutex schemasMutex_;
+  Schemas schemas_;  ///< guarded by schemasMutex_; pushes under way keep the list that they began with
 
   mutable std::mutex listenersMutex_;
   std::vector<std::shared_ptr<CommitListener>> listeners_;  ///< guarded by listenersMutex_

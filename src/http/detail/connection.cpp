@@ -37,7 +37,7 @@ void Connection::start() {
 
 void Connection::armRead() {
   if (reading_ || closed_ || eof_) return;
-  const bool mayGrow = !current_ && !closing_;
+  const bool mayGrow = takesOctets() && !closing_;
   if (closing_ && !linger_) return;
   if (!closing_ && !input_.hasRoom(mayGrow)) return;
   if (closing_) input_.consume(input_.view().size());
@@ -81,7 +81,7 @@ void Connection::onRead(const boost::system::error_code& error, std::size_t octe
 /// Decrypts into the input. @return false where TLS failed.
 bool Connection::pull() {
   while (true) {
-    auto [to, size] = input_.room(!current_);
+    auto [to, size] = input_.room(takesOctets());
     if (size == 0) return true;
     switch (tls_->read(to, size)) {
       case TlsSession::Read::data:
@@ -102,12 +102,16 @@ bool Connection::pull() {
 void Connection::process() {
   if (processing_) return;
   processing_ = true;
-  while (!closed_ && !current_ && !closing_ && pendingOctets() < kOutHigh) {
+  while (!closed_ && takesOctets() && !closing_ && pendingOctets() < kOutHigh) {
     if (tls_ && !eof_ && !pull()) {
       processing_ = false;
       return gone();
     }
     if (input_.empty()) break;
+    if (upgraded_) {
+      if (!feedUpgraded()) break;
+      continue;
+    }
     const std::size_t used = reader_.feed(input_.view());
     input_.consume(used);
     if (reader_.takeContinue()) out_.append(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -197,6 +201,7 @@ void Connection::drain() {
   if (closed_ || closing_) return;
   if (current_) {
     keepAlive_ = false;
+    if (upgraded_) upgraded_->onDrain();
     if (streaming_ && events_) current_->end();
   } else if (reader_.state() == RequestReader::State::idle && input_.empty() && pendingOctets() == 0) {
     close();
@@ -207,7 +212,8 @@ void Connection::cut() {
   if (closed_) return;
   // Who only waits for the peer's goodbye, or for a request that has not come, loses nothing.
   const bool idle = !current_ && pendingOctets() == 0 && (closing_ || reader_.state() == RequestReader::State::idle);
-  if (!idle) server_.cutSomething = true;
+  const bool saidGoodbye = upgraded_ && upgraded_->closing();
+  if (!idle && !saidGoodbye) server_.cutSomething = true;
   gone();
 }
 
@@ -228,6 +234,7 @@ void Connection::closeWhenWritten() {
 void Connection::gone(bool tell) {
   if (closed_) return;
   const auto keep = shared_from_this();
+  const std::shared_ptr<Upgraded> upgraded = std::move(upgraded_);  // may be what calls this
   const std::shared_ptr<Exchange> exchange = std::move(current_);
   const Exchange::Callback told = exchange ? exchange->leave() : nullptr;
   close();

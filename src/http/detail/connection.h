@@ -16,6 +16,7 @@
 #include "http/detail/response_head.h"
 #include "http/detail/server_context.h"
 #include "http/detail/tls.h"
+#include "http/detail/upgraded.h"
 
 namespace tidegate::http::detail {
 
@@ -61,6 +62,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take(const std::shared_ptr<Exchange>& exchange);
   void answer(Response& response);
   void beginStream(const Response& response);
+  void beginUpgrade(Response& response, std::shared_ptr<Upgraded> reader);
+  bool feedUpgraded();
+  bool takesOctets() const noexcept { return !current_ || upgraded_; }
   void writePieces(std::vector<std::string>& pieces);
   void endStream();
   void finishExchange();
@@ -86,6 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   OutBuffer out_{};
   OutBuffer wire_{};  ///< TLS records on their way out
   std::shared_ptr<Exchange> current_{};
+  std::shared_ptr<Upgraded> upgraded_{};          ///< where HTTP is spoken no more
   std::vector<Loop::Timers::iterator> timers_{};  ///< of the exchange in work
 
   Wait wait_ = Wait::nothing;

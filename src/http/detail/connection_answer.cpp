@@ -54,6 +54,9 @@ std::optional<Response> Connection::ownAnswer(const Request& request) {
     corsFields_ = preflightFields_;
     return preflight;
   }
+  if (listHas(request.headers.get("upgrade"), "websocket") && !server_.cors.mayUpgrade(request)) {
+    return problem(403, "pages of this origin may not open WebSockets here");
+  }
   const ServerOptions& options = server_.options;
   const auto asks = [&](const std::string& path) {
     return !path.empty() && request.path == path && (request.method == "GET" || request.method == "HEAD");
@@ -81,7 +84,9 @@ void Connection::take(const std::shared_ptr<Exchange>& exchange) {
   if (eof_ && exchange->watched()) return gone();
   for (auto& [when, then] : work.timers) timers_.push_back(loop_.addTimer(when, {this, std::move(then)}));
   if (work.response) {
-    if (work.streamBegins) {
+    if (work.upgraded) {
+      beginUpgrade(*work.response, std::move(work.upgraded));
+    } else if (work.streamBegins) {
       beginStream(*work.response);
     } else {
       answer(*work.response);
@@ -159,6 +164,29 @@ void Connection::beginStream(const Response& response) {
   if (server_.draining && events_) current_->end();
 }
 
+void Connection::beginUpgrade(Response& response, std::shared_ptr<Upgraded> reader) {
+  keepAlive_ = chunked_ = bodiless_ = events_ = false;
+  HeadShape head = shape();
+  head.upgrade = true;
+  appendHeadOr500(response, head);
+  streaming_ = true;
+  upgraded_ = std::move(reader);
+  Counters::add<std::size_t>(loop_.counters().streams);
+  if (server_.draining) upgraded_->onDrain();
+}
+
+/// @return whether it may take more now.
+bool Connection::feedUpgraded() {
+  if (!upgraded_->reads()) return false;
+  const std::shared_ptr<Upgraded> upgraded = upgraded_;
+  const std::shared_ptr<Exchange> exchange = current_;
+  exchange->hold();
+  const std::size_t used = upgraded->onOctets(input_.view());
+  input_.consume(used);
+  take(exchange);
+  return used > 0;
+}
+
 void Connection::writePieces(std::vector<std::string>& pieces) {
   if (pieces.empty() || bodiless_) return;
   std::size_t total = 0;
@@ -183,6 +211,8 @@ void Connection::endStream() {
 
 /// The answer is whole: the connection may serve its next request.
 void Connection::finishExchange() {
+  if (upgraded_) linger_ = true;  // the peer may still be sending: it must be able to read the goodbye
+  const std::shared_ptr<Upgraded> upgraded = std::move(upgraded_);
   const std::shared_ptr<Exchange> exchange = std::move(current_);
   for (const auto timer : timers_) loop_.removeTimer(timer);
   timers_.clear();

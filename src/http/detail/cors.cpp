@@ -67,6 +67,14 @@ std::string_view CorsRules::fieldsFor(const Request& request) const {
   return origin ? std::string_view(origin->fields) : std::string_view(otherFields_);
 }
 
+bool CorsRules::mayUpgrade(const Request& request) const {
+  const std::string_view origin = request.headers.get("origin");
+  if (origin.empty() || any_ || find(origin)) return true;
+  // Behind a proxy that ends TLS the schemes differ, so hosts alone are compared.
+  const std::size_t host = origin.find("://");
+  return host != origin.npos && sameName(origin.substr(host + 3), request.headers.get("host"));
+}
+
 std::optional<Response> CorsRules::preflight(const Request& request) const {
   if (!open() || request.method != "OPTIONS" || !request.headers.has("access-control-request-method"))
     return std::nullopt;

@@ -17,6 +17,8 @@ class CorsRules {
   bool open() const noexcept { return any_ || !origins_.empty(); }
   /// The fields for an answer to this request, as lines.
   std::string_view fieldsFor(const Request& request) const;
+  /// Whether a page of the request's origin may open a WebSocket: browsers ask nobody before. Its own origin may.
+  bool mayUpgrade(const Request& request) const;
   /// The answer to a preflight; nullopt for any other request.
   std::optional<Response> preflight(const Request& request) const;
   /// The lines that only a preflight's answer has.

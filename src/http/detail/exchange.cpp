@@ -49,6 +49,15 @@ void Exchange::beginStream(int status, Headers&& headers) {
   schedule();
 }
 
+void Exchange::upgrade(Headers&& headers, std::shared_ptr<detail::Upgraded> reader) {
+  const std::lock_guard lock(mutex_);
+  if (phase_ != Phase::waiting) return;
+  phase_ = Phase::streaming;
+  work_.response = Response{.status = 101, .headers = std::move(headers)};
+  work_.upgraded = std::move(reader);
+  schedule();
+}
+
 std::size_t Exchange::write(std::string&& octets) {
   const std::lock_guard lock(mutex_);
   if (phase_ != Phase::streaming || finishing_) return BodyStream::kGone;

@@ -21,6 +21,7 @@ namespace tidegate::http {
 namespace detail {
 
 class Connection;
+class Upgraded;
 
 /// Exchanges that have something to say, of one loop. Adding to it wakes the loop's thread once a burst.
 /// @thread Any.
@@ -55,6 +56,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// @return false where there is an answer already.
   bool send(Response&& response);
   void beginStream(int status, Headers&& headers);
+  /// Answers 101: from here on `reader` gets what comes, and what is written goes out as it is.
+  void upgrade(Headers&& headers, std::shared_ptr<detail::Upgraded> reader);
   std::size_t write(std::string&& octets);
   std::size_t pending() const;
   void end();
@@ -70,6 +73,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   struct Work {
     std::optional<Response> response{};
     bool streamBegins = false;
+    std::shared_ptr<detail::Upgraded> upgraded{};
     std::vector<std::string> pieces{};
     std::vector<Callback> posted{};
     std::vector<Timer> timers{};

@@ -74,7 +74,9 @@ bool appendHead(const Response& response, const HeadShape& shape, std::string& o
   if (shape.chunked) out.append("Transfer-Encoding: chunked\r\n");
   if (shape.gzip) out.append("Content-Encoding: gzip\r\n");
   if (shape.varies) out.append("Vary: Accept-Encoding\r\n");
-  if (!shape.keepAlive) {
+  if (shape.upgrade) {
+    out.append("Connection: Upgrade\r\n");
+  } else if (!shape.keepAlive) {
     out.append("Connection: close\r\n");
   } else if (shape.http10) {
     out.append("Connection: keep-alive\r\n");

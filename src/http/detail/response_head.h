@@ -15,6 +15,7 @@ struct HeadShape {
   bool keepAlive = true;
   bool http10 = false;
   bool chunked = false;
+  bool upgrade = false;                 ///< 101
   std::optional<std::size_t> length{};  ///< Content-Length, where there is one
   bool gzip = false;                    ///< the body was compressed here
   bool varies = false;                  ///< the body may be compressed or not, as the client says

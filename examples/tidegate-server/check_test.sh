@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# check_test.sh <tidegate-server>: --check names every mistake of a file, with its line, column and remedy.
+set -euo pipefail
+server=$1
+dir=$(mktemp -d /tmp/tidegate-server-check.XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+fail() { echo "check_test.sh: $1" >&2; cat "$dir/out" >&2; exit 1; }
+
+cat >"$dir/bad.json" <<'JSON'
+{
+  "listen": {"address": "0.0.0.0", "port": 70000, "colour": 1},
+  "log_level": "loud",
+  "auth": {"tokens": [{"token": "a-secret-in-the-file", "role": "king"}]},
+  "gateways": ["main", "main"],
+  "engines": [{"name": "shop"}]
+}
+JSON
+code=0
+"$server" --check "$dir/bad.json" >"$dir/out" 2>&1 || code=$?
+[ "$code" = 2 ] || fail "a bad file ended with $code"
+for wanted in 'bad.json:2:44: /listen/port: must be a whole number from 0 to 65535' 'bad.json:2:61: /listen/colour: is not known' \
+  'bad.json:3:16: /log_level: must be one of' 'bad.json:4:33: /auth/tokens/0/token: secrets are not written here' \
+  'bad.json:4:23: /auth/tokens/0: needs a role' 'bad.json:5:24: /gateways/1: is there twice' \
+  'bad.json:6:15: /engines/0: needs a url' 'bad.json:6:15: /engines/0: needs tables'; do
+  grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
+done
+grep -q 'a-secret-in-the-file' "$dir/out" && fail "a secret was repeated"
+
+printf '{\n  "log_level": "info"\n  "data": "x"\n}\n' >"$dir/comma.json"
+"$server" --check "$dir/comma.json" >"$dir/out" 2>&1 && fail "a file without its comma passed"
+grep -q 'comma.json:3:' "$dir/out" || fail "the line of the missing comma was not named"
+echo '{"listen": {"address": "0.0.0.0"}}' >"$dir/open.json"
+"$server" --check "$dir/open.json" >"$dir/out" 2>&1 && fail "it would listen to the world and ask nobody for a token"
+grep -q 'is not loopback' "$dir/out" || fail "loopback was not named"
+echo '{"listen": {"address": "0.0.0.0"}, "auth": {"tokens": [{"token": "env:TOKEN", "role": "admin"}]}}' >"$dir/good.json"
+"$server" --check "$dir/good.json" >"$dir/out" 2>&1 && fail "a secret that is not there passed"
+TOKEN=0123456789abcdef0123456789abcdef "$server" --check "$dir/good.json" >"$dir/out" 2>&1 || fail "a good file was refused"
+echo "OK: every mistake has its place and its remedy"

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "core/detail/packed.h"
+#include "gateway/detail/fan_out.h"
+#include "gateway/detail/rule_keys.h"
 #include "gateway/detail/rule_literals.h"
 #include "gateway/detail/rules_check.h"
 #include "gateway/detail/rules_data.h"
@@ -18,6 +21,7 @@ namespace {
 struct CompiledBucket {
   bool dead = false;  ///< a claim is missing: it takes no row
   std::vector<detail::RuleLiterals> filters;
+  std::optional<std::size_t> indexed;  ///< the equality by which its rows are looked up
 };
 
 /// What is left of a table's rules for one client.
@@ -54,7 +58,12 @@ CompiledBucket compileBucket(const RuleBucket& bucket, const ClaimSets& claims) 
   for (const RuleFilter& filter : bucket.filters) {
     const std::vector<std::string> values =
         filter.claim.empty() ? literalTexts(filter.literals) : claims.at(filter.claim);
-    if (values.empty() || (values.size() > 1 && !detail::takesSeveral(filter.op))) return {.dead = true, .filters = {}};
+    if (values.empty() || (values.size() > 1 && !detail::takesSeveral(filter.op))) return {.dead = true, .filters = {}, .indexed = {}};
+    // A claim tells clients apart; a literal is the same for all of them.
+    const bool equality = filter.op == RuleOp::eq || filter.op == RuleOp::in;
+    const std::size_t at = compiled.filters.size();
+    const bool better = !compiled.indexed || (!filter.claim.empty() && bucket.filters[*compiled.indexed].claim.empty());
+    if (equality && better) compiled.indexed = at;
     compiled.filters.emplace_back(filter.op, values);
   }
   return compiled;
@@ -111,6 +120,34 @@ struct ClientView::Compiled {
     });
   }
 };
+
+namespace detail {
+
+std::size_t ruleTableOf(const ClientView& view, std::string_view table) { return view.compiled_->indexOf(table); }
+
+ViewTerms termsOf(const ClientView& view) {
+  const ClientView::Compiled& compiled = *view.compiled_;
+  ViewTerms all{.everything = compiled.everything, .whole = {}, .terms = {}};
+  std::vector<std::string> keys;
+  for (std::size_t t = 0; t < compiled.tables.size() && !all.everything; ++t) {
+    const CompiledTable& table = compiled.tables[t];
+    const auto unindexed = [&](const BucketOnTable* b) { return !compiled.buckets[b->bucket].indexed; };
+    if (table.always || std::any_of(table.buckets.begin(), table.buckets.end(), unindexed)) {
+      all.whole.push_back(t);
+      continue;
+    }
+    for (const BucketOnTable* onTable : table.buckets) {
+      const CompiledBucket& bucket = compiled.buckets[onTable->bucket];
+      keys.clear();
+      bucket.filters[*bucket.indexed].appendKeys(keys);
+      for (std::string& key : keys) all.terms.push_back({t, onTable->positions[*bucket.indexed], std::move(key)});
+    }
+    all.everything = all.terms.size() > FanOut::kMostTerms;
+  }
+  return all;
+}
+
+}  // namespace detail
 
 ClientView SyncRules::Data::compile(std::shared_ptr<const Data> data, const Claims& claims) {
   auto view = std::make_shared<ClientView::Compiled>();

@@ -173,31 +173,6 @@ LogReading GatewayCore::read(std::uint64_t position, const CompiledView& view, s
   return reading;
 }
 
-void GatewayCore::addListener(std::shared_ptr<CommitListener> listener) {
-  const std::lock_guard lock(listenersMutex_);
-  listeners_.push_back(std::move(listener));
-}
-
-void GatewayCore::removeListener(const CommitListener* listener) noexcept {
-  std::shared_ptr<CommitListener> last;  // destroyed outside the lock
-  const std::lock_guard lock(listenersMutex_);
-  const auto found =
-      std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& held) { return held.get() == listener; });
-  if (found == listeners_.end()) return;
-  last = std::move(*found);
-  listeners_.erase(found);
-}
-
-void GatewayCore::notify() noexcept {
-  std::vector<std::shared_ptr<CommitListener>> listeners;
-  {
-    const std::lock_guard lock(listenersMutex_);
-    if (listeners_.empty()) return;
-    listeners = listeners_;
-  }
-  for (const auto& listener : listeners) listener->onCommit();
-}
-
 void GatewayCore::close() {
   std::vector<std::shared_ptr<CommitListener>> listeners;
   {

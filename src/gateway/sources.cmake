@@ -19,15 +19,18 @@ set(gateway_sources
   detail/slot_table.cpp
   detail/staging.cpp
   detail/tie_break.cpp
+  fan_out.cpp
   gateway.cpp
   gateway_commit.cpp
   gateway_core.cpp
+  gateway_follow.cpp
   gateway_pull.cpp
   gateway_recovery.cpp
   ingested_rows.cpp
   messages.cpp
   push_scanner.cpp
   push_validation.cpp
+  rule_keys.cpp
   rule_literals.cpp
   rules_check.cpp
   schema_check.cpp

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <utility>
 
@@ -32,6 +33,7 @@ struct Subscription::Impl final : detail::CommitListener {
 
   std::optional<SubscriptionEvent> next(std::chrono::milliseconds timeout);
   std::optional<SubscriptionEvent> look();
+  bool readMail(detail::Mail mail, const detail::CompiledView& compiled, std::vector<RowDelta>& deltas);
   bool fellBehind() const;
   std::optional<SubscriptionEvent> resync();
 
@@ -67,16 +69,46 @@ bool Subscription::Impl::fellBehind() const {
 
 std::optional<SubscriptionEvent> Subscription::Impl::look() {
   const detail::CompiledView compiled = core->viewOf(claims);
-  if (behindAtStart || compiled.view.fingerprint() != view || fellBehind()) return resync();
-  if (core->resyncReason(position, compiled.view)) return resync();
-  SubscriptionEvent event;
+  if (behindAtStart || compiled.view.fingerprint() != view) return resync();
   const std::uint64_t before = position;
-  const detail::LogReading reading = core->read(position, compiled, options.maxBatch, event.deltas);
-  if (reading.resync) return resync();
-  position = reading.position;
+  core->fileView(this, compiled);
+  detail::Mail mail = core->takeMail(this);
+  std::erase_if(mail.stamps, [this](std::uint64_t stamp) { return stamp <= position; });
+  // What was passed over is for others.
+  if (mail.scan) {
+    position = std::max(position, mail.from);
+  } else {
+    position = std::max(position, mail.stamps.empty() ? mail.coveredTo : mail.stamps.front() - 1);
+  }
+  if (fellBehind() || core->resyncReason(position, compiled.view)) return resync();
+  SubscriptionEvent event;
+  try {
+    if (!readMail(std::move(mail), compiled, event.deltas)) return resync();
+  } catch (...) {
+    core->giveBackMail(this, {}, true);  // it was taken: without it there would be a gap
+    throw;
+  }
   if (event.deltas.empty() && position == before) return std::nullopt;
   event.serverHlc = Hlc{position};
   return event;
+}
+
+/// @return false where the log no longer holds what it would read.
+bool Subscription::Impl::readMail(detail::Mail mail, const detail::CompiledView& compiled,
+                                  std::vector<RowDelta>& deltas) {
+  if (mail.scan) {
+    const detail::LogReading reading = core->read(position, compiled, options.maxBatch, deltas);
+    if (reading.resync) return false;
+    position = reading.position;
+    if (reading.more) core->giveBackMail(this, {}, true);
+    return true;
+  }
+  if (mail.stamps.empty()) return true;
+  const detail::LogReading reading = core->readStamps(mail.stamps, compiled, options.maxBatch, deltas);
+  if (reading.resync) return false;
+  position = std::max(position, mail.stamps.empty() ? std::max(reading.position, mail.coveredTo) : reading.position);
+  if (!mail.stamps.empty()) core->giveBackMail(this, std::move(mail.stamps), false);
+  return true;
 }
 
 std::optional<SubscriptionEvent> Subscription::Impl::next(std::chrono::milliseconds timeout) {

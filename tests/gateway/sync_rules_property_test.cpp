@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/detail/rule_keys.h"
 #include "gateway/rules_model.h"
 #include "tidegate/gateway/sync_rules.h"
 
@@ -294,6 +295,41 @@ TEST(SyncRulesProperty, EveryVerdictIsThatOfThePlainModel) {
     }
   }
   EXPECT_GT(shown, judged / 20) << "the generator makes too few matches to prove anything";
+}
+
+bool findable(const SyncRules& rules, const ClientView& view, const std::string& table, const ModelRow& row) {
+  const detail::ViewTerms terms = detail::termsOf(view);
+  const std::size_t index = detail::ruleTableOf(view, table);
+  if (terms.everything || std::count(terms.whole.begin(), terms.whole.end(), index) > 0) return true;
+  return std::any_of(terms.terms.begin(), terms.terms.end(), [&](const detail::ViewTerm& term) {
+    if (term.table != index) return false;
+    const auto at = row.find(rules.columnsOf(table)[term.position]);
+    if (at == row.end()) return false;
+    std::vector<std::string> keys;
+    detail::appendValueKeys(at->second.value, keys);
+    return std::count(keys.begin(), keys.end(), term.key) > 0;
+  });
+}
+
+TEST(SyncRulesProperty, WhateverAViewTakesIsFoundByItsTerms) {
+  std::size_t shown = 0, passedOver = 0;
+  for (std::uint64_t seed = 1; seed <= 6'000; ++seed) {
+    SCOPED_TRACE(seed);
+    RulesGenerator random(seed);
+    const SyncRules rules = SyncRules::parse(jsonOf(random.buckets()));
+    const ClientView view = rules.compile(claimsOf(random.claims()));
+    for (int i = 0; i < 15; ++i) {
+      const std::string table = random.table();
+      const ModelRow row = random.row();
+      const bool found = findable(rules, view, table, row);
+      const bool takes = byName(view, table, row);
+      ASSERT_TRUE(found || !takes) << rules.toJson() << "\n" << table << " " << describeRow(row);
+      shown += takes && !detail::termsOf(view).everything ? 1 : 0;
+      passedOver += found ? 0 : 1;
+    }
+  }
+  EXPECT_GT(shown, 3'000u);
+  EXPECT_GT(passedOver, 20'000u) << "an index that finds everything saves nothing";
 }
 
 TEST(SyncRulesProperty, RulesSurviveTheirOwnJson) {

@@ -20,6 +20,7 @@
 /// @thread SyncRules and ClientView are immutable: any.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,6 +50,13 @@ struct RuleBucket {
   std::vector<RuleFilter> filters{};  ///< empty: every row of those tables
 };
 
+class ClientView;
+namespace detail {
+struct ViewTerms;
+ViewTerms termsOf(const ClientView& view);
+std::size_t ruleTableOf(const ClientView& view, std::string_view table);
+}  // namespace detail
+
 /// Rules compiled for one client's claims.
 class ClientView {
  public:
@@ -71,6 +79,9 @@ class ClientView {
   explicit ClientView(std::shared_ptr<const Compiled> compiled);
 
  private:
+  friend detail::ViewTerms detail::termsOf(const ClientView& view);
+  friend std::size_t detail::ruleTableOf(const ClientView& view, std::string_view table);
+
   std::shared_ptr<const Compiled> compiled_;
 };
 

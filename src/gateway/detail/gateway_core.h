@@ -16,6 +16,7 @@
 
 #include "gateway/detail/buffer_state.h"
 #include "gateway/detail/client_registry.h"
+#include "gateway/detail/fan_out.h"
 #include "gateway/detail/ingest_book.h"
 #include "gateway/detail/prepared_push.h"
 #include "gateway/detail/segment_log.h"
@@ -80,6 +81,15 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   LogReading read(std::uint64_t position, const CompiledView& view, std::size_t maxDeltas, std::vector<RowDelta>& out,
                   std::vector<Hlc>* stamps = nullptr);
 
+  /// What a subscriber has to read, everything committed by now included.
+  Mail takeMail(const CommitListener* who);
+  /// Reads the entries of these stamps as `read` would, and takes those that it read out of `stamps`.
+  LogReading readStamps(std::vector<std::uint64_t>& stamps, const CompiledView& view, std::size_t maxDeltas,
+                        std::vector<RowDelta>& out);
+  void giveBackMail(const CommitListener* who, std::vector<std::uint64_t> stamps, bool scan);
+  /// From now on the subscriber is told of what its view may see alone. @return whether that began now.
+  bool fileView(const CommitListener* who, const CompiledView& view);
+
   IngestState takeIngest(std::string_view sender);
 
   void setRules(SyncRules rules);
@@ -129,6 +139,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   std::uint64_t nextHead();
   void count(const PushResult& result);
   void notify() noexcept;
+  void routeNew();
 
   std::unique_ptr<PreparedPush> borrowPrepared();
   void giveBack(std::unique_ptr<PreparedPush> prepared);
@@ -153,6 +164,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   mutable std::mutex listenersMutex_;
   std::vector<std::shared_ptr<CommitListener>> listeners_;  ///< guarded by listenersMutex_
   bool closed_ = false;                                     ///< guarded by listenersMutex_
+
+  mutable std::mutex fanOutMutex_;  ///< before `mutex`
+  FanOut fanOut_;                   ///< guarded by fanOutMutex_
 
   ViewCache views_;
 };

@@ -43,6 +43,8 @@ class RuleLiterals {
 
   /// Whether the filter holds for a value; never for null.
   bool hold(const Value& value) const;
+  /// Appends keys of which every value that an equality holds for has one: see rule_keys.h.
+  void appendKeys(std::vector<std::string>& out) const;
 
  private:
   struct TextHash {

@@ -1,6 +1,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include <array>
 #include <memory>
 
 #include "core/detail/json_write.h"
@@ -66,22 +67,31 @@ std::string DeltaId::hex() const {
   return out;
 }
 
+namespace {
+
+constexpr std::uint8_t kNoNibble = 0xFF;
+constexpr std::array<std::uint8_t, 256> nibbles() {
+  std::array<std::uint8_t, 256> of{};
+  of.fill(kNoNibble);
+  for (std::uint8_t i = 0; i < 16; ++i) of[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
+  return of;
+}
+constexpr auto kNibbles = nibbles();
+
+}  // namespace
+
 std::optional<DeltaId> DeltaId::parse(std::string_view hex) noexcept {
   if (hex.size() != 64) return std::nullopt;
   DeltaId id;
-  for (std::size_t i = 0; i < hex.size(); ++i) {
-    const char c = hex[i];
-    unsigned nibble = 0;
-    if (c >= '0' && c <= '9')
-      nibble = static_cast<unsigned>(c - '0');
-    else if (c >= 'a' && c <= 'f')
-      nibble = static_cast<unsigned>(c - 'a' + 10);
-    else
-      return std::nullopt;
-    std::uint8_t& octet = id.octets[i / 2];
-    octet = static_cast<std::uint8_t>(unsigned{octet} << 4 | nibble);
+  unsigned all = 0;
+  for (std::size_t i = 0; i < id.octets.size(); ++i) {
+    const unsigned high = kNibbles[static_cast<unsigned char>(hex[2 * i])];
+    const unsigned low = kNibbles[static_cast<unsigned char>(hex[2 * i + 1])];
+    all |= high | low;
+    id.octets[i] = static_cast<std::uint8_t>(high << 4 | low);
   }
-  return id;
+  // Only what is no digit has bits beyond four.
+  return all < 16 ? std::optional(id) : std::nullopt;
 }
 
 }  // namespace tidegate

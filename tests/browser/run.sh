@@ -22,3 +22,6 @@ trap 'rm -rf "$data"' EXIT
 cd "$modules"
 CHROMIUM=$chromium SYNC_LAYER=$program SYNC_LAYER_DATA=$data/streams \
   "$root/examples/sync_layer/private_postgres.sh" node sync_layer.mjs
+# The status page, where its server is built beside it.
+server=$(dirname "$program")/../tidegate-server/tidegate-server
+if [ -x "$server" ]; then "$here/status_page.sh" "$server"; fi

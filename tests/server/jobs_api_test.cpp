@@ -227,6 +227,17 @@ TEST_F(JobsApi, NoAnswerEverHoldsASecret) {
   other.server->stop(std::chrono::seconds(5));
 }
 
+TEST_F(JobsApi, AFailedRunSaysWhyAndSoDoesTheJob) {
+  ASSERT_EQ(create(users()).status, 201);
+  rig.source.exec("DROP TABLE users");
+  const Told run = ask("POST", "/replication/jobs/users/run");
+  EXPECT_EQ(run.status, 200) << run.text;
+  EXPECT_EQ(run.body["outcome"], "failed");
+  EXPECT_THAT(run.body["error"].get<std::string>(), HasSubstr("users"));
+  EXPECT_EQ(ask("GET", "/replication/jobs/users").body["last_error"], run.body["error"]);
+  EXPECT_EQ(ask("GET", "/replication/jobs/users/history").body["runs"][0]["error"], run.body["error"]);
+}
+
 TEST_F(JobsApi, IsForAdminsAlone) {
   for (const Operation& operation : api.operations()) {
     std::string path = operation.pattern;

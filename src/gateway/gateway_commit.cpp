@@ -195,6 +195,7 @@ void GatewayCore::stageOne(CommitTicket& ticket) {
     return;
   }
   if (underPressure(ticket)) return;
+  ticket.result->previousHlc = Hlc{staging_.head()};
   staging_.stage(*ticket.push, clock, *ticket.result);
   if (ticket.result->status != PushStatus::accepted) {
     ticket.result->serverHlc = Hlc{staging_.head()};

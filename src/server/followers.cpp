@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/detail/sync_core.h"
 #include "server/detail/sync_errors.h"
 #include "tidegate/http/server.h"
 
@@ -122,9 +123,10 @@ void Follower::serve() {
     return following_.ended();
   }
   if (pending > options_.window) return;  // woken when it has drained
-  const auto batch = read();
+  auto batch = read();
   if (!batch) return;
   if (batch->mustResync) over_ = true;
+  tellOwnInserts(batch->deltas, following_.clientId);
   following_.batch(*batch);
   wake();
 }

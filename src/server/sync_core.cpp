@@ -41,6 +41,12 @@ bool holds(const std::vector<std::string>* values, std::string_view wanted) {
 
 }  // namespace
 
+void tellOwnInserts(std::vector<RowDelta>& deltas, std::string_view clientId) {
+  for (RowDelta& delta : deltas) {
+    if (delta.op == DeltaOp::insert && delta.clientId == clientId) delta.op = DeltaOp::update;
+  }
+}
+
 std::string ClientPositions::key(std::string_view gateway, std::string_view clientId) {
   return std::string(gateway) + '/' + std::string(clientId);
 }
@@ -120,13 +126,19 @@ std::string SyncCore::followingClient(const Call& call) const {
 
 PullResult SyncCore::pull(const ServedGateway& served, Gateway& from, const SyncPull& pull, const Claims& claims) {
   PullResult result = from.handlePull(pull, claims);
+  tellOwnInserts(result.deltas, pull.clientId);
   if (&from == served.gateway && !result.mustResync) positions.note(served.name, pull.clientId, result.serverHlc);
   return result;
 }
 
-Hlc SyncCore::pushPosition(const ServedGateway& served, const std::string& clientId) const {
-  if (const auto given = positions.find(served.name, clientId)) return *given;
-  return served.gateway->pulledTo(clientId).value_or(Hlc{});
+Hlc SyncCore::pushPosition(const ServedGateway& served, const std::string& clientId, const PushResult& result) {
+  const auto given = positions.find(served.name, clientId);
+  const Hlc held = given ? *given : served.gateway->pulledTo(clientId).value_or(Hlc{});
+  // Under rules its own change may take a row out of its view: that it must be told.
+  const bool nothingToTell = held == Hlc{} || served.gateway->syncRules().buckets().empty();
+  if (held < result.previousHlc || !nothingToTell) return held;
+  positions.note(served.name, clientId, result.serverHlc);
+  return result.serverHlc;
 }
 
 void SyncCore::answering(http::Responder& answer, const std::function<void(http::Responder&)>& work) {

@@ -7,16 +7,16 @@
 namespace tidegate::server::detail {
 namespace {
 
-http::Response pushedAnswer(const SyncCore& core, const ServedGateway& served, const SyncPush& push,
+http::Response pushedAnswer(SyncCore& core, const ServedGateway& served, const SyncPush& push,
                             const PushResult& result) {
   if (result.status != PushStatus::accepted) return syncAnswer(syncRefusalFor(result), refusedDeltas(result));
   return syncJson(
       fmt::format(R"({{"serverHlc":"{}","accepted":{},"logHlc":"{}","applied":{},"duplicates":{},"noEffect":{}}})",
-                  core.pushPosition(served, push.clientId).raw, result.accepted(), result.serverHlc.raw, result.applied,
-                  result.duplicates, result.noEffect));
+                  core.pushPosition(served, push.clientId, result).raw, result.accepted(), result.serverHlc.raw,
+                  result.applied, result.duplicates, result.noEffect));
 }
 
-http::Response takePush(const SyncCore& core, const ServedGateway& served, const Call& call) {
+http::Response takePush(SyncCore& core, const ServedGateway& served, const Call& call) {
   const SyncPush push = pushFromJson(call.request.body);
   core.checkClient(call.who, push.clientId);
   return pushedAnswer(core, served, push, core.push(served, push));

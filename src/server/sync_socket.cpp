@@ -28,19 +28,13 @@ std::string withMembersOf(std::string answer, const std::string& object) { retur
 
 }  // namespace
 
-void SyncSocket::begin(const http::Request& request, std::string clientId, std::optional<Hlc> since,
+void SyncSocket::begin(const http::Request& request, std::string clientId, const Start& start,
                        http::Responder& answer) {
   clientId_ = std::move(clientId);
-  whole_ = since.has_value();
-  const auto self = shared_from_this();
-  follower_ = core_.followers.follow({.gateway = served_.gateway,
-                                      .clientId = clientId_,
-                                      .claims = who_.claims,
-                                      .since = since,
-                                      .batch = [self](const PullResult& batch) { self->broadcast(batch); },
-                                      .pending = [self] { return self->socket_->pending(); },
-                                      .ended = [self] { self->finish(); }});
+  // Before the handshake is answered: "now" is before the client learns that it is connected.
+  if (start.follow) follower_ = follow(start.since);
   ++core_.webSockets;
+  const auto self = shared_from_this();
   socket_ = http::acceptWebSocket(
       request, std::move(answer),
       {.onMessage = [self](const http::WebSocket&, std::string&& message,
@@ -48,15 +42,45 @@ void SyncSocket::begin(const http::Request& request, std::string clientId, std::
        .onClosed = [self](std::uint16_t, std::string_view) { self->finish(); }},
       {.maxMessageBytes = core_.options.maxPushBytes, .pingInterval = core_.options.pingInterval});
   if (!socket_) return finish();
-  socket_->onDrained([follower = follower_] { follower->wake(); });
-  const std::shared_ptr<Follower> follower = follower_;
+  if (follower_) beginFollowing(follower_);
+}
+
+std::shared_ptr<Follower> SyncSocket::follow(std::optional<Hlc> since) {
+  const auto self = shared_from_this();
+  return core_.followers.follow({.gateway = served_.gateway,
+                                 .clientId = clientId_,
+                                 .claims = who_.claims,
+                                 .since = since,
+                                 .batch = [self](const PullResult& batch) { self->broadcast(batch); },
+                                 .pending = [self] { return self->socket_->pending(); },
+                                 .ended = [self] { self->finish(); }});
+}
+
+void SyncSocket::beginFollowing(const std::shared_ptr<Follower>& follower) {
+  socket_->onDrained([follower] { follower->wake(); });
   follower->begin();
 }
 
+/// A client that has pulled to the log's end hears of what follows, from there on.
+void SyncSocket::followFrom(Hlc reached) {
+  std::shared_ptr<Follower> follower;
+  {
+    const std::lock_guard lock(mutex_);
+    if (follower_ || finished_) return;
+    follower = follower_ = follow(reached);
+  }
+  beginFollowing(follower);
+}
+
 void SyncSocket::finish() {
-  if (finished_.exchange(true)) return;
+  std::shared_ptr<Follower> follower;
+  {
+    const std::lock_guard lock(mutex_);
+    if (finished_.exchange(true)) return;
+    follower = std::exchange(follower_, nullptr);
+  }
   if (socket_) socket_->close(1001, "the server stops");
-  core_.followers.leave(std::exchange(follower_, nullptr));
+  if (follower) core_.followers.leave(follower);
   --core_.webSockets;
 }
 
@@ -149,7 +173,7 @@ void SyncSocket::run(bool here, const Asked& asked, std::function<void()> work) 
 void SyncSocket::answerPush(const Asked& asked, const SyncPush& push) {
   const PushResult result = core_.push(served_, push);
   if (result.status != PushStatus::accepted) return refuse(asked, syncRefusalFor(result));
-  const Hlc position = core_.pushPosition(served_, push.clientId);
+  const Hlc position = core_.pushPosition(served_, push.clientId, result);
   if (asked.json) {
     socket_->send(
         fmt::format(R"({},"serverHlc":"{}","accepted":{},"logHlc":"{}","applied":{},"duplicates":{},"noEffect":{}}})",
@@ -171,8 +195,7 @@ void SyncSocket::answerPull(const Asked& asked, const SyncPull& pull) {
     appendProto(page, out);
   }
   socket_->send(std::move(out), !asked.json);
-  // Queued behind that answer, a broadcast may move the client's place.
-  if (!page.mustResync && !page.hasMore && pull.clientId == clientId_) whole_ = true;
+  if (!page.mustResync && !page.hasMore && pull.clientId == clientId_) followFrom(page.serverHlc);
 }
 
 void SyncSocket::refuse(const Asked& asked, const SyncRefusal& refusal) {
@@ -185,20 +208,14 @@ void SyncSocket::refuse(const Asked& asked, const SyncRefusal& refusal) {
 
 void SyncSocket::broadcast(const PullResult& batch) {
   if (batch.deltas.empty() && !batch.mustResync) return;
-  PullResult told = batch;
-  // LakeSync's clients go on from what a broadcast says. One that has not pulled yet must not: 0 moves nobody.
-  if (whole_) {
-    core_.positions.note(served_.name, clientId_, batch.serverHlc);
-  } else if (!batch.mustResync) {
-    told.serverHlc = Hlc{};
-  }
+  if (!batch.mustResync) core_.positions.note(served_.name, clientId_, batch.serverHlc);
   const bool json = json_;
   std::string out;
   if (json) {
-    out = withMembersOf(jsonAnswer(batch.mustResync ? "resync" : "broadcast", {}), toJson(told));
+    out = withMembersOf(jsonAnswer(batch.mustResync ? "resync" : "broadcast", {}), toJson(batch));
   } else {
     out.push_back(static_cast<char>(SyncTag::broadcast));
-    appendProto(told, out);
+    appendProto(batch, out);
   }
   socket_->send(std::move(out), !json);
   ++core_.followers.batches;

@@ -9,24 +9,26 @@ namespace {
 void serveWebSocket(SyncCore& core, Call&& call, http::Responder& answer) {
   const ServedGateway& served = core.gatewayFor(call);
   std::string clientId = core.followingClient(call);
-  std::optional<Hlc> since;
+  SyncSocket::Start start;
   if (const auto text = http::queryParameter(call.request.query, "since")) {
-    since = Hlc::parse(*text);
-    if (!since) refuseSync(400, "VALIDATION_ERROR", "\"since\" must be a decimal number of 64 bits");
+    start.follow = true;
+    if (*text != "now") start.since = Hlc::parse(*text);
+    if (*text != "now" && !start.since) {
+      refuseSync(400, "VALIDATION_ERROR", "\"since\" must be a decimal number of 64 bits, or \"now\"");
+    }
   }
   const bool json = http::queryParameter(call.request.query, "format") == "json";
   std::make_shared<SyncSocket>(core, served, std::move(call.who), json)
-      ->begin(call.request, std::move(clientId), since, answer);
+      ->begin(call.request, std::move(clientId), start, answer);
 }
 
 Operation webSocketOperation(SyncCore& core, std::string pattern, std::string name, std::string summary) {
   Operation socket = syncOperation("GET", std::move(pattern), std::move(name), std::move(summary));
-  socket.query = {{"since",
-                   "Where broadcasts begin; without it they begin now, and move no client's place before it "
-                   "has pulled",
-                   R"({"type":"string","pattern":"^[0-9]{1,20}$"})"},
-                  {"clientId", "Who follows, where the token does not say it alone"},
-                  {"format", "json: text messages from the start", R"({"enum":["json","protobuf"]})"}};
+  socket.query = {
+      {"since", "Where broadcasts begin, or \"now\"; without it: where the first pull ends that reaches the log's end",
+       R"({"type":"string","pattern":"^([0-9]{1,20}|now)$"})"},
+      {"clientId", "Who follows, where the token does not say it alone"},
+      {"format", "json: text messages from the start", R"({"enum":["json","protobuf"]})"}};
   socket.answers.push_back({101, "A WebSocket", {}, {}});
   socket.answers.push_back({426, "The request is no WebSocket handshake", "application/problem+json", {}});
   socket.handler = [&core](Call&& call, http::Responder answer) {

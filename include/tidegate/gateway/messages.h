@@ -73,6 +73,8 @@ struct PushResult {
   std::size_t applied = 0;             ///< deltas that changed what readers see
   std::size_t duplicates = 0;          ///< seen before by id
   std::size_t noEffect = 0;
+  /// The log's last stamp before this push: `(previousHlc, serverHlc]` is its own. Not part of the wire form.
+  Hlc previousHlc{};
   std::size_t accepted() const noexcept { return status == PushStatus::accepted ? verdicts.size() : 0; }
 };
 

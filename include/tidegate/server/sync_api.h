@@ -84,7 +84,8 @@ class SyncApi {
 
   /// Adds all operations and their schemas. The `Api` must not outlive this.
   void addTo(Api& api);
-  /// Ends all event streams and WebSockets (1001), and takes no new ones. Idempotent; for `Server::onStopping`.
+  /// Ends all event streams and the WebSockets that follow (1001), and takes no new ones; the server closes the rest.
+  /// Idempotent; for `Server::onStopping`.
   void stop() noexcept;
   SyncApiStats stats() const;
 

@@ -18,6 +18,9 @@
 
 namespace tidegate::server::detail {
 
+/// A reader's own inserts, as updates: it holds those rows, and LakeSync's client refuses a row that is there.
+void tellOwnInserts(std::vector<RowDelta>& deltas, std::string_view clientId);
+
 /// What each client was last given to go on from. A push is answered with it and not with the log's end: LakeSync's
 /// clients pull from what a push answered, and would miss what others wrote in between.
 /// @thread Any.
@@ -49,8 +52,9 @@ struct SyncCore {
   /// The client that a follower is: the one it names, or its own, or a new name. @throws SyncRefused
   std::string followingClient(const Call& call) const;
   PullResult pull(const ServedGateway& served, Gateway& from, const SyncPull& pull, const Claims& claims);
-  /// What to answer a push with, as `ClientPositions` says.
-  Hlc pushPosition(const ServedGateway& served, const std::string& clientId) const;
+  /// What to answer a push with: the log's end, where nobody else wrote since the client's last pull; otherwise what
+  /// it was given then.
+  Hlc pushPosition(const ServedGateway& served, const std::string& clientId, const PushResult& result);
 
   /// The same for an operation that may wait: what it throws becomes its answer.
   static http::Response answered(const std::function<http::Response()>& work);

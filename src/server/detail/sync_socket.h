@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -19,8 +20,13 @@ class SyncSocket : public std::enable_shared_from_this<SyncSocket> {
   SyncSocket(SyncCore& core, const ServedGateway& served, Identity who, bool json)
       : core_(core), served_(served), who_(std::move(who)), json_(json) {}
 
+  /// From where broadcasts begin.
+  struct Start {
+    bool follow = false;         ///< at once; otherwise where the first pull ends that reaches the log's end
+    std::optional<Hlc> since{};  ///< nullopt: now
+  };
   /// Answers the handshake. @throws as `Followers::follow`; nothing was answered then.
-  void begin(const http::Request& request, std::string clientId, std::optional<Hlc> since, http::Responder& answer);
+  void begin(const http::Request& request, std::string clientId, const Start& start, http::Responder& answer);
 
  private:
   /// One message, understood. `id`: what the answer repeats, as JSON; empty: nothing.
@@ -39,6 +45,9 @@ class SyncSocket : public std::enable_shared_from_this<SyncSocket> {
   void answerPush(const Asked& asked, const SyncPush& push);
   void answerPull(const Asked& asked, const SyncPull& pull);
   void refuse(const Asked& asked, const SyncRefusal& refusal);
+  std::shared_ptr<Follower> follow(std::optional<Hlc> since);
+  void beginFollowing(const std::shared_ptr<Follower>& follower);
+  void followFrom(Hlc reached);
   void broadcast(const PullResult& batch);
   void finish();
 
@@ -46,9 +55,8 @@ class SyncSocket : public std::enable_shared_from_this<SyncSocket> {
   const ServedGateway& served_;
   const Identity who_;
   std::atomic<bool> json_;
-  /// Whether the client holds all up to where its broadcasts go on from: only then may a broadcast move its place.
-  std::atomic<bool> whole_{false};
   std::optional<http::WebSocket> socket_{};
+  std::mutex mutex_;  ///< guards `follower_`, once the handshake is answered
   std::shared_ptr<Follower> follower_{};
   std::string clientId_{};
   std::atomic<bool> finished_{false};

@@ -58,7 +58,8 @@ CompiledBucket compileBucket(const RuleBucket& bucket, const ClaimSets& claims) 
   for (const RuleFilter& filter : bucket.filters) {
     const std::vector<std::string> values =
         filter.claim.empty() ? literalTexts(filter.literals) : claims.at(filter.claim);
-    if (values.empty() || (values.size() > 1 && !detail::takesSeveral(filter.op))) return {.dead = true, .filters = {}, .indexed = {}};
+    if (values.empty() || (values.size() > 1 && !detail::takesSeveral(filter.op)))
+      return {.dead = true, .filters = {}, .indexed = {}};
     // A claim tells clients apart; a literal is the same for all of them.
     const bool equality = filter.op == RuleOp::eq || filter.op == RuleOp::in;
     const std::size_t at = compiled.filters.size();

@@ -21,6 +21,7 @@ case $url in http://127.0.0.1:*) ;; *) fail "it listens on '$url'" ;; esac
 status() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
 admin=(-H "Authorization: Bearer $TOKEN")
 [ "$(status "$url/")" = 200 ] || fail "no status page"
+[ "$(status "$url/metrics")" = 404 ] || fail "metrics that were not asked for"
 [ "$(status "$url/replication/jobs")" = 401 ] || fail "jobs without a token"
 [ "$(status -H 'Authorization: Bearer wrong-wrong-wrong-wrong' "$url/engines")" = 401 ] || fail "engines with a wrong token"
 [ "$(status "${admin[@]}" "$url/v1/sync/main/pull?since=0&clientId=c1")" = 200 ] || fail "no sync route"

@@ -8,7 +8,7 @@ finish() { [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || :; rm -rf "$dir"; }
 trap finish EXIT
 fail() { echo "limits_test.sh: $1" >&2; cat "$dir/out" >&2; exit 1; }
 url64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
-until_true() { for _ in $(seq 500); do "$@" && return 0; sleep 0.02; done; return 1; }
+until_true() { for _ in $(seq 3000); do "$@" && return 0; sleep 0.02; done; return 1; }
 
 export TOKEN=0123456789abcdef0123456789abcdef SHOP_URL=postgresql://nobody:a-password-of-the-shop@127.0.0.1:1/none
 secret=a-secret-of-at-least-thirty-two-octets

@@ -150,15 +150,13 @@ struct Service::Impl {
     server::addEngineApi(api, std::move(named));
   }
 
-  /// Starts what can be started. @return engines whose source cannot be reached now.
-  /// @throws Error for what waiting does not mend, on the first try.
-  std::vector<std::size_t> startEngines(const std::vector<std::size_t>& which, bool first) {
+  /// Starts what can be started. @return the engines that cannot be now.
+  std::vector<std::size_t> startEngines(const std::vector<std::size_t>& which) {
     std::vector<std::size_t> left;
     for (const std::size_t i : which) {
       try {
         engines[i]->start();
       } catch (const Error& e) {
-        if (first && e.retry() == Retry::never) throw;
         spdlog::error("engine {}: did not start, and is tried again in {} s: {}", config.engines[i].name,
                       kEnginePause.count(), redactSecrets(e.message()));
         feed->note(config.engines[i].name, "did not start", e.message());
@@ -170,10 +168,10 @@ struct Service::Impl {
   void startEnginesAndRetry() {
     std::vector<std::size_t> all(engines.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
-    std::vector<std::size_t> left = startEngines(all, true);
+    std::vector<std::size_t> left = startEngines(all);
     if (left.empty()) return;
     starter = std::jthread([this, left = std::move(left)](std::stop_token stop) mutable {
-      while (!left.empty() && systemScheduler().waitFor(kEnginePause, stop)) left = startEngines(left, false);
+      while (!left.empty() && systemScheduler().waitFor(kEnginePause, stop)) left = startEngines(left);
     });
   }
 

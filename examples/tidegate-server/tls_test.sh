@@ -13,7 +13,7 @@ make() {
 }
 use() { cp "$dir/$1.key" "$dir/key.pem"; cp "$dir/$1.pem" "$dir/chain.pem"; }
 trusts() { curl -sf -o /dev/null --cacert "$dir/$1.pem" "$url/healthz"; }
-until_true() { for _ in $(seq 500); do "$@" && return 0; sleep 0.02; done; return 1; }
+until_true() { for _ in $(seq 3000); do "$@" && return 0; sleep 0.02; done; return 1; }
 
 make first
 make second

@@ -12,7 +12,8 @@ cat >"$dir/bad.json" <<'JSON'
   "log_level": "loud",
   "auth": {"tokens": [{"token": "a-secret-in-the-file", "role": "king"}]},
   "gateways": ["main", "main"],
-  "engines": [{"name": "shop"}]
+  "engines": [{"name": "shop"}],
+  "limits": {"per_client": {"burst": 0}, "per_day": 1}
 }
 JSON
 code=0
@@ -21,7 +22,8 @@ code=0
 for wanted in 'bad.json:2:44: /listen/port: must be a whole number from 0 to 65535' 'bad.json:2:61: /listen/colour: is not known' \
   'bad.json:3:16: /log_level: must be one of' 'bad.json:4:33: /auth/tokens/0/token: secrets are not written here' \
   'bad.json:4:23: /auth/tokens/0: needs a role' 'bad.json:5:24: /gateways/1: is there twice' \
-  'bad.json:6:15: /engines/0: needs a url' 'bad.json:6:15: /engines/0: needs tables'; do
+  'bad.json:6:15: /engines/0: needs a url' 'bad.json:6:15: /engines/0: needs tables' \
+  'bad.json:7:38: /limits/per_client/burst: must be a whole number from 1' '/limits/per_day: is not known'; do
   grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
 done
 grep -q 'a-secret-in-the-file' "$dir/out" && fail "a secret was repeated"
@@ -35,4 +37,9 @@ grep -q 'is not loopback' "$dir/out" || fail "loopback was not named"
 echo '{"listen": {"address": "0.0.0.0"}, "auth": {"tokens": [{"token": "env:TOKEN", "role": "admin"}]}}' >"$dir/good.json"
 "$server" --check "$dir/good.json" >"$dir/out" 2>&1 && fail "a secret that is not there passed"
 TOKEN=0123456789abcdef0123456789abcdef "$server" --check "$dir/good.json" >"$dir/out" 2>&1 || fail "a good file was refused"
+echo '{"auth": {"jwt": {"jwks_url": "http://login.example.org/keys", "jwks_file": "/no/such"}}}' >"$dir/jwks.json"
+"$server" --check "$dir/jwks.json" >"$dir/out" 2>&1 && fail "keys over plain HTTP passed"
+for wanted in 'needs one of: secret' 'jwks_url: must begin with https://' 'jwks_file: the file /no/such cannot be read'; do
+  grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
+done
 echo "OK: every mistake has its place and its remedy"

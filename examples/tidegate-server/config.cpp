@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -52,6 +53,11 @@ class Reader {
       return wrong(path + "/" + name, fmt::format("must be a whole number from {} to {}", low, high));
     }
     out = value.get<std::uint64_t>();
+  }
+  void flag(const json& node, const std::string& path, const char* name, bool& out) {
+    if (!node.contains(name)) return;
+    if (!node[name].is_boolean()) return wrong(path + "/" + name, "must be true or false");
+    out = node[name].get<bool>();
   }
   void texts(const json& node, const std::string& path, const char* name, std::vector<std::string>& out) {
     each(node, path, name, [&](const json& item, const std::string& at) {
@@ -105,7 +111,7 @@ bool isName(const std::string& text) {
 void readListen(const json& root, Reader& reader, ServerConfig& out) {
   if (!root.contains("listen")) return;
   const json& node = root["listen"];
-  if (!reader.object(node, "/listen", {"address", "port", "threads", "tls", "cors"})) return;
+  if (!reader.object(node, "/listen", {"address", "port", "threads", "tls", "cors", "metrics"})) return;
   reader.text(node, "/listen", "address", out.address);
   unsigned char octets[sizeof(in6_addr)];
   if (inet_pton(AF_INET, out.address.c_str(), octets) != 1 && inet_pton(AF_INET6, out.address.c_str(), octets) != 1) {
@@ -114,6 +120,7 @@ void readListen(const json& root, Reader& reader, ServerConfig& out) {
   reader.number(node, "/listen", "port", 0, 65'535, out.port);
   reader.number(node, "/listen", "threads", 1, 64, out.threads);
   reader.texts(node, "/listen", "cors", out.origins);
+  reader.flag(node, "/listen", "metrics", out.metrics);
   if (!node.contains("tls") || !reader.object(node["tls"], "/listen/tls", {"certificate", "key"})) return;
   reader.text(node["tls"], "/listen/tls", "certificate", out.certificate);
   reader.text(node["tls"], "/listen/tls", "key", out.key);
@@ -124,6 +131,44 @@ void readListen(const json& root, Reader& reader, ServerConfig& out) {
       reader.wrong(fmt::format("/listen/tls/{}", name), "the file " + path + " cannot be read");
     }
   }
+}
+
+void readJwt(const json& jwt, Reader& reader, ServerConfig& out) {
+  static constexpr const char* kKeys[] = {"secret", "public_key", "jwks_url", "jwks_file"};
+  if (!reader.object(jwt, "/auth/jwt", {"secret", "public_key", "jwks_url", "jwks_file", "issuer", "audience"})) return;
+  reader.secret(jwt, "/auth/jwt", "secret", out.jwtSecret);
+  reader.secret(jwt, "/auth/jwt", "public_key", out.jwtPublicKey);
+  reader.text(jwt, "/auth/jwt", "jwks_url", out.jwksUrl);
+  reader.text(jwt, "/auth/jwt", "jwks_file", out.jwksFile);
+  reader.text(jwt, "/auth/jwt", "issuer", out.jwtIssuer);
+  reader.text(jwt, "/auth/jwt", "audience", out.jwtAudience);
+  reader.needed(
+      std::count_if(std::begin(kKeys), std::end(kKeys), [&](const char* key) { return jwt.contains(key); }) == 1,
+      "/auth/jwt", "needs one of: secret (HS256), public_key (PEM: RS256, ES256, EdDSA), jwks_url, jwks_file");
+  reader.needed(out.jwtSecret.empty() || out.jwtSecret.size() >= 32, "/auth/jwt/secret",
+                "must have at least 32 octets");
+  reader.needed(!jwt.contains("jwks_url") || out.jwksUrl.starts_with("https://"), "/auth/jwt/jwks_url",
+                "must begin with https://");
+  reader.needed(!jwt.contains("jwks_file") || std::ifstream(out.jwksFile), "/auth/jwt/jwks_file",
+                "the file " + out.jwksFile + " cannot be read");
+}
+
+void readRate(const json& limits, const char* name, Reader& reader, RateConfig& out) {
+  if (!limits.contains(name)) return;
+  const std::string at = std::string("/limits/") + name;
+  if (!reader.object(limits[name], at, {"per_second", "burst"})) return;
+  reader.number(limits[name], at, "per_second", 0, 1'000'000, out.perSecond);
+  reader.number(limits[name], at, "burst", 1, 1'000'000, out.burst);
+}
+
+void readLimits(const json& root, Reader& reader, ServerConfig& out) {
+  if (!root.contains("limits")) return;
+  const json& node = root["limits"];
+  if (!reader.object(node, "/limits", {"per_client", "per_address", "connections", "connections_per_address"})) return;
+  readRate(node, "per_client", reader, out.perClient);
+  readRate(node, "per_address", reader, out.perAddress);
+  reader.number(node, "/limits", "connections", 1, 1'000'000, out.connections);
+  reader.number(node, "/limits", "connections_per_address", 0, 1'000'000, out.connectionsPerAddress);
 }
 
 void readAuth(const json& root, Reader& reader, ServerConfig& out) {
@@ -151,17 +196,7 @@ void readAuth(const json& root, Reader& reader, ServerConfig& out) {
                   "needs a subject: the id that the client pushes and pulls as");
     out.tokens.push_back(std::move(token));
   });
-  if (!node.contains("jwt")) return;
-  const json& jwt = node["jwt"];
-  if (!reader.object(jwt, "/auth/jwt", {"secret", "public_key", "issuer", "audience"})) return;
-  reader.secret(jwt, "/auth/jwt", "secret", out.jwtSecret);
-  reader.secret(jwt, "/auth/jwt", "public_key", out.jwtPublicKey);
-  reader.text(jwt, "/auth/jwt", "issuer", out.jwtIssuer);
-  reader.text(jwt, "/auth/jwt", "audience", out.jwtAudience);
-  reader.needed(jwt.contains("secret") != jwt.contains("public_key"), "/auth/jwt",
-                "needs either a secret (HS256) or a public_key (PEM: RS256, ES256, EdDSA)");
-  reader.needed(out.jwtSecret.empty() || out.jwtSecret.size() >= 32, "/auth/jwt/secret",
-                "must have at least 32 octets");
+  if (node.contains("jwt")) readJwt(node["jwt"], reader, out);
 }
 
 void readEngine(const json& item, const std::string& at, Reader& reader, ServerConfig& out) {
@@ -217,7 +252,8 @@ ServerConfig readConfig(const std::string& text, std::vector<Mistake>& mistakes)
     return out;
   }
   Reader reader(text, mistakes);
-  if (!reader.object(root, "", {"listen", "log_level", "data", "auth", "gateways", "jobs", "engines"})) return out;
+  if (!reader.object(root, "", {"listen", "log_level", "data", "auth", "limits", "gateways", "jobs", "engines"}))
+    return out;
   readListen(root, reader, out);
   reader.text(root, "", "log_level", out.logLevel);
   static const std::set<std::string> kLevels{"trace", "debug", "info", "warn", "error", "off"};
@@ -226,6 +262,7 @@ ServerConfig readConfig(const std::string& text, std::vector<Mistake>& mistakes)
   reader.text(root, "", "data", out.data);
   reader.needed(!out.data.empty(), "/data", "must be a folder's path");
   readAuth(root, reader, out);
+  readLimits(root, reader, out);
   readParts(root, reader, out);
   const bool loopback = out.address.starts_with("127.") || out.address == "::1";
   const bool triesAuth = root.contains("auth") && !root["auth"].empty();

@@ -21,19 +21,29 @@ struct EngineConfig {
   std::vector<std::string> tables{};
 };
 
+/// A bucket: requests a second, and how many at once. perSecond 0: no limit.
+struct RateConfig {
+  std::uint64_t perSecond = 0, burst = 1;
+};
+
 struct ServerConfig {
   std::string address = "127.0.0.1", certificate{}, key{};
   std::uint64_t port = 8080, threads = 1;
   std::vector<std::string> origins{};
   std::string logLevel = "info", data = "tidegate-data";
   std::vector<TokenConfig> tokens{};
-  std::string jwtSecret{}, jwtPublicKey{}, jwtIssuer{}, jwtAudience{};
+  std::string jwtSecret{}, jwtPublicKey{}, jwtIssuer{}, jwtAudience{}, jwksUrl{}, jwksFile{};
+  RateConfig perClient{50, 200}, perAddress{200, 800};
+  std::uint64_t connections = 20'000, connectionsPerAddress = 0;  ///< 0: no bound but `connections`
+  bool metrics = false;
   std::vector<std::string> gateways{};
   bool jobs = true;
   std::uint64_t jobWorkers = 2;
   std::vector<EngineConfig> engines{};
 
-  bool hasAuth() const { return !tokens.empty() || !jwtSecret.empty() || !jwtPublicKey.empty(); }
+  bool hasJwks() const { return !jwksUrl.empty() || !jwksFile.empty(); }
+  bool hasJwt() const { return hasJwks() || !jwtSecret.empty() || !jwtPublicKey.empty(); }
+  bool hasAuth() const { return !tokens.empty() || hasJwt(); }
 };
 
 /// @param text the file's. Secrets are read where they are named: `env:NAME`, `file:PATH`.

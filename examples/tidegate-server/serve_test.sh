@@ -15,12 +15,13 @@ JSON
 sqlite3 "$dir/source.db" "CREATE TABLE users(id INTEGER PRIMARY KEY, updated_at TEXT); INSERT INTO users VALUES (1, '2026-01-01')"
 "$server" "$dir/config.json" >"$dir/out" 2>&1 &
 pid=$!
-for _ in $(seq 500); do grep -q '^Listening on' "$dir/out" && break; kill -0 "$pid" || fail "it ended"; sleep 0.02; done
+for _ in $(seq 3000); do grep -q '^Listening on' "$dir/out" && break; kill -0 "$pid" || fail "it ended"; sleep 0.02; done
 url=$(sed -n 's/^Listening on //p' "$dir/out")
 case $url in http://127.0.0.1:*) ;; *) fail "it listens on '$url'" ;; esac
 status() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
 admin=(-H "Authorization: Bearer $TOKEN")
 [ "$(status "$url/")" = 200 ] || fail "no status page"
+[ "$(status "$url/metrics")" = 404 ] || fail "metrics that were not asked for"
 [ "$(status "$url/replication/jobs")" = 401 ] || fail "jobs without a token"
 [ "$(status -H 'Authorization: Bearer wrong-wrong-wrong-wrong' "$url/engines")" = 401 ] || fail "engines with a wrong token"
 [ "$(status "${admin[@]}" "$url/v1/sync/main/pull?since=0&clientId=c1")" = 200 ] || fail "no sync route"

@@ -1,13 +1,19 @@
 #include "service.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <numeric>
 #include <optional>
+#include <thread>
 #include <vector>
 
+#include "counters.h"
+#include "tidegate/core/error.h"
 #include "tidegate/http/server.h"
 #include "tidegate/mysql/job_driver.h"
 #include "tidegate/postgres/job_driver.h"
@@ -16,6 +22,8 @@
 #include "tidegate/server/change_feed.h"
 #include "tidegate/server/engine_api.h"
 #include "tidegate/server/jobs_api.h"
+#include "tidegate/server/jwks.h"
+#include "tidegate/server/rate_limit.h"
 #include "tidegate/server/status_page.h"
 #include "tidegate/server/sync_api.h"
 #include "tidegate/sqlite/gateway_store.h"
@@ -29,7 +37,20 @@ namespace {
 
 constexpr auto kDrainWithin = std::chrono::seconds(10);
 
-std::shared_ptr<const server::Authenticator> authenticatorOf(const ServerConfig& config) {
+constexpr auto kEnginePause = std::chrono::seconds(10);  // before an engine that did not start is tried again
+
+std::shared_ptr<server::Jwks> jwksOf(const ServerConfig& config) {
+  if (!config.hasJwks()) return nullptr;
+  return std::make_shared<server::Jwks>(server::JwksOptions{.url = config.jwksUrl, .file = config.jwksFile});
+}
+
+std::shared_ptr<const server::JwtKeys> jwtKeysOf(const ServerConfig& config) {
+  return std::make_shared<server::FixedJwtKeys>(std::vector<server::JwtKey>{
+      config.jwtSecret.empty() ? server::JwtKey::pem(config.jwtPublicKey) : server::JwtKey::secret(config.jwtSecret)});
+}
+
+std::shared_ptr<const server::Authenticator> authenticatorOf(const ServerConfig& config,
+                                                             std::shared_ptr<const server::JwtKeys> jwks) {
   if (!config.hasAuth()) return nullptr;
   server::AuthOptions options;
   for (const TokenConfig& token : config.tokens) {
@@ -37,15 +58,16 @@ std::shared_ptr<const server::Authenticator> authenticatorOf(const ServerConfig&
                               .role = token.admin ? server::Role::admin : server::Role::client,
                               .subject = token.subject.empty() ? "admin" : token.subject});
   }
-  if (!config.jwtSecret.empty() || !config.jwtPublicKey.empty()) {
+  if (config.hasJwt()) {
     server::JwtOptions jwt{.issuer = config.jwtIssuer};
     if (!config.jwtAudience.empty()) jwt.audiences = {config.jwtAudience};
-    options.jwt =
-        server::JwtVerifier(std::move(jwt), std::make_shared<server::FixedJwtKeys>(std::vector<server::JwtKey>{
-                                                config.jwtSecret.empty() ? server::JwtKey::pem(config.jwtPublicKey)
-                                                                         : server::JwtKey::secret(config.jwtSecret)}));
+    options.jwt = server::JwtVerifier(std::move(jwt), jwks ? std::move(jwks) : jwtKeysOf(config));
   }
   return std::make_shared<server::TokenAuthenticator>(std::move(options));
+}
+
+server::Rate rateOf(const RateConfig& given) {
+  return {.perSecond = static_cast<double>(given.perSecond), .burst = static_cast<double>(given.burst)};
 }
 
 }  // namespace
@@ -60,18 +82,30 @@ struct Service::Impl {
     server::addChangeFeed(api, feed);
     server::addStatusPage(api);
     server::addOpenApiDocument(api);
-    http.emplace(http::ServerOptions{.address = config.address,
-                                     .port = static_cast<std::uint16_t>(config.port),
-                                     .threads = static_cast<unsigned>(config.threads),
-                                     .cors = {.origins = config.origins},
-                                     .tls = {.certificate = config.certificate, .key = config.key},
-                                     .healthPath = "/healthz"},
-                 api.handler(authenticatorOf(config)));
+    http.emplace(serverOptions(), api.handler(authenticatorOf(config, jwks)));
     // Callers that wait for a run are answered while connections still live.
     http->onStopping([this] {
       if (sync) sync->stop();
       if (jobs) jobs->stop();
     });
+  }
+
+  http::ServerOptions serverOptions() const {
+    http::Limits limits;
+    limits.connections = config.connections;
+    limits.connectionsPerAddress = config.connectionsPerAddress;
+    return {.address = config.address,
+            .port = static_cast<std::uint16_t>(config.port),
+            .threads = static_cast<unsigned>(config.threads),
+            .limits = limits,
+            .cors = {.origins = config.origins},
+            .tls = {.certificate = config.certificate, .key = config.key},
+            .healthPath = "/healthz",
+            .metricsPath = config.metrics ? "/metrics" : "",
+            .metrics = [this] {
+              return engineCounters->text() + jobCounters->text() + gatewayMetrics(gatewaysByName) +
+                     limitMetrics(limiter->stats());
+            }};
   }
 
   std::string file(const std::string& name) const { return config.data + "/" + name; }
@@ -84,6 +118,7 @@ struct Service::Impl {
       gateways.push_back(std::make_unique<Gateway>(
           GatewayOptions{.store = sqlite::gatewayStore({.path = file("gateway-" + name + ".db")})}));
       served.push_back({.name = name, .gateway = gateways.back().get()});
+      gatewaysByName.emplace(name, gateways.back().get());
     }
     sync.emplace(std::move(served));
     sync->addTo(api);
@@ -96,7 +131,7 @@ struct Service::Impl {
                                                     {Dialect::sqlite, sqlite::jobDriver()}},
                                         .replica = [this] { return replica(); },
                                         .workers = config.jobWorkers,
-                                        .observer = feed->jobObserver()});
+                                        .observer = feed->jobObserver(jobCounters)});
     server::addJobsApi(api, *jobs);
   }
   void addEngines() {
@@ -109,28 +144,61 @@ struct Service::Impl {
                        .source = postgres::source(
                            {.connect = {.url = one.url}, .slot = one.slot, .publication = {.name = one.publication}})}},
           .pipelines = {std::move(pipeline)},
-          .observer = observers({logObserver(), feed->engineObserver(one.name)})}));
+          .observer = observers({logObserver(), engineCounters, feed->engineObserver(one.name)})}));
       named.push_back({.name = one.name, .engine = engines.back().get()});
     }
     server::addEngineApi(api, std::move(named));
   }
 
+  /// Starts what can be started. @return the engines that cannot be now.
+  std::vector<std::size_t> startEngines(const std::vector<std::size_t>& which) {
+    std::vector<std::size_t> left;
+    for (const std::size_t i : which) {
+      try {
+        engines[i]->start();
+      } catch (const Error& e) {
+        spdlog::error("engine {}: did not start, and is tried again in {} s: {}", config.engines[i].name,
+                      kEnginePause.count(), redactSecrets(e.message()));
+        feed->note(config.engines[i].name, "did not start", e.message());
+        left.push_back(i);
+      }
+    }
+    return left;
+  }
+  void startEnginesAndRetry() {
+    std::vector<std::size_t> all(engines.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    std::vector<std::size_t> left = startEngines(all);
+    if (left.empty()) return;
+    starter = std::jthread([this, left = std::move(left)](std::stop_token stop) mutable {
+      while (!left.empty() && systemScheduler().waitFor(kEnginePause, stop)) left = startEngines(left);
+    });
+  }
+
   // What is served outlives what serves it: members end in the reverse of this order.
   ServerConfig config;
   std::shared_ptr<server::ChangeFeed> feed = std::make_shared<server::ChangeFeed>();
+  std::shared_ptr<MetricsObserver> engineCounters = metricsObserver();
+  std::shared_ptr<JobCounters> jobCounters = std::make_shared<JobCounters>();
+  std::shared_ptr<server::RateLimiter> limiter = std::make_shared<server::RateLimiter>(
+      server::RateLimitOptions{.perClient = rateOf(config.perClient), .perAddress = rateOf(config.perAddress)});
+  std::shared_ptr<server::Jwks> jwks = jwksOf(config);
   std::vector<std::unique_ptr<Gateway>> gateways;
+  std::map<std::string, const Gateway*> gatewaysByName;
   std::optional<server::SyncApi> sync;
   std::optional<ReplicationJobs> jobs;
   std::vector<std::unique_ptr<Engine>> engines;
-  server::Api api{{.title = "tidegate-server", .version = TIDEGATE_SERVER_VERSION}};
+  server::Api api{limiter->limit({.title = "tidegate-server", .version = TIDEGATE_SERVER_VERSION})};
   std::optional<http::Server> http;
+  std::jthread starter;  ///< of engines that could not be started at first
 };
 
 Service::Service(const ServerConfig& config) : impl_(std::make_unique<Impl>(config)) {}
 Service::~Service() { stop(); }
 
 void Service::start() {
-  for (const auto& engine : impl_->engines) engine->start();
+  if (impl_->jwks) impl_->jwks->start();
+  impl_->startEnginesAndRetry();
   if (impl_->jobs) impl_->jobs->start();
   impl_->http->start();
 }
@@ -141,6 +209,7 @@ void Service::reloadTls() { impl_->http->reloadTls(); }
 bool Service::stop() {
   bool drained = impl_->http->stop(kDrainWithin);
   if (impl_->jobs) impl_->jobs->stop();
+  impl_->starter = {};
   for (const auto& engine : impl_->engines) drained = engine->stop(kDrainWithin) == StopOutcome::drained && drained;
   return drained;
 }

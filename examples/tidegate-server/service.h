@@ -13,7 +13,7 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  /// Listens at once; engines whose source cannot be reached fail the start.
+  /// Listens. An engine that cannot start is tried again until it can; the others go on without it.
   void start();
   std::string url() const;
   void reloadTls();

@@ -66,6 +66,7 @@ std::optional<Hlc> ClientPositions::find(std::string_view gateway, std::string_v
 
 SyncCore::SyncCore(std::vector<ServedGateway> given, SyncApiOptions settings)
     : options((checkSyncOptions(settings), std::move(settings))),
+      clock(options.clock != nullptr ? *options.clock : systemClock()),
       followers(options),
       pool(options.threads, options.queue) {
   if (given.empty()) throw badSyncOption("no gateway to serve");

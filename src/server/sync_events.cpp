@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/detail/followers.h"
+#include "server/detail/identity_end.h"
 #include "server/detail/sync_core.h"
 #include "tidegate/core/json.h"
 #include "tidegate/http/sse.h"
@@ -14,7 +15,7 @@ namespace {
 /// @thread `batch`: a fan-out thread; the rest: its connection's, unless said otherwise.
 class EventStream : public std::enable_shared_from_this<EventStream> {
  public:
-  explicit EventStream(SyncCore& core) : core_(core) {}
+  EventStream(SyncCore& core, Identity who) : core_(core), who_(std::move(who)) {}
 
   /// @throws as `Followers::follow`; nothing was answered then.
   void begin(Following following, http::Responder& answer) {
@@ -28,6 +29,9 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
     stream_->onDrained([follower = follower_] { follower->wake(); });
     stream_->write(": follows\n\n");
     beat();
+    whenEnded(*stream_, who_, core_.clock, [weak = weak_from_this()] {
+      if (const auto stream = weak.lock()) stream->endWithToken();
+    });
     const std::shared_ptr<Follower> follower = follower_;
     follower->begin();
   }
@@ -63,6 +67,13 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
     });
   }
 
+  void endWithToken() {
+    std::string out;
+    http::appendSse(out, "ended", "{\"reason\":\"" + std::string(kTokenEnded) + "\"}");
+    stream_->write(std::move(out));
+    finish();
+  }
+
   /// Any thread, as often as it likes.
   void finish() {
     if (finished_.exchange(true)) return;
@@ -72,6 +83,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   }
 
   SyncCore& core_;
+  const Identity who_;
   std::optional<http::BodyStream> stream_{};
   std::shared_ptr<Follower> follower_{};
   std::atomic<std::uint64_t> reached_{0};
@@ -91,9 +103,9 @@ void serveEvents(SyncCore& core, Call&& call, http::Responder& answer) {
   const ServedGateway& served = core.gatewayFor(call);
   Following following{.gateway = served.gateway,
                       .clientId = core.followingClient(call),
-                      .claims = std::move(call.who.claims),
+                      .claims = call.who.claims,
                       .since = eventsSince(call.request)};
-  std::make_shared<EventStream>(core)->begin(std::move(following), answer);
+  std::make_shared<EventStream>(core, std::move(call.who))->begin(std::move(following), answer);
 }
 
 }  // namespace
@@ -104,8 +116,9 @@ void addSyncEvents(Api& api, SyncCore& core) {
   events.query = {{"since", "Where to begin; Last-Event-ID goes before it; neither: from now on",
                    R"({"type":"string","pattern":"^[0-9]{1,20}$"})"},
                   {"clientId", "Who follows, where the token does not say it alone"}};
-  events.answers.push_back({200, "Events \"deltas\" with the id to come back with, and \"resync\"", "text/event-stream",
-                            R"({"type":"string"})"});
+  events.answers.push_back({200,
+                            "Events \"deltas\" with the id to come back with, \"resync\", and \"ended\" with the token",
+                            "text/event-stream", R"({"type":"string"})"});
   events.handler = [&core](Call&& call, http::Responder answer) {
     SyncCore::answering(answer, [&](http::Responder& to) { serveEvents(core, std::move(call), to); });
   };

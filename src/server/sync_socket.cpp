@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/detail/json_tree.h"
+#include "server/detail/identity_end.h"
 #include "server/detail/sync_proto.h"
 #include "tidegate/core/error.h"
 #include "tidegate/core/json.h"
@@ -42,7 +43,15 @@ void SyncSocket::begin(const http::Request& request, std::string clientId, const
        .onClosed = [self](std::uint16_t, std::string_view) { self->finish(); }},
       {.maxMessageBytes = core_.options.maxPushBytes, .pingInterval = core_.options.pingInterval});
   if (!socket_) return finish();
+  whenEnded(*socket_, who_, core_.clock, [weak = weak_from_this()] {
+    if (const auto socket = weak.lock()) socket->endWithToken();
+  });
   if (follower_) beginFollowing(follower_);
+}
+
+void SyncSocket::endWithToken() {
+  socket_->close(kPolicy, kTokenEnded);
+  finish();
 }
 
 std::shared_ptr<Follower> SyncSocket::follow(std::optional<Hlc> since) {
@@ -95,6 +104,7 @@ bool SyncSocket::tooMany() {
 }
 
 void SyncSocket::onMessage(std::string&& message, bool binary) {
+  if (hasEnded(who_, core_.clock)) return endWithToken();
   if (tooMany()) return socket_->close(kPolicy, "too many messages");
   const Asked asked{.json = !binary};
   json_ = asked.json;

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tidegate/core/clock.h"
 #include "tidegate/gateway/gateway.h"
 #include "tidegate/server/api.h"
 
@@ -62,6 +63,8 @@ struct SyncApiOptions {
   std::chrono::milliseconds heartbeat{15'000};  ///< between signs of life of a stream without events
   std::chrono::milliseconds pingInterval{30'000};  ///< of WebSockets
   std::size_t messagesPerSecond = 200;             ///< of one WebSocket; over it: closed with 1008. 0: no bound
+  /// By which `Identity::until` is judged. Null: the system's; must outlive the `SyncApi`.
+  const Clock* clock = nullptr;
 };
 
 /// Counters since construction, and sizes now.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/detail/feed_state.h"
+#include "server/detail/identity_end.h"
 #include "tidegate/core/error.h"
 #include "tidegate/core/json.h"
 #include "tidegate/http/sse.h"
@@ -57,7 +58,8 @@ std::string dataOf(const FeedEntry& entry) {
 
 /// One client. Lives as long as a callback of its stream holds it.
 struct Listener {
-  Listener(Feed given, std::uint64_t from) : feed(std::move(given)), sent(from) {}
+  Listener(Feed given, std::uint64_t from, Identity caller)
+      : feed(std::move(given)), who(std::move(caller)), sent(from) {}
   ~Listener() {
     const std::lock_guard lock(feed->mutex);
     --feed->listeners;
@@ -66,13 +68,22 @@ struct Listener {
   Listener& operator=(const Listener&) = delete;
 
   Feed feed;
+  const Identity who;
   std::uint64_t sent;
   int quiet = 0;
 };
 
-/// @return false once the client is gone or too slow.
+/// @return false once the client is gone or too slow, or its token has ended.
 bool tell(Listener& listener, const http::BodyStream& stream) {
   std::string out;
+  if (detail::hasEnded(listener.who, listener.feed->clock)) {
+    appendMember(out, "reason", detail::kTokenEnded);
+    std::string ended;
+    http::appendSse(ended, "ended", out + '}');
+    stream.write(std::move(ended));
+    stream.end();
+    return false;
+  }
   for (const FeedEntry& entry : listener.feed->since(listener.sent)) {
     http::appendSse(out, entry.isChange ? "change" : "event", dataOf(entry), std::to_string(entry.id));
     listener.sent = entry.id;
@@ -113,7 +124,7 @@ void listen(const Feed& feed, const Call& call, http::Responder answer) {
     }
     ++feed->listeners;
   }
-  const auto listener = std::make_shared<Listener>(feed, lastSeen(call, *feed));
+  const auto listener = std::make_shared<Listener>(feed, lastSeen(call, *feed), call.who);
   const http::BodyStream stream =
       answer.stream(200, {{"content-type", "text/event-stream"}, {"cache-control", "no-store"}});
   stream.write("retry: 2000\n\n");
@@ -196,7 +207,8 @@ void addChangeFeed(Api& api, std::shared_ptr<ChangeFeed> feed) {
   watch.name = "watchChanges";
   watch.summary = "The last changes and events, then each as it comes";
   watch.tag = "admin";
-  watch.answers = {{.description = "Events `change` {at, where, what, table, key} and `event` {at, where, what, text}",
+  watch.answers = {{.description = "Events `change` {at, where, what, table, key} and `event` {at, where, what, text}; "
+                                   "`ended` {reason} with the token",
                     .mediaType = "text/event-stream",
                     .schema = R"({"type":"string"})"}};
   watch.handler = [state = feed->impl_](Call&& call, http::Responder answer) {

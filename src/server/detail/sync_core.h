@@ -63,6 +63,7 @@ struct SyncCore {
   void elsewhere(http::Responder answer, std::function<void(http::Responder&)> work);
 
   const SyncApiOptions options;
+  const Clock& clock;
   std::map<std::string, ServedGateway, std::less<>> gateways{};
   ClientPositions positions{};
   Followers followers;

@@ -36,6 +36,7 @@ class SyncSocket : public std::enable_shared_from_this<SyncSocket> {
   };
   void onMessage(std::string&& message, bool binary);
   bool tooMany();
+  void endWithToken();
   void dispatchBinary(std::string&& message);
   void dispatchJson(std::string&& message);
   void takePush(const Asked& asked, std::shared_ptr<const SyncPush> push, std::size_t octets);

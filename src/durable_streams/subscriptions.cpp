@@ -40,7 +40,7 @@ Subscriptions::Subscriptions(const DurableStreamServerOptions& options, const Cl
       store_(*options.store),
       clock_(clock),
       jitter_(seedOr(options.seed)),
-      client_(webhookClient(options.localWebhooks)) {
+      client_(webhookClient(options.subscriptions.localWebhooks)) {
   std::vector<std::pair<std::string, std::string>> keys;
   std::string tokenKey;
   const auto notes = store_.notes();

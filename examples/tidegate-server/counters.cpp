@@ -13,7 +13,7 @@ void head(std::string& out, std::string_view name, std::string_view type, std::s
 }
 
 /// A label's value: a job may be called anything.
-std::string quoted(std::string_view text) {
+std::string labelValue(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '\\' || c == '"') out += '\\';
@@ -70,13 +70,13 @@ std::string JobCounters::text() const {
   const auto all = [&](std::string_view name, std::string_view help, const auto& value) {
     head(out, name, "counter", help);
     for (const auto& [job, counts] : jobs_) {
-      fmt::format_to(std::back_inserter(out), "{}{{job={}}} {}\n", name, quoted(job), value(counts));
+      fmt::format_to(std::back_inserter(out), "{}{{job={}}} {}\n", name, labelValue(job), value(counts));
     }
   };
   head(out, "tidegate_job_runs_total", "counter", "Runs that ended.");
   for (const auto& [job, counts] : jobs_) {
     for (const auto& [outcome, runs] : counts.runs) {
-      fmt::format_to(std::back_inserter(out), "tidegate_job_runs_total{{job={},outcome=\"{}\"}} {}\n", quoted(job),
+      fmt::format_to(std::back_inserter(out), "tidegate_job_runs_total{{job={},outcome=\"{}\"}} {}\n", labelValue(job),
                      toString(outcome), runs);
     }
   }
@@ -95,7 +95,8 @@ std::string gatewayMetrics(const std::map<std::string, const Gateway*>& gateways
     if (stats.empty()) break;
     head(out, metric.name, metric.type, metric.help);
     for (const auto& [name, each] : stats) {
-      fmt::format_to(std::back_inserter(out), "{}{{gateway={}}} {}\n", metric.name, quoted(name), metric.value(each));
+      fmt::format_to(std::back_inserter(out), "{}{{gateway={}}} {}\n", metric.name, labelValue(name),
+                     metric.value(each));
     }
   }
   return out;

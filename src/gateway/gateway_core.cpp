@@ -181,6 +181,9 @@ void GatewayCore::close() {
     listeners.swap(listeners_);
   }
   for (const auto& listener : listeners) listener->onGatewayClosed();
+  // A listener owns this core: what is kept of it here would keep both.
+  const std::lock_guard lock(fanOutMutex_);
+  for (const auto& listener : listeners) fanOut_.remove(listener.get());
 }
 
 GatewayStats GatewayCore::stats() const {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <latch>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "http/server_rig.h"
@@ -71,6 +72,32 @@ TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
   for (int i = 0; i < 200; ++i) many += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
   ASSERT_TRUE(client.send(many));
   for (int i = 0; i < 200; ++i) EXPECT_EQ(client.readAnswer().body, "GET /" + std::to_string(i));
+}
+
+/// A read that is on its way keeps its place, though what was read before it is taken meanwhile.
+TEST(HttpServer, ReadsOnWhereItStoodOncePipelinedRequestsWereTaken) {
+  std::mutex mutex;
+  std::optional<Responder> held;
+  const auto isHeld = [&] {
+    const std::lock_guard lock(mutex);
+    return held.has_value();
+  };
+  Rig rig([&](Request&& request, Responder answer) {
+    if (request.path != "/held") return answer.send({.body = request.path});
+    const std::lock_guard lock(mutex);
+    held = std::move(answer);
+  });
+  RawClient client = rig.client();
+  const std::string first = "GET /held HTTP/1.1\r\nHost: a\r\n\r\n", second = "GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.send(first);
+  ASSERT_TRUE(eventually(isHeld));
+  client.send(second);
+  ASSERT_TRUE(eventually([&] { return rig.server.stats().bytesIn == first.size() + second.size(); }));
+  held->send({.body = "/first"});
+  EXPECT_EQ(client.readAnswer().body, "/first");
+  EXPECT_EQ(client.readAnswer().body, "/second");
+  client.send("GET /third HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.readAnswer().body, "/third");
 }
 
 TEST(HttpServer, KeepsTheOrderOfPipelinedRequestsThatAreAnsweredLate) {

@@ -141,7 +141,8 @@ TEST_F(AttackedJwt, RefusesSignaturesOfAnotherShape) {
     return unsignedToken(R"({"alg":")" + algorithm + R"("})") + base64Url(signature);
   };
   for (const std::string algorithm : {"HS256", "RS256", "ES256", "EdDSA"}) {
-    for (const std::size_t size : {0, 1, 31, 32, 33, 63, 64, 65, 70, 72, 128, 255, 256, 257, 1024}) {
+    for (const std::size_t size :
+         std::initializer_list<std::size_t>{0, 1, 31, 32, 33, 63, 64, 65, 70, 72, 128, 255, 256, 257, 1024}) {
       for (const char octet : {'\0', '\x01', '\xff'}) {
         EXPECT_THAT(fault(with(algorithm, std::string(size, octet))), HasSubstr("not signed with a key"))
             << algorithm << size;

@@ -204,7 +204,9 @@ TEST(HttpLimits, AnswerFiftyThousandTinyRequestsInLittleMemory) {
     if (i == 50) before = residentKib();
   }
   EXPECT_EQ(rig.server.stats().requests, 50'001u);
-  if (!kSanitized) EXPECT_LT(residentKib() - before, 4096);
+  if (!kSanitized) {
+    EXPECT_LT(residentKib() - before, 4096);
+  }
 }
 
 }  // namespace

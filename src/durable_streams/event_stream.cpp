@@ -35,7 +35,7 @@ class EventStream final : public LiveReader {
     }
     answer_->after(core_->options().sseDuration, [self] { self->finish(); });
     keepAliveLater();
-    pump();
+    core_->hub().stopped() ? finish() : pump();
   }
 
   void wake() override { pump(); }

@@ -114,7 +114,10 @@ void LiveHub::stopAll() {
       readers.insert(readers.end(), channel->readers_.begin(), channel->readers_.end());
     }
   }
-  for (const auto& reader : readers) reader->stop();
+  for (const auto& reader : readers) {
+    reader->stop();
+    leave(*reader);  // also one that has joined and not begun: it owns the server that owns this
+  }
 }
 
 }  // namespace tidegate::durable_streams::detail

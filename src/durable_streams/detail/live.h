@@ -75,12 +75,17 @@ class LiveHub {
   void leave(LiveReader& reader);
   /// Tells all readers to stop, and takes no more.
   void stopAll();
+  /// For a reader that begins after it joined: it may not have been there to be told.
+  bool stopped() const {
+    const std::lock_guard guard(mutex_);
+    return stopped_;
+  }
   std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }
 
  private:
   StreamStore& store_;
   const std::size_t limit_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   bool stopped_ = false;
   std::unordered_map<std::uint64_t, std::shared_ptr<Channel>> channels_;
   std::atomic<std::size_t> count_{0};

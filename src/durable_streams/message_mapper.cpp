@@ -55,10 +55,23 @@ std::int64_t microsOf(const std::string& timestamp) {
 }
 
 /// The old row, where it is told; else the key's columns alone.
+/// Of a row that is gone the old value may hold any part; which row it was the message's key says.
+void completeKey(const ChangeMessage& message, ChangeEvent& event) {
+  const auto& key = event.shape->key;
+  if (std::none_of(key.begin(), key.end(), [&](std::uint32_t i) { return event.before[i].isNull(); })) return;
+  std::vector<Value> named;
+  keyFromState(*event.shape, message.key, named);
+  for (const std::uint32_t i : key) {
+    event.before[i] = named[i];
+    std::erase(event.beforeAbsent, i);
+  }
+}
+
 void fillBefore(const ChangeMessage& message, ChangeEvent& event) {
   const TableSchema& schema = event.shape->schema;
   if (!message.oldValue.empty() && message.oldValue != "null") {
     rowFromJson(schema, message.oldValue, event.before, KindMismatch::refuse, &event.beforeAbsent);
+    if (event.op == ChangeOp::erase) completeKey(message, event);
     return;
   }
   if (event.op != ChangeOp::erase) return;

@@ -54,7 +54,6 @@ std::int64_t microsOf(const std::string& timestamp) {
   return !timestamp.empty() && parseTimestamp(timestamp, at) ? at.micros : 0;
 }
 
-/// The old row, where it is told; else the key's columns alone.
 /// Of a row that is gone the old value may hold any part; which row it was the message's key says.
 void completeKey(const ChangeMessage& message, ChangeEvent& event) {
   const auto& key = event.shape->key;
@@ -67,6 +66,7 @@ void completeKey(const ChangeMessage& message, ChangeEvent& event) {
   }
 }
 
+/// The old row, where it is told; else the key's columns alone.
 void fillBefore(const ChangeMessage& message, ChangeEvent& event) {
   const TableSchema& schema = event.shape->schema;
   if (!message.oldValue.empty() && message.oldValue != "null") {

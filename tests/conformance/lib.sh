@@ -42,7 +42,7 @@ start_server() {
   return 1
 }
 
-# stop_server PID: asks it to stop, and waits.
+# stop_server PID: asks it to stop, and waits. One that has ended already, however, is stopped too.
 stop_server() {
   kill -TERM "$1" 2>/dev/null || true
   wait "$1" 2>/dev/null || true

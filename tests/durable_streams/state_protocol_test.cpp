@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "contract/sink_values.h"
+#include "durable_streams/detail/message_mapper.h"
 #include "support/property.h"
 #include "support/random_value.h"
 #include "tidegate/core/json.h"
@@ -212,6 +214,23 @@ TEST(StateProtocol, AKeyOfAnotherFormIsRefused) {
     EXPECT_THROW(keyFromState(*shape, key, row), Error) << key;
   }
   EXPECT_THROW(stateKey(*shape, {nullptr, "x"}), Error);
+}
+
+TEST(StateProtocol, ADeleteWhoseOldValueLacksTheKeyNamesItsRowByTheMessagesKey) {
+  const detail::MessageMapper mapper({.stream = "s", .tables = {entityTable(itemsSchema())}});
+  const Shape shape = mapper.shapeOf("items");
+  ASSERT_TRUE(shape);
+  const auto keyColumn = shape->key.at(0);
+  for (const char* old : {"{}", "null", R"({"iz":1})"}) {
+    detail::MappedMessage mapped;
+    mapper.map(std::string(R"({"type":"items","key":"7","old_value":)") + old + R"(,"headers":{"operation":"delete"}})",
+               {}, {"items"}, mapped);
+    ASSERT_EQ(mapped.events.size(), 1u) << old;
+    const ChangeEvent& event = mapped.events[0];
+    EXPECT_EQ(event.op, ChangeOp::erase);
+    EXPECT_EQ(event.before.at(keyColumn), Value(7)) << old;
+    EXPECT_EQ(std::count(event.beforeAbsent.begin(), event.beforeAbsent.end(), keyColumn), 0) << old;
+  }
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ class Server {
 class WhereOnServer : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (std::getenv("TIDEGATE_POSTGRES_URL") == nullptr) GTEST_SKIP() << "run it under tests/servers/with_servers.sh";
+    ASSERT_NE(std::getenv("TIDEGATE_POSTGRES_URL"), nullptr) << "run it under tests/servers/with_servers.sh";
     server.emplace();
     tidegate::test::Random random(7);
     for (std::int64_t id = 0; id < 120; ++id) {

@@ -7,24 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "server/token_is_role.h"
 #include "tidegate/core/error.h"
 #include "tidegate/http/client.h"
 #include "tidegate/http/server.h"
 #include "tidegate/server/api.h"
 
 namespace tidegate::server::test {
-
-/// "Bearer client" and "Bearer admin".
-class TokenIsRole final : public Authenticator {
- public:
-  Identity identify(const http::Request& request) const override {
-    const std::string_view shown = request.headers.get("authorization");
-    if (shown.empty()) return {};
-    if (shown == "Bearer client") return {.role = Role::client, .subject = "c"};
-    if (shown == "Bearer admin") return {.role = Role::admin, .subject = "a"};
-    throw Error(ErrorCode::authenticationFailed, Retry::never, "the token does not hold");
-  }
-};
 
 struct Told {
   int status = 0;

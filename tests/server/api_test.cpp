@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "server/token_is_role.h"
 #include "tidegate/core/error.h"
 #include "tidegate/http/client.h"
 
@@ -13,18 +14,6 @@ namespace tidegate::server {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// A token is its role.
-class ByName final : public Authenticator {
- public:
-  Identity identify(const http::Request& request) const override {
-    const std::string_view shown = request.headers.get("authorization");
-    if (shown.empty()) return {};
-    if (shown == "Bearer client") return {.role = Role::client, .subject = "c"};
-    if (shown == "Bearer admin") return {.role = Role::admin, .subject = "a"};
-    throw Error(ErrorCode::authenticationFailed, Retry::never, "the token does not hold");
-  }
-};
 
 struct ServedApi : ::testing::Test {
   void serve(ApiOptions options = {}) {
@@ -50,7 +39,7 @@ struct ServedApi : ::testing::Test {
                 if (call.request.body == "bad") throw Error(ErrorCode::invalidArgument, Retry::never, "\"bad\" is bad");
                 return {.status = 201, .body = call.request.body};
               }});
-    server = std::make_unique<http::Server>(http::ServerOptions{}, api->handler(std::make_shared<ByName>()));
+    server = std::make_unique<http::Server>(http::ServerOptions{}, api->handler(std::make_shared<test::TokenIsRole>()));
     server->start();
   }
   http::Response ask(std::string path, std::string token, std::string method = "GET", std::string body = {}) {

@@ -106,11 +106,13 @@ CONF
 }
 
 make_mysql() {
-  mkdir -m 700 "$dir/mysql"
-  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql"
+  # Its own temporary folder: two servers that are made at once take the same names in a shared one.
+  mkdir -m 700 "$dir/mysql" "$dir/mysql-tmp"
+  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql" "$dir/mysql-tmp"
   cat >"$dir/mysql.cnf" <<CONF
 [mariadbd]
 datadir=$dir/mysql
+tmpdir=$dir/mysql-tmp
 socket=$dir/run/mysql.sock
 port=$mysql_port
 bind-address=127.0.0.1
@@ -137,8 +139,8 @@ GRANT ALL ON *.* TO tidegate@'%' WITH GRANT OPTION;
 CREATE USER tidegate@localhost IDENTIFIED BY '$password';
 GRANT ALL ON *.* TO tidegate@localhost WITH GRANT OPTION;
 SQL
-  (cd / && as "$mysql_user" mariadb-install-db --no-defaults --datadir="$dir/mysql" --skip-test-db --skip-name-resolve \
-    --auth-root-authentication-method=normal >"$dir/mysql-install.log" 2>&1) ||
+  (cd / && as "$mysql_user" mariadb-install-db --no-defaults --datadir="$dir/mysql" --tmpdir="$dir/mysql-tmp" \
+    --skip-test-db --skip-name-resolve --auth-root-authentication-method=normal >"$dir/mysql-install.log" 2>&1) ||
     { cat "$dir/mysql-install.log" >&2; exit 1; }
 }
 

@@ -78,8 +78,8 @@ std::vector<TableIssue> SqliteSource::issuesOfSource(SourceFile& file) {
   }
   const detail::LogNames names(core_.options.name);
   for (const std::string& name : {names.log, names.doubt, names.shapes, names.facts}) {
-    const auto type = file.text("SELECT type FROM main.sqlite_schema WHERE type <> 'trigger' AND name = " +
-                                detail::sqlText(name));
+    const auto type =
+        file.text("SELECT type FROM main.sqlite_schema WHERE type <> 'trigger' AND name = " + detail::sqlText(name));
     if (!type || *type == "table") continue;
     issues.push_back({"", ErrorCode::slotInvalid,
                       fmt::format("the {0} {1} has a name that the source needs; mend it with: DROP {0} {1}", *type,

@@ -63,12 +63,13 @@ bool SourceLog::load() {
   for (keyWidth_ = 0; keys.contains("k" + std::to_string(keyWidth_));) ++keyWidth_;
   const std::string facts = "SELECT value FROM main." + sqlName(names_.facts) + " WHERE name = ";
   if (file_.number(facts + "'format'").value_or(0) > kLogFormat) {
-    throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-                fmt::format("{}: the change table of source \"{}\" was made by a newer Tidegate", file_.path(),
-                            options_.name));
+    throw Error(
+        ErrorCode::invalidConfig, Retry::afterOperator,
+        fmt::format("{}: the change table of source \"{}\" was made by a newer Tidegate", file_.path(), options_.name));
   }
   token_ = static_cast<std::uint32_t>(file_.number(facts + "'token'").value_or(0));
-  const StatementPtr ask = file_.prepare("SELECT number, name, live, others, shape FROM main." + sqlName(names_.shapes));
+  const StatementPtr ask =
+      file_.prepare("SELECT number, name, live, others, shape FROM main." + sqlName(names_.shapes));
   while (file_.row(ask.get())) {
     LoggedShape shape{.number = sqlite3_column_int64(ask.get(), 0),
                       .table = textAt(ask.get(), 1),
@@ -96,8 +97,9 @@ const LoggedShape* SourceLog::lastOf(const std::string& table) const {
 
 bool SourceLog::hasTriggers(const SourceTable& table, std::int64_t number) {
   for (const Trigger& trigger : triggersFor(names_, table, number)) {
-    const auto sql = file_.text("SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = " +
-                                sqlText(trigger.name) + " AND tbl_name = " + sqlText(table.name));
+    const auto sql =
+        file_.text("SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = " + sqlText(trigger.name) +
+                   " AND tbl_name = " + sqlText(table.name));
     if (sql != trigger.sql) return false;
   }
   return true;
@@ -115,7 +117,8 @@ SourceLog::Finding SourceLog::look(const std::string& name) {
   if (finding.before == nullptr || !finding.before->live) return finding;
   if (finding.before->foreignTriggers != finding.table->foreignTriggers) return finding;
   const Shape now = shapeOfTable(*finding.table, options_.kindsByDeclaration);
-  if (!sameButNames(*finding.before->shape, *now) || !hasTriggers(*finding.table, finding.before->number)) return finding;
+  if (!sameButNames(*finding.before->shape, *now) || !hasTriggers(*finding.table, finding.before->number))
+    return finding;
   finding.standing = finding.before->shape->schema == now->schema ? Standing::good : Standing::renamed;
   return finding;
 }
@@ -148,7 +151,8 @@ void SourceLog::follow(const std::set<std::string>& tables, bool isNews,
       continue;
     }
     if (!isNews) {
-      const TableIssue issue = finding.table ? issuesOfTable(*finding.table, options_).at(0) : missingTable(file_, table);
+      const TableIssue issue =
+          finding.table ? issuesOfTable(*finding.table, options_).at(0) : missingTable(file_, table);
       throw Error(issue.code, Retry::afterOperator, issue.message);
     }
     if (finding.before != nullptr && !finding.before->live) continue;
@@ -168,16 +172,17 @@ void SourceLog::follow(const std::set<std::string>& tables, bool isNews,
 void SourceLog::create() {
   const std::string log = "main." + sqlName(names_.log), facts = "main." + sqlName(names_.facts);
   // No constraint on any column: the conflict clause of whoever writes would decide what comes of it.
-  file_.exec(fmt::format("CREATE TABLE {}(seq INTEGER PRIMARY KEY, t, op, at{})", log,
-                         numberedColumns("v", 0, kFirstWidth)));
+  file_.exec(
+      fmt::format("CREATE TABLE {}(seq INTEGER PRIMARY KEY, t, op, at{})", log, numberedColumns("v", 0, kFirstWidth)));
   file_.exec(fmt::format("CREATE TABLE main.{}(t{})", sqlName(names_.doubt), numberedColumns("k", 0, kFirstKeyWidth)));
-  file_.exec(fmt::format("CREATE TABLE main.{}(number INTEGER PRIMARY KEY, name TEXT, live INTEGER, others INTEGER, "
-                         "shape TEXT)",
-                         sqlName(names_.shapes)));
+  file_.exec(
+      fmt::format("CREATE TABLE main.{}(number INTEGER PRIMARY KEY, name TEXT, live INTEGER, others INTEGER, "
+                  "shape TEXT)",
+                  sqlName(names_.shapes)));
   file_.exec(fmt::format("CREATE TABLE {}(name TEXT PRIMARY KEY, value) WITHOUT ROWID", facts));
   file_.exec(fmt::format("INSERT INTO {}(op, at) VALUES (0, julianday('now'))", log));
-  file_.exec(fmt::format("INSERT INTO {} VALUES ('format', {}), ('token', {}), ('trimmed', 0), ('trimmedAt', 0.0)", facts,
-                         kLogFormat, newToken()));
+  file_.exec(fmt::format("INSERT INTO {} VALUES ('format', {}), ('token', {}), ('trimmed', 0), ('trimmedAt', 0.0)",
+                         facts, kLogFormat, newToken()));
 }
 
 void SourceLog::dropTriggers(std::int64_t number) {
@@ -216,8 +221,8 @@ void SourceLog::widen(std::size_t columns, std::size_t keys) {
 }
 
 std::int64_t SourceLog::addShape(const SourceTable& table, const Shape& shape) {
-  const StatementPtr add = file_.prepare("INSERT INTO main." + sqlName(names_.shapes) +
-                                         "(name, live, others, shape) VALUES (?, 1, ?, ?)");
+  const StatementPtr add =
+      file_.prepare("INSERT INTO main." + sqlName(names_.shapes) + "(name, live, others, shape) VALUES (?, 1, ?, ?)");
   const std::string text = shapeToText(*shape);
   bindValue(add.get(), 1, table.name);
   sqlite3_bind_int64(add.get(), 2, table.foreignTriggers);
@@ -255,8 +260,8 @@ void SourceLog::tell(std::int64_t number, const Finding& finding, const Shape& n
       if (old[i].name != name) change.renamed.emplace_back(old[i].name, name);
     }
   }
-  const StatementPtr add = file_.prepare("INSERT INTO main." + sqlName(names_.log) +
-                                         "(t, op, at, v0) VALUES (?, 4, julianday('now'), ?)");
+  const StatementPtr add =
+      file_.prepare("INSERT INTO main." + sqlName(names_.log) + "(t, op, at, v0) VALUES (?, 4, julianday('now'), ?)");
   const std::string text = changeToText(change);
   sqlite3_bind_int64(add.get(), 1, number);
   sqlite3_bind_text64(add.get(), 2, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -287,22 +292,25 @@ LogPlace SourceLog::trimmed() {
 
 std::string SourceLog::lostAfter(const LogPlace& place) {
   if (place.token != token_) {
-    return fmt::format("the change table is another one than that of position {}: it was dropped and made anew, or the "
-                       "database file was replaced",
-                       placeToText(place));
+    return fmt::format(
+        "the change table is another one than that of position {}: it was dropped and made anew, or the "
+        "database file was replaced",
+        placeToText(place));
   }
   const LogPlace gone = trimmed();
   if (place.seq < gone.seq) {
-    return fmt::format("the change table begins after {}, behind position {}: somebody else acknowledged it, or the "
-                       "target was restored from a backup",
-                       gone.seq, placeToText(place));
+    return fmt::format(
+        "the change table begins after {}, behind position {}: somebody else acknowledged it, or the "
+        "target was restored from a backup",
+        gone.seq, placeToText(place));
   }
   if (place.seq == gone.seq && place.moment == gone.moment) return {};
   const auto moment = momentAt(place.seq);
   if (!moment || momentOf(*moment) != place.moment) {
-    return fmt::format("the change table has no change {} of that time any more: rows were removed from it, or the "
-                       "database was restored from a backup",
-                       placeToText(place));
+    return fmt::format(
+        "the change table has no change {} of that time any more: rows were removed from it, or the "
+        "database was restored from a backup",
+        placeToText(place));
   }
   return {};
 }

@@ -26,11 +26,11 @@ namespace tidegate::sqlite::detail {
 /// A table as the change table has it under one number.
 struct LoggedShape {
   std::int64_t number = 0;
-  std::string table;
+  std::string table{};
   bool live = false;  ///< its triggers are those of the table now
   std::int64_t foreignTriggers = 0;
-  Shape shape;
-  std::vector<Lift> lifts;
+  Shape shape{};
+  std::vector<Lift> lifts{};
 };
 
 /// @thread One at a time.
@@ -46,8 +46,7 @@ class SourceLog {
   /// Makes what is missing, and triggers anew where a table changed; in a transaction of its own.
   /// @param isNews whether tables that were not followed before are told of by a schema change too.
   /// @throws Error{tableNotFound} if `isNews` is false and there is no such table.
-  void follow(const std::set<std::string>& tables, bool isNews,
-              const std::function<void(const std::string&)>& warn);
+  void follow(const std::set<std::string>& tables, bool isNews, const std::function<void(const std::string&)>& warn);
   /// Drops all of it.
   void remove();
 

@@ -16,9 +16,7 @@ constexpr std::chrono::milliseconds kCheckInterval{100};
 /// Rows of others that one read transaction passes over.
 constexpr std::uint64_t kRowsOfALook = 20'000;
 
-std::int64_t microsOf(double julianDay) {
-  return std::llround((julianDay - 2'440'587.5) * 86'400'000.0) * 1'000;
-}
+std::int64_t microsOf(double julianDay) { return std::llround((julianDay - 2'440'587.5) * 86'400'000.0) * 1'000; }
 
 }  // namespace
 
@@ -169,7 +167,9 @@ bool SourceStream::takeRow(sqlite3_stmt* row) {
   // The last event of a unit says so; whether it is the last shows only here.
   if (full() && !unitOpen_) return false;
   if (batch_.size() > core_.options.batchEvents || octets_ > 2 * kMaxOctets) return false;
-  read_ = {read_.token, seq, momentOf(sqlite3_column_double(row, 3)), true};
+  const double moment = sqlite3_column_double(row, 3);
+  rowMicros_ = microsOf(moment);
+  read_ = {read_.token, seq, momentOf(moment), true};
   afterSchema_ = op == LogOp::schema;
   if (op == LogOp::border) return true;
   const LoggedShape* shape = session_->log.shape(sqlite3_column_int64(row, 1));
@@ -186,9 +186,7 @@ bool SourceStream::takeRow(sqlite3_stmt* row) {
 }
 
 void SourceStream::addChange(sqlite3_stmt* row, const LoggedShape& shape, LogOp op) {
-  const auto read = [&](std::size_t i, Value& out) {
-    readValue(row, static_cast<int>(4 + i), shape.lifts[i], out);
-  };
+  const auto read = [&](std::size_t i, Value& out) { readValue(row, static_cast<int>(4 + i), shape.lifts[i], out); };
   const std::size_t columns = shape.lifts.size();
   if (op == LogOp::erase) {
     ChangeEvent& event = batch_.add(ChangeOp::erase, shape.shape);
@@ -206,7 +204,6 @@ void SourceStream::addChange(sqlite3_stmt* row, const LoggedShape& shape, LogOp 
   ChangeEvent& event = batch_.addOver(op == LogOp::insert ? ChangeOp::insert : ChangeOp::update, shape.shape);
   event.after.resize(columns);
   for (std::size_t i = 0; i < columns; ++i) read(i, event.after[i]);
-  event.commitMicros = microsOf(sqlite3_column_double(row, 3));
   added(event);
 }
 
@@ -223,6 +220,7 @@ void SourceStream::addSchema(sqlite3_stmt* row, const LoggedShape& shape) {
 }
 
 void SourceStream::added(ChangeEvent& event) {
+  event.commitMicros = rowMicros_;
   if (!unitOpen_) unit_ = read_.seq;
   event.transactionBegin = !unitOpen_;
   event.transactionEnd = false;

@@ -73,6 +73,7 @@ class SourceStream {
   bool afterSchema_ = false;  ///< the last row read was a unit by itself
   bool atEnd_ = false;        ///< nothing more is known to wait
   std::uint64_t unit_ = 0;    ///< seq of its first change
+  std::int64_t rowMicros_ = 0;
   Clock::Micros nextTrim_{0}, nextCheck_{0};
   bool warnedOfRows_ = false;
 };

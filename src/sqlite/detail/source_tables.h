@@ -26,17 +26,17 @@ struct UniqueKey {
 
 struct SourceTable {
   enum class Kind { table, view, virtualTable };
-  std::string name;
+  std::string name{};
   Kind kind = Kind::table;
   bool strict = false, withoutRowid = false;
-  std::vector<SourceColumn> columns;  ///< generated ones among them
-  std::vector<std::string> key;       ///< empty: none
+  std::vector<SourceColumn> columns{};  ///< generated ones among them
+  std::vector<std::string> key{};       ///< empty: none
   bool keyMayBeNull = false;
   /// Rows that the key's constraint takes for one have the same octets as key.
   bool keyIsExact = false;
-  bool rowidKey = false;           ///< the key is INTEGER PRIMARY KEY
-  std::vector<UniqueKey> uniques;  ///< the key's among them
-  std::vector<std::string> unseen; ///< unique indexes over expressions or a part of the rows
+  bool rowidKey = false;              ///< the key is INTEGER PRIMARY KEY
+  std::vector<UniqueKey> uniques{};   ///< the key's among them
+  std::vector<std::string> unseen{};  ///< unique indexes over expressions or a part of the rows
   /// Triggers of others on this table: their names and texts, summed up; 0: none.
   std::int64_t foreignTriggers = 0;
 };

@@ -30,17 +30,17 @@ class TriggerWriter {
         // by now, not what this change made it.
         shared_(table.foreignTriggers != 0) {
     for (const std::string& name : table.key) {
-      keyPlaces_.push_back(static_cast<std::size_t>(
-          std::find_if(table.columns.begin(), table.columns.end(),
-                       [&](const SourceColumn& column) { return column.name == name; }) -
-          table.columns.begin()));
+      keyPlaces_.push_back(
+          static_cast<std::size_t>(std::find_if(table.columns.begin(), table.columns.end(),
+                                                [&](const SourceColumn& column) { return column.name == name; }) -
+                                   table.columns.begin()));
     }
   }
 
   std::vector<Trigger> all() const {
-    return {make("bi", "BEFORE INSERT", conflictTest(""), beforeInsert()), make("ai", "AFTER INSERT", "", afterInsert()),
-            make("bu", "BEFORE UPDATE", updateTest(), beforeUpdate()), make("au", "AFTER UPDATE", "", afterUpdate()),
-            make("ad", "AFTER DELETE", "", afterDelete())};
+    return {make("bi", "BEFORE INSERT", conflictTest(""), beforeInsert()),
+            make("ai", "AFTER INSERT", "", afterInsert()), make("bu", "BEFORE UPDATE", updateTest(), beforeUpdate()),
+            make("au", "AFTER UPDATE", "", afterUpdate()), make("ad", "AFTER DELETE", "", afterDelete())};
   }
 
  private:
@@ -49,9 +49,7 @@ class TriggerWriter {
     return {name, fmt::format("CREATE TRIGGER {} {} ON {}{} BEGIN {} END", sqlName(name), when, own_,
                               test.empty() ? "" : " WHEN " + test, body)};
   }
-  static std::string of(const char* row, const std::string& column) {
-    return std::string(row) + "." + sqlName(column);
-  }
+  static std::string of(const char* row, const std::string& column) { return std::string(row) + "." + sqlName(column); }
 
   /// Whether row `r` is in the way of NEW, as the constraint compares.
   std::string conflict(const UniqueKey& unique) const {
@@ -96,7 +94,8 @@ class TriggerWriter {
   /// Of the key's index, without which it would not be used.
   std::string keyCollation(std::size_t i) const {
     for (const UniqueKey& unique : table_.uniques) {
-      if (unique.columns == table_.key && !unique.collations.empty()) return " COLLATE " + sqlName(unique.collations[i]);
+      if (unique.columns == table_.key && !unique.collations.empty())
+        return " COLLATE " + sqlName(unique.collations[i]);
     }
     return {};
   }
@@ -111,12 +110,10 @@ class TriggerWriter {
     return joined(table_.key, ", ", [](const std::string&, std::size_t i) { return "k" + std::to_string(i); });
   }
   std::string rowOf(const char* row) const {
-    return joined(table_.columns, ", ",
-                  [&](const SourceColumn& column, std::size_t) { return of(row, column.name); });
+    return joined(table_.columns, ", ", [&](const SourceColumn& column, std::size_t) { return of(row, column.name); });
   }
   std::string rowColumns() const {
-    return joined(table_.columns, ", ",
-                  [](const SourceColumn&, std::size_t i) { return "v" + std::to_string(i); });
+    return joined(table_.columns, ", ", [](const SourceColumn&, std::size_t i) { return "v" + std::to_string(i); });
   }
 
   std::string eraseInto() const {
@@ -154,8 +151,8 @@ class TriggerWriter {
       return fmt::format("INSERT INTO {}(t, op, at, {}) VALUES ({}, {}, julianday('now'), {}); ", log_, rowColumns(),
                          number_, op, rowOf("NEW"));
     }
-    return fmt::format("INSERT INTO {}(t, op, at, {}) SELECT {}, {}, julianday('now'), {} FROM {} AS r WHERE {}; ", log_,
-                       rowColumns(), number_, op, rowOf("r"), own_, rowWith("NEW"));
+    return fmt::format("INSERT INTO {}(t, op, at, {}) SELECT {}, {}, julianday('now'), {} FROM {} AS r WHERE {}; ",
+                       log_, rowColumns(), number_, op, rowOf("r"), own_, rowWith("NEW"));
   }
   /// A row that another trigger put there again is not gone.
   std::string stillGone() const {

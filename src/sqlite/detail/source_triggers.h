@@ -2,10 +2,10 @@
 ///
 /// The change table has a row for each change: its shape's number, what happened, when, and in column v<i> the value of
 /// the table's column i (of an erase only the key's). INSERT OR REPLACE and UPDATE OR REPLACE remove rows without
-/// firing delete triggers, unless the writer set `recursive_triggers`. So BEFORE triggers note the keys of the rows that
-/// are in the way in the "doubt" table, and AFTER triggers look which of them are gone. What is noted there is always
-/// the key of a row that the change table knows to exist: a delete trigger takes it out. So notes that nothing came of
-/// (INSERT OR IGNORE, an upsert) do no harm.
+/// firing delete triggers, unless the writer set `recursive_triggers`. So BEFORE triggers note the keys of the rows
+/// that are in the way in the "doubt" table, and AFTER triggers look which of them are gone. What is noted there is
+/// always the key of a row that the change table knows to exist: a delete trigger takes it out. So notes that nothing
+/// came of (INSERT OR IGNORE, an upsert) do no harm.
 #pragma once
 
 #include <cstdint>

@@ -60,14 +60,15 @@ class SqliteDatabase final : public SourceDatabase {
     if (std::string_view(kind_.journal) == "WAL") return false;
     const std::lock_guard lock(breakMutex_);
     breaker_ = {};  // joins the last one
-    breaker_ = std::jthread([this, source = current_] {
+    breaker_ = std::jthread([this, source = current_](const std::stop_token& stop) {
       other_.exec("BEGIN EXCLUSIVE");
       const auto deadline = std::chrono::steady_clock::now() + 2s;
       const auto waits = [&] {
         const SourceState now = source->state();
         return now == SourceState::streaming || now == SourceState::paused;
       };
-      while (waits() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+      while (waits() && !stop.stop_requested() && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::yield();
       other_.exec("ROLLBACK");
     });
     return true;

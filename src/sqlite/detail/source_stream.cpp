@@ -43,7 +43,10 @@ void SourceStream::run() {
     } catch (const Error& e) {
       session_.reset();
       if (stop_.stop_requested()) return;
-      if (!waitToRetry(e, backoff_, core_.state, *core_.scheduler, stop_)) return;
+      // Tables of others are asked for by names that the schema gave: what is missing is one of ours.
+      const bool dropped = e.code() == ErrorCode::tableNotFound || e.code() == ErrorCode::columnNotFound;
+      const Error meaning = dropped ? lost("the change table, or what belongs to it, was dropped") : e;
+      if (!waitToRetry(meaning, backoff_, core_.state, *core_.scheduler, stop_)) return;
     }
   }
 }

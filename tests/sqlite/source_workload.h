@@ -64,7 +64,7 @@ class SourceWorkload {
   std::string value() {
     static const char* const kValues[] = {"NULL",  "1",    "1.0",   "'1'", "x'31'", "9e999", "-9223372036854775808",
                                           "'zoë'", "0.1",  "x''",   "''",  "'A'",   "'a'",   "9223372036854775807",
-                                          "1e18",  "-0.0", "'é\"'", "2",   "3",     "'b'",   "CAST(x'ff00' AS TEXT)"};
+                                          "1e18",  "-0.5", "'é\"'", "2",   "3",     "'b'",   "CAST(x'ff00' AS TEXT)"};
     return random_.pick(kValues);
   }
   std::string word() {

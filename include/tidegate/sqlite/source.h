@@ -30,7 +30,7 @@ struct SourceOptions {
   std::string name = "tidegate";
   /// How often the database is asked whether somebody committed (`PRAGMA data_version`: some microseconds). Changes are
   /// seen that much later; over 0.
-  std::chrono::milliseconds wakeInterval{2};
+  std::chrono::milliseconds wakeInterval{1};
   std::chrono::milliseconds busyTimeout{5'000};  ///< how long to wait for another connection's lock
   std::size_t batchEvents = 1'000;               ///< events in one call of the handler, at most
   /// What was acknowledged is removed from the change table this often, and at most `trimRows` rows in one transaction,

@@ -277,7 +277,12 @@ void Router::follow(RouteTable& table, const Plan& plan, const ChangeEvent& even
     table.now.shape = event.shape;
     tables_.changed = true;
   }
-  if (!old || old->source->schema == plan->source->schema) return;
+  if (!old || old->source->schema == plan->source->schema) {
+    // The same columns, and rows that no event brings: the table was made anew, or was not watched for a time.
+    const bool unseen = event.op == ChangeOp::schemaChange && event.schemaChange && event.schemaChange->rowsChanged;
+    if (unseen && spec_.reloadOnRowsChanged && table.now.phase == TablePhase::ready) want(table);
+    return;
+  }
   // Nobody saw what became of the rows unless the source says so.
   SchemaChange told{.before = old->source, .rowsChanged = true};
   if (event.op == ChangeOp::schemaChange && event.schemaChange && event.schemaChange->before)

@@ -10,13 +10,19 @@ namespace {
 
 using ShapeJson = nlohmann::json;
 
+Error unreadableShape() {
+  return {ErrorCode::parseError, Retry::afterOperator,
+          "a shape in the source's own tables cannot be read; give the source up with reset() and begin anew"};
+}
+
 template <class Read>
 auto parsedShapeText(std::string_view text, Read&& read) {
   try {
     return read(ShapeJson::parse(text));
   } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorCode::parseError, Retry::afterOperator,
-                "a shape in the source's own tables cannot be read; give the source up with reset() and begin anew");
+    throw unreadableShape();
+  } catch (const Error&) {  // a column twice, a key that is no column
+    throw unreadableShape();
   }
 }
 
@@ -38,9 +44,7 @@ Shape shapeFromText(std::string_view text, const std::string& table) {
     TableSchema schema{.table = table};
     for (const ShapeJson& column : json.at("columns")) {
       const int kind = column.at("kind").get<int>();
-      if (kind < 0 || kind > static_cast<int>(ValueKind::json)) {
-        throw Error(ErrorCode::parseError, Retry::afterOperator, "a column's kind in the source's own tables is none");
-      }
+      if (kind < 0 || kind > static_cast<int>(ValueKind::json)) throw unreadableShape();
       schema.columns.push_back({.name = column.at("name").get<std::string>(),
                                 .kind = static_cast<ValueKind>(kind),
                                 .nullable = column.at("nullable").get<bool>(),

@@ -1,5 +1,6 @@
 #include "tidegate/sqlite/job_driver.h"
 #include "tidegate/sqlite/query_fn.h"
+#include "tidegate/sqlite/source.h"
 
 using namespace tidegate;
 
@@ -7,5 +8,6 @@ int main() {
   QueryFn query = sqlite::queryFn({.path = ":memory:"});
   ResultSet result = query({.sql = "SELECT ? + 1", .params = {Value(41)}});
   std::vector<Value> row;
-  return result.next(row) && row.at(0) == Value(42) && sqlite::jobDriver().connect ? 0 : 1;
+  const bool asked = result.next(row) && row.at(0) == Value(42) && sqlite::jobDriver().connect;
+  return asked && sqlite::source({.path = "shop.db"})->supportsResume() ? 0 : 1;
 }

@@ -93,6 +93,17 @@ TEST(SqliteSourceUnits, AStreamFromTheMiddleOfAUnitBringsTheRest) {
   rig.replica.faults.clear();  // it began within a unit, on purpose
 }
 
+TEST(SqliteSourceUnits, ChangesLargerThanABatchPassOneByOne) {
+  SourceRig rig;
+  rig.writer.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t VALUES (1, randomblob(20000000))");
+  rig.follow({"t"});
+  rig.writer.exec("INSERT INTO t VALUES (2, randomblob(20000000)), (3, randomblob(20000000)), (4, x'01'), (5, x'02')");
+  const auto last = [](const ChangeEvent& e) { return e.op == ChangeOp::insert && e.after.at(0) == Value(5); };
+  ASSERT_TRUE(rig.awaitEvent(last));
+  rig.stop();
+  EXPECT_EQ(rig.ops("t"), "baselineBegin read baselineEnd insert insert insert insert");
+}
+
 TEST(SqliteSourceSchema, ARenamedColumnIsToldAndNothingIsReadAgain) {
   SourceRig rig;
   rig.writer.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b UNIQUE); INSERT INTO t VALUES (1, 'x', 1)");

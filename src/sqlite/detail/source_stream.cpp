@@ -78,6 +78,7 @@ void SourceStream::open() {
 void SourceStream::followAnew() {
   session_->log.follow(tables_, true, [&](const std::string& text) { core_.warn(text); });
   session_->rows.reset();  // it may have more columns
+  if (session_->log.token() != taken_.token) throw lost("the change table was dropped and had to be made anew");
 }
 
 std::int64_t SourceStream::dataVersion() {
@@ -169,7 +170,7 @@ bool SourceStream::takeRow(sqlite3_stmt* row) {
   if (known || afterSchema_ || op == LogOp::border || op == LogOp::schema) endUnit();
   // The last event of a unit says so; whether it is the last shows only here.
   if (full() && !unitOpen_) return false;
-  if (batch_.size() > core_.options.batchEvents || octets_ > 2 * kMaxOctets) return false;
+  if (batch_.size() > core_.options.batchEvents || (batch_.size() > 1 && octets_ > kMaxOctets)) return false;
   const double moment = sqlite3_column_double(row, 3);
   rowMicros_ = microsOf(moment);
   read_ = {read_.token, seq, momentOf(moment), true};

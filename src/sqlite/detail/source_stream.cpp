@@ -289,7 +289,11 @@ void SourceStream::tellProgress() {
 
 /// While a reader has no room, what waits for it is still counted.
 void SourceStream::measure() {
-  if (const auto end = session_->log.end()) core_.endSeq = end->seq;
+  try {
+    if (const auto end = session_->log.end()) core_.endSeq = end->seq;
+  } catch (const Error&) {
+    // Locked, or gone: the batch in hand is offered again as it is, and the next look tells.
+  }
 }
 
 void SourceStream::trim() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/harness.h"
+#include "bench/kept_memory.h"
 #include "bench/raw_http.h"
 #include "tidegate/core/json.h"
 #include "tidegate/gateway/gateway.h"
@@ -96,6 +97,7 @@ void pushSmall(Gateway& clock) {
 }
 
 void httpPush() {
+  const KeptMemory kept;
   Gateway clock;
   pushBatches(clock);
   pushSmall(clock);

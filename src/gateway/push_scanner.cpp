@@ -133,9 +133,9 @@ class PushScanner {
     return !high || isUtf8(out);
   }
   bool stamp(Hlc& out) {
-    const char* const from = at_ + 1;
-    std::uint64_t sum = 0;
     if (at_ != end_ && *at_ == '"') {
+      const char* const from = at_ + 1;
+      std::uint64_t sum = 0;
       // So many digits fit 64 bits, and a stamp of our time has 18 of them.
       const char* const most = from + std::min<std::ptrdiff_t>(end_ - from, kSafeDigits + 1);
       const char* to = from;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace tidegate::mysql {
 
 using servers::execute;
 using servers::readAll;
+
+inline const std::string kTable = "binlog_test.t";
 
 class BinlogTest : public ::testing::Test {
  protected:
@@ -34,6 +37,7 @@ class BinlogTest : public ::testing::Test {
     source->init({.onState =
                       [this](const SourceStateChange& step) {
                         const std::lock_guard lock(warningsMutex);
+                        if (step.to == SourceState::streaming || step.to == SourceState::connected) return;
                         lastStep = std::string(toString(step.to)) + ": " + step.reason;
                       },
                   .onWarning = [this](const std::string& text) {

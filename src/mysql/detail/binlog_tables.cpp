@@ -15,10 +15,10 @@ constexpr std::uint32_t kBinary = 63;
 /// Ids of tables that were altered or closed since are never sent again.
 constexpr std::size_t kMaxIds = 20'000;
 
-const CatalogueColumn* columnNamed(const std::optional<CatalogueTable>& table, const std::string& name) {
-  if (!table) return nullptr;
-  for (const CatalogueColumn& column : table->columns) {
-    if (column.name == name) return &column;
+/// The column of that name, if it can stand so in the binlog.
+const CatalogueColumn* suitingColumn(const std::vector<CatalogueColumn>& columns, const WireColumn& wire) {
+  for (const CatalogueColumn& column : columns) {
+    if (column.name == wire.name) return suits(wire, column) ? &column : nullptr;
   }
   return nullptr;
 }
@@ -153,6 +153,7 @@ std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const Tabl
 
 void BinlogTables::plan(const TableMap& map, const std::optional<CatalogueTable>& table, TableBinding& out) {
   const std::vector<CatalogueColumn>* unnamed = nullptr;
+  const auto toldAt = told_.find(out.name);
   if (!map.saysNames) {
     const auto allSuit = [&](const std::vector<CatalogueColumn>& columns) {
       if (columns.size() != map.columns.size()) return false;
@@ -161,16 +162,17 @@ void BinlogTables::plan(const TableMap& map, const std::optional<CatalogueTable>
       }
       return true;
     };
-    const auto toldAt = told_.find(out.name);
-    if (table && allSuit(table->columns)) unnamed = &table->columns;
-    if (unnamed == nullptr && toldAt != told_.end() && allSuit(toldAt->second.columns)) unnamed = &toldAt->second.columns;
+    if (toldAt != told_.end() && allSuit(toldAt->second.columns)) unnamed = &toldAt->second.columns;
+    if (unnamed == nullptr && table && allSuit(table->columns)) unnamed = &table->columns;
     if (unnamed == nullptr) refuseDescription(out.name);
   }
   out.plans.resize(map.columns.size());
   for (std::size_t i = 0; i < map.columns.size(); ++i) {
     const WireColumn& wire = map.columns[i];
-    const CatalogueColumn* column = unnamed != nullptr ? &(*unnamed)[i] : columnNamed(table, wire.name);
-    if (column != nullptr && !suits(wire, *column)) column = nullptr;  // it was altered since
+    // What readers were told last is nearer to the row than what the catalogue says by now.
+    const CatalogueColumn* column = unnamed != nullptr ? &(*unnamed)[i] : nullptr;
+    if (column == nullptr && toldAt != told_.end()) column = suitingColumn(toldAt->second.columns, wire);
+    if (column == nullptr && unnamed == nullptr && table) column = suitingColumn(table->columns, wire);
     planColumn(wire, map.saysSigns, column, out.plans[i]);
     out.columns.push_back(column != nullptr ? *column : columnOf(wire, out.plans[i]));
     if (map.saysNames) out.columns.back().nullable = wire.nullable;

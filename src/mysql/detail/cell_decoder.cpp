@@ -36,8 +36,9 @@ void integer(OctetCursor& in, std::size_t size, bool isUnsigned, Value& out) {
 std::string uuidText(std::string_view octets) {
   Uuid uuid;
   const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(octets[i]); };
-  // Those of versions 6 and 7 are in order already; these have no variant bit at the place of the clock.
-  if ((at(6) & 0x80) == 0) {
+  // Those of versions 1 to 5 only: they show the variant's bit where others have their version, and the other way round.
+  const unsigned version = at(8) >> 4;
+  if ((at(6) & 0x80) == 0 || version < 1 || version > 5) {
     for (std::size_t i = 0; i < 16; ++i) uuid.octets[i] = at(i);
   } else {
     constexpr std::array<std::uint8_t, 16> kFrom{12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5};
@@ -90,7 +91,7 @@ void compressedCell(std::string_view octets, const CellPlan& plan, Value& out) {
   stream.avail_in = static_cast<uInt>(packed.size());
   stream.next_out = reinterpret_cast<Bytef*>(text.data());
   stream.avail_out = static_cast<uInt>(text.size());
-  if (inflateInit2(&stream, (head & 0x08) != 0 ? MAX_WBITS : -MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  if (inflateInit2(&stream, (head & 0x08) != 0 ? -MAX_WBITS : MAX_WBITS) != Z_OK) throw std::bad_alloc();
   const int result = inflate(&stream, Z_FINISH);
   inflateEnd(&stream);
   if (result != Z_STREAM_END || stream.avail_out != 0) refuseOctets("a compressed cell cannot be inflated");

@@ -90,6 +90,24 @@ void readMeta(OctetCursor& in, WireColumn& column) {
   }
 }
 
+bool isNumber(WireType type) {
+  switch (type) {
+    case WireType::tiny:
+    case WireType::shortInteger:
+    case WireType::int24:
+    case WireType::longInteger:
+    case WireType::longLong:
+    case WireType::floating:
+    case WireType::doubling:
+    case WireType::decimal:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool isNumberOrYear(WireType type) { return isNumber(type) || type == WireType::year; }
+
 bool isLabelled(WireType type) { return type == WireType::enumeration || type == WireType::set; }
 
 /// Applies `take` to each column that `belongs`, in order.
@@ -100,9 +118,9 @@ void forEachColumn(TableMap& map, const Belongs& belongs, const Take& take) {
   }
 }
 
-void readSigns(std::string_view octets, TableMap& map) {
+void readSigns(std::string_view octets, bool mariaDb, TableMap& map) {
   std::size_t number = 0;
-  forEachColumn(map, isNumber, [&](WireColumn& column) {
+  forEachColumn(map, mariaDb ? isNumberOrYear : isNumber, [&](WireColumn& column) {
     if (number / 8 >= octets.size()) refuseOctets("the signs of a table's columns end too early");
     const auto bits = static_cast<std::uint8_t>(octets[number / 8]);
     column.isUnsigned = (bits & (0x80U >> (number % 8))) != 0;
@@ -159,7 +177,7 @@ void readField(Field field, std::string_view octets, bool mariaDb, TableMap& map
   OctetCursor in(octets, "the description of a table");
   switch (field) {
     case Field::signedness:
-      return readSigns(octets, map);
+      return readSigns(octets, mariaDb, map);
     case Field::defaultCharset:
       return readDefaultCharset(in, mariaDb ? isTextOrGeometry : isText, map);
     case Field::columnCharset:
@@ -186,22 +204,6 @@ void readField(Field field, std::string_view octets, bool mariaDb, TableMap& map
 }
 
 }  // namespace
-
-bool isNumber(WireType type) noexcept {
-  switch (type) {
-    case WireType::tiny:
-    case WireType::shortInteger:
-    case WireType::int24:
-    case WireType::longInteger:
-    case WireType::longLong:
-    case WireType::floating:
-    case WireType::doubling:
-    case WireType::decimal:
-      return true;
-    default:
-      return false;
-  }
-}
 
 bool isText(WireType type) noexcept {
   switch (type) {

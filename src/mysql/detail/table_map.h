@@ -80,10 +80,9 @@ struct TableMapHead {
   std::string_view rest{};  ///< all that describes the columns
 };
 TableMapHead readTableMapHead(const BinlogEvent& event);
-/// @param mariaDb whose servers count geometry among the texts. @throws Error{parseError}
+/// @param mariaDb whose servers count geometry among the texts, and YEAR among the numbers. @throws Error{parseError}
 TableMap readTableMap(const TableMapHead& head, bool mariaDb);
 
-bool isNumber(WireType type) noexcept;
 bool isText(WireType type) noexcept;
 
 }  // namespace tidegate::mysql::detail

@@ -31,8 +31,8 @@ enum class PositionBy {
 };
 
 struct SourceOptions {
-  /// `readOnly` is not looked at: a baseline locks nothing and writes nothing. `statementTimeout` bounds what is asked of
-  /// the catalogue, not the reading of a table.
+  /// `readOnly` and `statementTimeout` are not looked at: nothing is written, and what is asked of the catalogue is bound
+  /// by `heartbeatInterval`.
   ConnectOptions connect{};
   /// Ours, as a replica: each of a server's replicas needs another, and none that of the server. 0: drawn at random from
   /// the upper half of the range for each object.
@@ -40,7 +40,7 @@ struct SourceOptions {
   PositionBy positions = PositionBy::automatic;
 
   std::size_t batchEvents = 1'000;  ///< events in one call of the handler, at most
-  /// The server says this often that it has nothing to say. One that says nothing for ten times as long, and ten seconds
+  /// The server says this often that it has nothing to say. One that says nothing for ten times as long, and three seconds
   /// at least, is taken for gone. 10 ms at least.
   std::chrono::milliseconds heartbeatInterval{1'000};
   std::chrono::milliseconds monitorInterval{10'000};  ///< of asking how far we lag; over 0

@@ -17,19 +17,12 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kFatalBinlogError = 1236;
-/// A server that has sent nothing for this many heartbeats is gone.
-constexpr int kSilentHeartbeats = 10;
-constexpr milliseconds kLeastSilence{10'000};
 constexpr unsigned char kEndOfFile = 0xFE;
 /// A reader that is slow must not make the server give up: as long as it allows, a year.
 constexpr const char* kPatience = "SET SESSION net_write_timeout = 31536000";
 
 void putLittle(std::uint64_t number, std::size_t size, std::string& out) {
   for (; size-- > 0; number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
-}
-
-milliseconds silenceOf(const BinlogStart& start) {
-  return std::max(start.heartbeat * kSilentHeartbeats, kLeastSilence);
 }
 
 bool readable(int socket, int wake, milliseconds wait) {
@@ -41,6 +34,12 @@ bool readable(int socket, int wake, milliseconds wait) {
 }  // namespace
 
 Error binlogFailure(int number, const std::string& sqlState, const std::string& text) {
+  if (text.find("same server_uuid/server_id") != std::string::npos) {
+    return Error(ErrorCode::slotInvalid, Retry::later,
+                 fmt::format("another replica uses our server id: {} (error {}). Set SourceOptions::serverId to one that "
+                             "no replica has",
+                             text, number));
+  }
   if (number != kFatalBinlogError) return fromNumber(number, sqlState, text);
   for (const std::string_view gone :
        {"purged", "Could not find first log file", "not in the master's binlog", "is missing the GTID",
@@ -51,17 +50,11 @@ Error binlogFailure(int number, const std::string& sqlState, const std::string& 
                              "needed; keep the binlog longer with: SET GLOBAL binlog_expire_logs_seconds = 604800",
                              text));
   }
-  if (text.find("same server_uuid/server_id") != std::string::npos) {
-    return Error(ErrorCode::slotInvalid, Retry::later,
-                 fmt::format("another replica uses our server id: {} (error 1236). Set SourceOptions::serverId to one that "
-                             "no replica has",
-                             text));
-  }
   return Error(ErrorCode::queryFailed, Retry::later, redactSecrets(text + " (error 1236)"));
 }
 
 BinlogLink::BinlogLink(const ConnectOptions& options, const BinlogStart& start, const std::stop_token& stop)
-    : link_(options, silenceOf(start), stop) {
+    : link_(options, start.silence, stop) {
   const LinkGuard guard(stop, link_);
   link_.run(kPatience);
   // Without it the server would take the checksums off on its way, and cut a name.

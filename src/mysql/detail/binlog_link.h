@@ -18,6 +18,7 @@ namespace tidegate::mysql::detail {
 struct BinlogStart {
   std::uint32_t serverId = 0;  ///< ours, as a replica
   std::chrono::milliseconds heartbeat{1'000};
+  std::chrono::milliseconds silence{10'000};  ///< for which a server that lives never says nothing
   Border from{};
   std::string file{};  ///< of a border by file: the file's name
 };

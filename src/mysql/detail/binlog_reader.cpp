@@ -46,7 +46,7 @@ void BinlogReader::restart(const Position& from) {
   border_ = from_.restart ? *from_.restart : from_.before;
   file_ = border_.byFile ? border_.file.number : 0;
   offset_ = border_.byFile ? border_.file.offset : 0;
-  inGroup_ = skip_ = preparing_ = deciding_ = false;
+  inGroup_ = skip_ = preparing_ = deciding_ = quiet_ = false;
   prepared_.clear();
   preparedBytes_ = 0;
 }
@@ -66,13 +66,25 @@ void BinlogReader::step() {
   if (core_.paused) return whilePaused();
   const auto octets = link_->next(core_.wake, untilNextDuty(core_.clock->steadyNow()));
   if (octets) {
+    quiet_ = false;
     take(*octets);
     if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
     if (link_->hasMore()) return;
   } else {
     core_.wake.clear();
+    checkSilence();
   }
   drained();
+}
+
+/// Heartbeats come even where nothing else does.
+void BinlogReader::checkSilence() {
+  const Micros now = core_.clock->steadyNow();
+  if (!quiet_) quietSince_ = now;
+  quiet_ = true;
+  if (now - quietSince_ < core_.silence()) return;
+  throw Error(ErrorCode::connectionFailed, Retry::later,
+              fmt::format("the server has sent nothing for {} ms, not even a heartbeat", core_.silence().count()));
 }
 
 /// Nothing is left to read: hand over what there is.
@@ -82,6 +94,7 @@ void BinlogReader::drained() {
 }
 
 void BinlogReader::whilePaused() {
+  quiet_ = false;  // nobody listens meanwhile
   hooks_.enterPaused();
   while (core_.paused) {
     if (stop_.stop_requested()) throw StreamStopped{};
@@ -94,6 +107,7 @@ void BinlogReader::whilePaused() {
 }
 
 void BinlogReader::breathe() {
+  quiet_ = false;
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) whilePaused();
   keepUp(core_.clock->steadyNow());

@@ -48,6 +48,7 @@ class BinlogReader {
   using Micros = Clock::Micros;
   void step();
   void drained();
+  void checkSilence();
   void whilePaused();
   void breathe();
   void keepUp(Micros now);
@@ -94,7 +95,8 @@ class BinlogReader {
   std::size_t preparedBytes_ = 0;
   std::string inflated_;
 
-  Micros lastMonitor_{0}, lastProgress_{0};
+  Micros lastMonitor_{0}, lastProgress_{0}, quietSince_{0};
+  bool quiet_ = false;  ///< nothing has come since `quietSince_`
   std::uint32_t sinceClock_ = 0;
   std::uint64_t takenBefore_ = 0;
 };

@@ -56,7 +56,10 @@ void BinlogStream::run() {
 }
 
 BinlogStart BinlogStream::startOf(const Border& border) {
-  BinlogStart start{.serverId = core_.options.serverId, .heartbeat = core_.options.heartbeatInterval, .from = border};
+  BinlogStart start{.serverId = core_.options.serverId,
+                    .heartbeat = core_.options.heartbeatInterval,
+                    .silence = core_.silence(),
+                    .from = border};
   if (!border.byFile) return start;
   core_.ask(stop_, [&](CLink& link) {
     const std::string server = link.askText("SELECT @@server_id");

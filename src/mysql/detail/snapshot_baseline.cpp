@@ -13,6 +13,8 @@ namespace tidegate::mysql::detail {
 namespace {
 
 constexpr std::chrono::milliseconds kBreath{1};
+/// A server that sends no row for this long is gone.
+constexpr std::chrono::milliseconds kReadPatience{600'000};
 constexpr std::size_t kMaxPictureBytes = 4u << 20;
 
 std::uint64_t wholeNumber(const std::string& text) {
@@ -176,7 +178,7 @@ void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>
 }
 
 Position runSnapshot(const SnapshotJob& job) {
-  const std::unique_ptr<CLink> link = job.core.connect(job.stop);
+  const std::unique_ptr<CLink> link = job.core.connect(kReadPatience, job.stop);
   const LinkGuard guard(job.stop, *link);
   // Not bounded by the timeout of what is asked of the catalogue.
   link->run(link->isMariaDb() ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0");

@@ -12,8 +12,9 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-/// How long a server may stay silent after a statement's own timeout has passed.
-constexpr std::chrono::milliseconds kPatience{10'000};
+/// A server that has sent nothing for this many heartbeats is gone.
+constexpr int kSilentHeartbeats = 10;
+constexpr std::chrono::milliseconds kLeastSilence{3'000};
 constexpr std::chrono::milliseconds kLeastHeartbeat{10};
 
 [[noreturn]] void refuseOption(const std::string& message) {
@@ -44,10 +45,12 @@ SourceCore::SourceCore(SourceOptions given)
       scheduler(&systemScheduler()),
       charsets([this](const std::string& sql) { return ask({}, [&](CLink& link) { return link.ask(sql); }); }) {}
 
-std::unique_ptr<CLink> SourceCore::connect(const std::stop_token& stop) const {
-  const auto timeout = options.connect.statementTimeout;
-  auto link = std::make_unique<CLink>(options.connect,
-                                      timeout.count() == 0 ? std::chrono::milliseconds(0) : timeout + kPatience, stop);
+std::chrono::milliseconds SourceCore::silence() const {
+  return std::max(options.heartbeatInterval * kSilentHeartbeats, kLeastSilence);
+}
+
+std::unique_ptr<CLink> SourceCore::connect(std::chrono::milliseconds patience, const std::stop_token& stop) const {
+  auto link = std::make_unique<CLink>(options.connect, patience, stop);
   for (const std::string& statement : options.connect.sessionSql) link->run(statement);
   return link;
 }

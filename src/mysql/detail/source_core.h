@@ -35,7 +35,7 @@ struct SourceCore {
   /// @throws Error; a connection that broke is made anew next time.
   template <class Work>
   auto ask(const std::stop_token& stop, Work&& work) {
-    if (!side) side = connect(stop);
+    if (!side) side = connect(silence(), stop);
     try {
       const LinkGuard guard(stop, *side);
       return work(*side);
@@ -45,7 +45,10 @@ struct SourceCore {
       throw;
     }
   }
-  std::unique_ptr<CLink> connect(const std::stop_token& stop) const;
+  /// @param silence for which the server may say nothing; 0: for ever.
+  std::unique_ptr<CLink> connect(std::chrono::milliseconds silence, const std::stop_token& stop) const;
+  /// For which a server that lives never says nothing.
+  std::chrono::milliseconds silence() const;
   /// Goes to CONNECTED, from wherever that makes sense.
   void connected(const std::string& reason);
   void warn(const std::string& message) const;

@@ -10,6 +10,9 @@
 namespace tidegate::mysql::detail {
 namespace {
 
+/// A server that sends no row for this long is gone.
+constexpr std::chrono::milliseconds kRowPatience{600'000};
+
 class TableRows final : public RowStream {
  public:
   TableRows(std::unique_ptr<CLink> link, const CatalogueTable& table, std::stop_token stop)
@@ -70,7 +73,7 @@ class TableRows final : public RowStream {
 }  // namespace
 
 std::unique_ptr<RowStream> readTableRows(const SourceCore& core, const TableName& name, std::stop_token stop) {
-  std::unique_ptr<CLink> link = core.connect(stop);
+  std::unique_ptr<CLink> link = core.connect(kRowPatience, stop);
   const std::optional<CatalogueTable> table = readCatalogueTable(*link, name);
   if (table) return std::make_unique<TableRows>(std::move(link), *table, std::move(stop));
   throw Error(ErrorCode::tableNotFound, Retry::afterOperator,

@@ -73,7 +73,8 @@ std::vector<TableIssue> MySqlSource::validateTables(const std::vector<std::strin
     if (tables.empty()) return detail::issuesOfServer(link, core_.options);
     std::vector<TableIssue> found;
     for (const std::string& table : tables) {
-      for (TableIssue& issue : detail::issuesOfTable(link, table, core_.nameOf(table))) found.push_back(std::move(issue));
+      for (TableIssue& issue : detail::issuesOfTable(link, table, core_.nameOf(table)))
+        found.push_back(std::move(issue));
     }
     return found;
   });

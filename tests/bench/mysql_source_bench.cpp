@@ -31,19 +31,22 @@ mysql::ConnectOptions serverOptions() {
 
 QueryFn makeTable() {
   QueryFn writer = mysql::queryFn(serverOptions());
-  execute(writer, {"CREATE DATABASE IF NOT EXISTS tidegate_bench", "USE tidegate_bench", "DROP TABLE IF EXISTS bench", kTable});
+  execute(writer,
+          {"CREATE DATABASE IF NOT EXISTS tidegate_bench", "USE tidegate_bench", "DROP TABLE IF EXISTS bench", kTable});
   return writer;
 }
 
-/// 1,000 transactions of 1,000 rows. Statement by statement each row is an event of its own, with a TABLE_MAP before it;
-/// by INSERT … SELECT as many rows share an event as fit 8 KiB.
+/// 1,000 transactions of 1,000 rows. Statement by statement each row is an event of its own, with a TABLE_MAP before
+/// it; by INSERT … SELECT as many rows share an event as fit 8 KiB.
 void insertRows(const QueryFn& writer, bool together) {
   const std::string row = "t * 1000 + n, CONCAT('name ', n), n, n / 100.0, NOW(6)";
-  execute(writer,
-          {together ? "BEGIN NOT ATOMIC FOR t IN 0..999 DO INSERT INTO bench SELECT t * 1000 + seq, CONCAT('name ', seq), seq, "
-                      "seq / 100.0, NOW(6) FROM seq_1_to_1000; END FOR; END"
-                    : "BEGIN NOT ATOMIC FOR t IN 0..999 DO START TRANSACTION; FOR n IN 1..1000 DO INSERT INTO bench VALUES (" +
-                          row + "); END FOR; COMMIT; END FOR; END"});
+  execute(
+      writer,
+      {together
+           ? "BEGIN NOT ATOMIC FOR t IN 0..999 DO INSERT INTO bench SELECT t * 1000 + seq, CONCAT('name ', seq), seq, "
+             "seq / 100.0, NOW(6) FROM seq_1_to_1000; END FOR; END"
+           : "BEGIN NOT ATOMIC FOR t IN 0..999 DO START TRANSACTION; FOR n IN 1..1000 DO INSERT INTO bench VALUES (" +
+                 row + "); END FOR; COMMIT; END FOR; END"});
 }
 
 using Handle = std::unique_ptr<MYSQL, decltype(&mysql_close)>;
@@ -67,7 +70,8 @@ double fetchSeconds(const std::string& from, std::uint64_t transactions) {
   const Handle handle = connectBare();
   bare(handle.get(), "SET @mariadb_slave_capability = 4, @master_binlog_checksum = 'CRC32'");
   bare(handle.get(), "SET @slave_connect_state = '" + from + "'");
-  const std::unique_ptr<MARIADB_RPL, decltype(&mariadb_rpl_close)> binlog(mariadb_rpl_init(handle.get()), &mariadb_rpl_close);
+  const std::unique_ptr<MARIADB_RPL, decltype(&mariadb_rpl_close)> binlog(mariadb_rpl_init(handle.get()),
+                                                                          &mariadb_rpl_close);
   mariadb_rpl_optionsv(binlog.get(), MARIADB_RPL_SERVER_ID, 4'712U);
   mariadb_rpl_optionsv(binlog.get(), MARIADB_RPL_START, 4UL);
   if (mariadb_rpl_open(binlog.get()) != 0) throw std::runtime_error(mysql_error(handle.get()));
@@ -164,8 +168,10 @@ void baseline() {
 
 const Registration kStream("mysql_stream", "1,000,000 row events of the binlog into MemorySink / mariadb_rpl_fetch",
                            streamRowEvents);
-const Registration kPacked("mysql_stream_packed", "the same rows, hundreds to an event (no bar: a figure)", streamPacked);
-const Registration kBaseline("mysql_baseline", "a baseline of 1,000,000 rows into MemorySink / mysql_use_result", baseline);
+const Registration kPacked("mysql_stream_packed", "the same rows, hundreds to an event (no bar: a figure)",
+                           streamPacked);
+const Registration kBaseline("mysql_baseline", "a baseline of 1,000,000 rows into MemorySink / mysql_use_result",
+                             baseline);
 
 }  // namespace
 }  // namespace tidegate::bench

@@ -1,5 +1,6 @@
 /// A server's binlog, event by event, as a replica is sent it: whatever the octets are, the reader takes them or says
-/// that they cannot be read. And the parts that look deeper: cells of every type, JSON, geometry, statements, positions.
+/// that they cannot be read. And the parts that look deeper: cells of every type, JSON, geometry, statements,
+/// positions.
 #include <string>
 #include <vector>
 

@@ -75,8 +75,9 @@ TEST(BinlogCells, LabelsStandForTheirNumbers) {
 }
 
 TEST(BinlogCells, OctetsThatEndTooEarlyAreRefused) {
-  for (const WireType type : {WireType::tiny, WireType::longLong, WireType::doubling, WireType::date, WireType::dateTime2,
-                              WireType::time2, WireType::varchar, WireType::blob, WireType::decimal, WireType::bit}) {
+  for (const WireType type :
+       {WireType::tiny, WireType::longLong, WireType::doubling, WireType::date, WireType::dateTime2, WireType::time2,
+        WireType::varchar, WireType::blob, WireType::decimal, WireType::bit}) {
     EXPECT_EQ(refusalOf([&] { cellOf({.type = type, .meta = type == WireType::decimal ? 10 * 256U : 2}, ""); }),
               ErrorCode::parseError);
   }
@@ -128,7 +129,8 @@ TEST(BinlogGeometry, IsText) {
     return text;
   };
   EXPECT_EQ(textOf("00000000 01 01000000 000000000000f03f 0000000000000040"), "POINT(1 2)");
-  EXPECT_EQ(textOf("e6100000 00 00000001 3ff0000000000000 4000000000000000"), "SRID=4326;POINT(1 2)") << "the other order";
+  EXPECT_EQ(textOf("e6100000 00 00000001 3ff0000000000000 4000000000000000"), "SRID=4326;POINT(1 2)")
+      << "the other order";
   EXPECT_EQ(textOf("00000000 01 07000000 00000000"), "GEOMETRYCOLLECTION EMPTY");
   EXPECT_EQ(refusalOf([&] { textOf("00000000 01 02000000 ffffffff"); }), ErrorCode::parseError);
   EXPECT_EQ(refusalOf([&] { textOf("00000000 01 09000000"); }), ErrorCode::parseError);
@@ -147,8 +149,8 @@ TEST(BinlogEvents, AChecksumThatIsWrongIsSeen) {
 
 TEST(BinlogEvents, TableMapsSayWhatTheServerWrites) {
   // Signs, names, key, collation of the text column: what binlog_row_metadata = FULL adds.
-  const std::string octets =
-      tableMapOctets(fromHex("01 01 80") + fromHex("02 01 08") + fromHex("04 05 02") + "id" + fromHex("01") + "a" + fromHex("08 01 00"));
+  const std::string octets = tableMapOctets(fromHex("01 01 80") + fromHex("02 01 08") + fromHex("04 05 02") + "id" +
+                                            fromHex("01") + "a" + fromHex("08 01 00"));
   const TableMap map = readTableMap(readTableMapHead(readEvent(octets, {})), false);
   ASSERT_EQ(map.columns.size(), 2u);
   EXPECT_EQ(map.columns[0].name + map.columns[1].name, "ida");

@@ -13,10 +13,12 @@ inline ConnectOptions testConnect() { return {.url = servers::environment("TIDEG
 
 /// Quick about everything that tests wait for.
 inline SourceOptions quickOptions() {
-  return {.connect = testConnect(),
-          .heartbeatInterval = std::chrono::milliseconds(100),
-          .monitorInterval = std::chrono::milliseconds(20),
-          .backoff = {.firstDelay = std::chrono::milliseconds(1), .maxDelay = std::chrono::milliseconds(20), .maxRetries = 1'000}};
+  return {
+      .connect = testConnect(),
+      .heartbeatInterval = std::chrono::milliseconds(100),
+      .monitorInterval = std::chrono::milliseconds(20),
+      .backoff = {
+          .firstDelay = std::chrono::milliseconds(1), .maxDelay = std::chrono::milliseconds(20), .maxRetries = 1'000}};
 }
 
 }  // namespace tidegate::mysql

@@ -31,8 +31,8 @@ TEST(BinlogPosition, IsReadBackFromItsText) {
 }
 
 TEST(BinlogPosition, WhatIsNoneIsRefused) {
-  for (const char* text : {"", "0-1", "0-1-5+3", "0-1-5+0@0-1-6", "file:1/3", "file:1/3/4@0-1-1", "file:1/3/x", "0-1-5,",
-                           "0-1-99999999999999999999999", "-1-2-3", "file:1/2/3;xa=0-1-1"}) {
+  for (const char* text : {"", "0-1", "0-1-5+3", "0-1-5+0@0-1-6", "file:1/3", "file:1/3/4@0-1-1", "file:1/3/x",
+                           "0-1-5,", "0-1-99999999999999999999999", "-1-2-3", "file:1/2/3;xa=0-1-1"}) {
     try {
       const Position read = positionFromText(text);
       if (std::string(text) == "0-1-5,") continue;  // a comma at the end says nothing
@@ -41,14 +41,15 @@ TEST(BinlogPosition, WhatIsNoneIsRefused) {
       EXPECT_EQ(e.code(), ErrorCode::parseError) << text;
     }
   }
-  for (const std::string& octets : std::vector<std::string>{"", "G", "X\x01", "F\x01\x02", std::string("G\x01\x80\x00\x01\x05\x00", 7)}) {
+  for (const std::string& octets :
+       std::vector<std::string>{"", "G", "X\x01", "F\x01\x02", std::string("G\x01\x80\x00\x01\x05\x00", 7)}) {
     EXPECT_THROW(placeOf(Position{octets}), Error);
   }
 }
 
 TEST(BinlogPosition, GoesFromTheBorderThroughTheTransactionToTheNextBorder) {
-  const std::vector<std::string> inOrder{"none", "none+1@0-1-1", "0-1-1", "0-1-1+3@0-1-2", "0-1-1+9@0-1-2", "0-1-2",
-                                         "0-1-2,1-1-1", "0-2-3,1-1-1"};
+  const std::vector<std::string> inOrder{"none",          "none+1@0-1-1", "0-1-1",       "0-1-1+3@0-1-2",
+                                         "0-1-1+9@0-1-2", "0-1-2",        "0-1-2,1-1-1", "0-2-3,1-1-1"};
   for (std::size_t i = 0; i < inOrder.size(); ++i) {
     for (std::size_t k = 0; k < inOrder.size(); ++k) {
       EXPECT_EQ(comparePlaces(at(inOrder[i]), at(inOrder[k])), std::partial_ordering(i <=> k))

@@ -40,10 +40,11 @@ class BinlogTest : public ::testing::Test {
                         if (step.to == SourceState::streaming || step.to == SourceState::connected) return;
                         lastStep = std::string(toString(step.to)) + ": " + step.reason;
                       },
-                  .onWarning = [this](const std::string& text) {
-      const std::lock_guard lock(warningsMutex);
-      warnings.push_back(text);
-    }});
+                  .onWarning =
+                      [this](const std::string& text) {
+                        const std::lock_guard lock(warningsMutex);
+                        warnings.push_back(text);
+                      }});
     reader = std::make_unique<contract::SourceReader>(*source, contract::SourceAbilities{});
   }
   /// Reads a baseline of the tables and follows them.
@@ -68,7 +69,8 @@ class BinlogTest : public ::testing::Test {
       });
       return all;
     };
-    EXPECT_TRUE(reader->await([&] { return ofStream().size() >= count; })) << "got " << ofStream().size() << failureText();
+    EXPECT_TRUE(reader->await([&] { return ofStream().size() >= count; }))
+        << "got " << ofStream().size() << failureText();
     return ofStream();
   }
   /// What the stream ended with. It must end by itself.
@@ -101,7 +103,7 @@ class BinlogTest : public ::testing::Test {
   std::unique_ptr<SyncSource> source;
   std::unique_ptr<contract::SourceReader> reader;
   mutable std::mutex warningsMutex;
-  std::string lastStep;  ///< guarded by warningsMutex
+  std::string lastStep;               ///< guarded by warningsMutex
   std::vector<std::string> warnings;  ///< guarded by warningsMutex
 };
 

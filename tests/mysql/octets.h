@@ -31,7 +31,8 @@ inline std::string fromHex(std::string_view hex) {
 }
 
 /// A whole event, its checksum at the end.
-inline std::string eventOctets(EventType type, const std::string& body, std::uint32_t end = 100, std::uint32_t server = 1) {
+inline std::string eventOctets(EventType type, const std::string& body, std::uint32_t end = 100,
+                               std::uint32_t server = 1) {
   std::string octets = littleOctets(1'700'000'000, 4) + static_cast<char>(type) + littleOctets(server, 4) +
                        littleOctets(19 + body.size() + 4, 4) + littleOctets(end, 4) + littleOctets(0, 2) + body;
   const uLong sum = crc32(0, reinterpret_cast<const Bytef*>(octets.data()), static_cast<uInt>(octets.size()));
@@ -42,11 +43,13 @@ inline std::string eventOctets(EventType type, const std::string& body, std::uin
 inline std::string formatOctets(const std::string& server) {
   std::string version = server;
   version.resize(50, '\0');
-  return eventOctets(EventType::formatDescription,
-                     littleOctets(4, 2) + version + littleOctets(0, 4) + littleOctets(19, 1) + std::string(40, '\0') + '\x01', 0);
+  return eventOctets(
+      EventType::formatDescription,
+      littleOctets(4, 2) + version + littleOctets(0, 4) + littleOctets(19, 1) + std::string(40, '\0') + '\x01', 0);
 }
 
-inline std::string queryOctets(const std::string& statement, const std::string& database = "d", std::uint32_t end = 100) {
+inline std::string queryOctets(const std::string& statement, const std::string& database = "d",
+                               std::uint32_t end = 100) {
   return eventOctets(EventType::query,
                      littleOctets(0, 8) + littleOctets(database.size(), 1) + littleOctets(0, 2) + littleOctets(0, 2) +
                          database + '\0' + statement,

@@ -71,8 +71,8 @@ TEST_F(BinlogChanges, SmallRowImagesAreCompleted) {
     QueryFn late = queryFn(testConnect());  // a session takes the image when it connects
     execute(late, {"USE binlog_test", "INSERT INTO t VALUES (1, 'a', 'large', 1)"});
     follow({kTable});
-    execute(late, {"UPDATE t SET a = 'A' WHERE id = 1", "INSERT INTO t (id) VALUES (2)", "UPDATE t SET id = 3 WHERE id = 1",
-                   "DELETE FROM t WHERE id = 3"});
+    execute(late, {"UPDATE t SET a = 'A' WHERE id = 1", "INSERT INTO t (id) VALUES (2)",
+                   "UPDATE t SET id = 3 WHERE id = 1", "DELETE FROM t WHERE id = 3"});
     const auto seen = changes(5);
     ASSERT_EQ(opsOf(seen), "update insert erase insert erase");
     EXPECT_EQ(describe(seen[0].after.at(1)), "\"A\"");
@@ -98,8 +98,8 @@ TEST_F(BinlogChanges, CompressedEventsAreRead) {
 
 TEST_F(BinlogChanges, AnXaTransactionComesWhenItIsCommitted) {
   follow({kTable});
-  execute(writer, {"XA START 'one', 'b', 3", "INSERT INTO t VALUES (1, 'a', 'b', 1)", "INSERT INTO t VALUES (2, 'a', 'b', 1)",
-                   "XA END 'one', 'b', 3", "XA PREPARE 'one', 'b', 3"});
+  execute(writer, {"XA START 'one', 'b', 3", "INSERT INTO t VALUES (1, 'a', 'b', 1)",
+                   "INSERT INTO t VALUES (2, 'a', 'b', 1)", "XA END 'one', 'b', 3", "XA PREPARE 'one', 'b', 3"});
   QueryFn other = queryFn(testConnect());
   execute(other, {"USE binlog_test", "INSERT INTO t VALUES (3, 'a', 'b', 1)"});
   ASSERT_EQ(describe(changes(1).at(0).after[0]), "3");
@@ -135,7 +135,8 @@ TEST_F(BinlogChanges, APreparedTransactionIsReadAgainAfterARestart) {
     execute(writer, {"XA COMMIT 'kept'", "INSERT INTO t VALUES (4, 'a', 'b', 1)"});
     const auto seen = changes(2);
     ASSERT_EQ(opsOf(seen), "insert insert");
-    EXPECT_EQ(describe(seen[0].after[0]) + describe(seen[1].after[0]), "14") << "and the row between does not come again";
+    EXPECT_EQ(describe(seen[0].after[0]) + describe(seen[1].after[0]), "14")
+        << "and the row between does not come again";
     EXPECT_EQ(source->positionToText(seen[1].position).find(";xa="), std::string::npos);
     reader->stop();
   }

@@ -60,8 +60,8 @@ class BinlogDatabase final : public SourceDatabase {
     });
   }
   std::vector<std::pair<std::string, ErrorCode>> makeFaultyTables() override {
-    servers::execute(db_, {"CREATE TABLE " + name_ + ".keyless (id int)",
-                           "CREATE VIEW " + name_ + ".view AS SELECT 1 AS id"});
+    servers::execute(
+        db_, {"CREATE TABLE " + name_ + ".keyless (id int)", "CREATE VIEW " + name_ + ".view AS SELECT 1 AS id"});
     return {{name_ + ".keyless", ErrorCode::noReplicaIdentity}, {name_ + ".view", ErrorCode::typeUnsupported}};
   }
 

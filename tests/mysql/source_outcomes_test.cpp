@@ -67,7 +67,8 @@ TEST_F(BinlogOutcomes, APurgedPlaceIsLostAlsoByFile) {
     options.positions = by;
     makeSource(options);
     const Position at = reader->baseline({kTable});
-    execute(writer, {"INSERT INTO t VALUES (" + std::to_string(10 + static_cast<int>(by)) + ", 'b')", "FLUSH BINARY LOGS"});
+    execute(writer,
+            {"INSERT INTO t VALUES (" + std::to_string(10 + static_cast<int>(by)) + ", 'b')", "FLUSH BINARY LOGS"});
     const std::string last = describe(readAll(writer, "SHOW BINARY LOGS").back()[0]);
     ASSERT_TRUE(eventually([&] {
       execute(writer, {"PURGE BINARY LOGS TO " + last});
@@ -180,7 +181,8 @@ TEST_F(BinlogOutcomes, TablesThatCannotBeStreamedAreIssues) {
   execute(writer, {"CREATE TABLE keyless (id INT)", "CREATE VIEW v AS SELECT 1 AS id",
                    "CREATE TABLE old (id INT PRIMARY KEY) ENGINE = MyISAM"});
   makeSource();
-  EXPECT_TRUE(mentions(source->validateTables({"binlog_test.keyless"}), "ALTER TABLE `binlog_test`.`keyless` ADD PRIMARY KEY", true));
+  EXPECT_TRUE(mentions(source->validateTables({"binlog_test.keyless"}),
+                       "ALTER TABLE `binlog_test`.`keyless` ADD PRIMARY KEY", true));
   EXPECT_TRUE(mentions(source->validateTables({"binlog_test.v"}), "VIEW", true));
   EXPECT_TRUE(mentions(source->validateTables({"binlog_test.old"}), "ENGINE = InnoDB", false));
   EXPECT_TRUE(mentions(source->validateTables({"binlog_test.none"}), "does not exist", true));
@@ -219,7 +221,8 @@ TEST_F(BinlogOutcomes, EncryptedConnectionsWork) {
 
 TEST_F(BinlogOutcomes, OptionsThatCannotWorkAreRefused) {
   for (const auto& spoil : std::vector<void (*)(SourceOptions&)>{
-           [](SourceOptions& o) { o.batchEvents = 0; }, [](SourceOptions& o) { o.heartbeatInterval = std::chrono::milliseconds(1); },
+           [](SourceOptions& o) { o.batchEvents = 0; },
+           [](SourceOptions& o) { o.heartbeatInterval = std::chrono::milliseconds(1); },
            [](SourceOptions& o) { o.monitorInterval = std::chrono::milliseconds(0); },
            [](SourceOptions& o) { o.backoff.firstDelay = std::chrono::milliseconds(0); }}) {
     SourceOptions options;

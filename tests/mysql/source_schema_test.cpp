@@ -34,10 +34,13 @@ TEST_F(BinlogSchemas, AnAddedColumnIsASchemaChangeBeforeItsRows) {
 }
 
 TEST_F(BinlogSchemas, RowsThatGotOtherValuesAreSaidToHaveChanged) {
-  const std::vector<std::string> alterations{
-      "ADD COLUMN d INT DEFAULT 5",        "ADD COLUMN e INT NOT NULL",         "MODIFY b VARCHAR(10)",
-      "CHANGE b renamed INT",              "RENAME COLUMN renamed TO b",        "MODIFY a VARCHAR(10)",
-      "ADD COLUMN f INT AS (id + 1) STORED"};
+  const std::vector<std::string> alterations{"ADD COLUMN d INT DEFAULT 5",
+                                             "ADD COLUMN e INT NOT NULL",
+                                             "MODIFY b VARCHAR(10)",
+                                             "CHANGE b renamed INT",
+                                             "RENAME COLUMN renamed TO b",
+                                             "MODIFY a VARCHAR(10)",
+                                             "ADD COLUMN f INT AS (id + 1) STORED"};
   for (const std::string& alteration : alterations) {
     SCOPED_TRACE(alteration);
     if (alteration == "RENAME COLUMN renamed TO b") execute(writer, {"ALTER TABLE t CHANGE b renamed INT"});
@@ -74,8 +77,8 @@ TEST_F(BinlogSchemas, AnIndexIsNoSchemaChange) {
 TEST_F(BinlogSchemas, OldRowsAreReadWithTheColumnsOfTheirTime) {
   makeSource();
   const Position at = reader->baseline({kTable});
-  execute(writer, {"INSERT INTO t VALUES (2, 'old', 2)", "ALTER TABLE t DROP COLUMN a", "ALTER TABLE t ADD COLUMN z INT FIRST",
-                   "INSERT INTO t (id, b, z) VALUES (3, 3, 9)"});
+  execute(writer, {"INSERT INTO t VALUES (2, 'old', 2)", "ALTER TABLE t DROP COLUMN a",
+                   "ALTER TABLE t ADD COLUMN z INT FIRST", "INSERT INTO t (id, b, z) VALUES (3, 3, 9)"});
   reader->start({kTable}, at);
   const auto seen = changes(3);
   ASSERT_GE(seen.size(), 3u);
@@ -89,7 +92,8 @@ TEST_F(BinlogSchemas, WithoutMetadataARowOfAnotherTimeNeedsANewBaseline) {
   execute(writer, {"SET GLOBAL binlog_row_metadata = NO_LOG"});
   makeSource();
   const Position at = reader->baseline({kTable});
-  execute(writer, {"ALTER TABLE t ADD COLUMN c INT", "INSERT INTO t VALUES (2, 'b', 2, 3)", "ALTER TABLE t DROP COLUMN b"});
+  execute(writer,
+          {"ALTER TABLE t ADD COLUMN c INT", "INSERT INTO t VALUES (2, 'b', 2, 3)", "ALTER TABLE t DROP COLUMN b"});
   makeSource();  // another process, which was told nothing
   reader->start({kTable}, at);
   const Error why = failure();
@@ -99,7 +103,8 @@ TEST_F(BinlogSchemas, WithoutMetadataARowOfAnotherTimeNeedsANewBaseline) {
 
 TEST_F(BinlogSchemas, ADroppedTableIsEmptyAndMayComeAgain) {
   follow({kTable});
-  execute(writer, {"DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, other DATE)", "INSERT INTO t VALUES (1, '2024-05-01')"});
+  execute(writer, {"DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, other DATE)",
+                   "INSERT INTO t VALUES (1, '2024-05-01')"});
   const auto seen = changes(3);
   ASSERT_EQ(opsOf(seen), "truncate schemaChange insert");
   EXPECT_EQ(columnsOf(seen[2]), "id,other");
@@ -107,8 +112,9 @@ TEST_F(BinlogSchemas, ADroppedTableIsEmptyAndMayComeAgain) {
 
 TEST_F(BinlogSchemas, ATableThatIsRenamedIntoPlaceIsReadAnew) {
   follow({kTable});
-  execute(writer, {"CREATE TABLE t_new (id INT PRIMARY KEY, a VARCHAR(20), b INT)", "INSERT INTO t_new VALUES (7, 'n', 7)",
-                   "RENAME TABLE t TO t_old, t_new TO t", "INSERT INTO t VALUES (8, 'n', 8)"});
+  execute(writer,
+          {"CREATE TABLE t_new (id INT PRIMARY KEY, a VARCHAR(20), b INT)", "INSERT INTO t_new VALUES (7, 'n', 7)",
+           "RENAME TABLE t TO t_old, t_new TO t", "INSERT INTO t VALUES (8, 'n', 8)"});
   const auto seen = changes(2);
   ASSERT_EQ(opsOf(seen), "schemaChange insert");
   EXPECT_TRUE(seen[0].schemaChange->rowsChanged);

@@ -29,9 +29,10 @@ void BinlogReader::definition(const LoggedStatement& statement) {
       return;
     case StatementKind::dropTable:
       for (const TableName& wanted : tables_.wanted()) {
-        const bool dropped = std::any_of(statement.tables.begin(), statement.tables.end(), [&](const LoggedTable& table) {
-          return statement.dropsDatabase ? table.database == wanted.database : nameOf(table) == wanted;
-        });
+        const bool dropped =
+            std::any_of(statement.tables.begin(), statement.tables.end(), [&](const LoggedTable& table) {
+              return statement.dropsDatabase ? table.database == wanted.database : nameOf(table) == wanted;
+            });
         if (!dropped) continue;
         emptied(wanted);
         core_.warn(fmt::format("table {} was dropped", wanted.full()));
@@ -52,9 +53,10 @@ void BinlogReader::definition(const LoggedStatement& statement) {
       }
       return;
     case StatementKind::changesRows:
-      throw Error(ErrorCode::positionLost, Retry::afterOperator,
-                  "changes were logged as a statement, which does not say which rows; a new baseline is needed. Mend it "
-                  "with: SET GLOBAL binlog_format = ROW, and let no session set another");
+      throw Error(
+          ErrorCode::positionLost, Retry::afterOperator,
+          "changes were logged as a statement, which does not say which rows; a new baseline is needed. Mend it "
+          "with: SET GLOBAL binlog_format = ROW, and let no session set another");
     default:
       return;
   }

@@ -80,15 +80,15 @@ class BinlogDelivery {
   ChangeBatch batch_;
   std::size_t bytes_ = 0;
   Position taken_;
-  Position last_;             ///< of the last event in hand, or of `taken_`
-  Place resumed_;             ///< what `restart` was given
-  std::uint64_t from_ = 0;    ///< ordinals of the open group that were taken before
+  Position last_;           ///< of the last event in hand, or of `taken_`
+  Place resumed_;           ///< what `restart` was given
+  std::uint64_t from_ = 0;  ///< ordinals of the open group that were taken before
   OpenGroup group_;
   PositionParts parts_;
   bool open_ = false;
-  bool begun_ = false;        ///< an event of the open group was added
-  std::size_t groupAt_ = 0;   ///< in the batch
-  bool partTaken_ = false;    ///< the handler has events of the open group
+  bool begun_ = false;       ///< an event of the open group was added
+  std::size_t groupAt_ = 0;  ///< in the batch
+  bool partTaken_ = false;   ///< the handler has events of the open group
   std::uint64_t event_ = 0, row_ = 0;
   std::uint64_t eventsTaken_ = 0;
   std::atomic<std::int64_t> lastCommitMicros_{0};

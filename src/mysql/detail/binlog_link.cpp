@@ -35,20 +35,21 @@ bool readable(int socket, int wake, milliseconds wait) {
 
 Error binlogFailure(int number, const std::string& sqlState, const std::string& text) {
   if (text.find("same server_uuid/server_id") != std::string::npos) {
-    return Error(ErrorCode::slotInvalid, Retry::later,
-                 fmt::format("another replica uses our server id: {} (error {}). Set SourceOptions::serverId to one that "
-                             "no replica has",
-                             text, number));
+    return Error(
+        ErrorCode::slotInvalid, Retry::later,
+        fmt::format("another replica uses our server id: {} (error {}). Set SourceOptions::serverId to one that "
+                    "no replica has",
+                    text, number));
   }
   if (number != kFatalBinlogError) return fromNumber(number, sqlState, text);
-  for (const std::string_view gone :
-       {"purged", "Could not find first log file", "not in the master's binlog", "is missing the GTID",
-        "impossible position", "Could not find GTID state"}) {
+  for (const std::string_view gone : {"purged", "Could not find first log file", "not in the master's binlog",
+                                      "is missing the GTID", "impossible position", "Could not find GTID state"}) {
     if (text.find(gone) == std::string::npos) continue;
-    return Error(ErrorCode::positionLost, Retry::afterOperator,
-                 fmt::format("the server no longer has the binlog behind the position: {} (error 1236). A new baseline is "
-                             "needed; keep the binlog longer with: SET GLOBAL binlog_expire_logs_seconds = 604800",
-                             text));
+    return Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("the server no longer has the binlog behind the position: {} (error 1236). A new baseline is "
+                    "needed; keep the binlog longer with: SET GLOBAL binlog_expire_logs_seconds = 604800",
+                    text));
   }
   return Error(ErrorCode::queryFailed, Retry::later, redactSecrets(text + " (error 1236)"));
 }

@@ -250,7 +250,8 @@ Position positionFromText(std::string_view text) {
   if (plus == std::string_view::npos) return positionOf(place);
   const auto at = text.find('@', plus);
   if ((at == std::string_view::npos) != place.before.byFile) throw noPosition(whole);
-  place.ordinal = wholeNumber<std::uint64_t>(text.substr(plus + 1, at == std::string_view::npos ? at : at - plus - 1), whole);
+  place.ordinal =
+      wholeNumber<std::uint64_t>(text.substr(plus + 1, at == std::string_view::npos ? at : at - plus - 1), whole);
   if (place.ordinal == 0) throw noPosition(whole);
   if (at != std::string_view::npos) place.current = gtidFromText(text.substr(at + 1));
   return positionOf(place);

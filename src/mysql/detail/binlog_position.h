@@ -41,9 +41,9 @@ struct Border {
 };
 
 struct Place {
-  Border before{};            ///< of the transaction in hand
-  std::uint64_t ordinal = 0;  ///< of the change in it; 0: all up to the border is done, and nothing more
-  Gtid current{};             ///< by GTID and within a transaction: which
+  Border before{};                  ///< of the transaction in hand
+  std::uint64_t ordinal = 0;        ///< of the change in it; 0: all up to the border is done, and nothing more
+  Gtid current{};                   ///< by GTID and within a transaction: which
   std::optional<Border> restart{};  ///< not empty: XA transactions prepared behind it have not been decided
 };
 

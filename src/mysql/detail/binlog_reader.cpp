@@ -228,10 +228,11 @@ void BinlogReader::gtid(const BinlogEvent& event) {
   const MariaGtidEvent head = readMariaGtid(event);
   current_ = head.gtid;
   if (!border_.byFile && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
-    throw Error(ErrorCode::positionLost, Retry::afterOperator,
-                fmt::format("GTID {} comes after {}: two servers write one domain, and positions cannot be told apart. A "
-                            "new baseline is needed; mend it with: SET GLOBAL gtid_strict_mode = ON",
-                            gtidToText(head.gtid), gtidStateToText(border_.gtids)));
+    throw Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("GTID {} comes after {}: two servers write one domain, and positions cannot be told apart. A "
+                    "new baseline is needed; mend it with: SET GLOBAL gtid_strict_mode = ON",
+                    gtidToText(head.gtid), gtidStateToText(border_.gtids)));
   }
   open(event);
   sawBegin_ = !head.standalone;
@@ -336,10 +337,11 @@ void BinlogReader::rowEvent(const BinlogEvent& event) {
     copyEvent(event, octets);
     preparedBytes_ += octets.size();
     if (preparedBytes_ > core_.options.preparedMemoryBytes) {
-      throw Error(ErrorCode::queryFailed, Retry::afterOperator,
-                  fmt::format("XA transactions that are prepared and not decided hold more than preparedMemoryBytes = {}: "
-                              "decide them (XA RECOVER lists them), or raise it",
-                              core_.options.preparedMemoryBytes));
+      throw Error(
+          ErrorCode::queryFailed, Retry::afterOperator,
+          fmt::format("XA transactions that are prepared and not decided hold more than preparedMemoryBytes = {}: "
+                      "decide them (XA RECOVER lists them), or raise it",
+                      core_.options.preparedMemoryBytes));
     }
     prepared_[xid_].events.push_back(std::move(octets));
     return;

@@ -83,13 +83,13 @@ class BinlogReader {
 
   BinlogFormat format_;
   Place from_;
-  Border border_;                      ///< behind the last group
+  Border border_;                        ///< behind the last group
   std::uint64_t file_ = 0, offset_ = 0;  ///< of what was read last
-  Gtid current_;                       ///< of the open group
+  Gtid current_;                         ///< of the open group
   bool inGroup_ = false;
-  bool sawBegin_ = false;    ///< a COMMIT follows; else one statement, and nothing behind it
-  bool skip_ = false;        ///< the group was delivered before
-  std::string xid_;          ///< of an XA transaction that the group prepares or decides
+  bool sawBegin_ = false;  ///< a COMMIT follows; else one statement, and nothing behind it
+  bool skip_ = false;      ///< the group was delivered before
+  std::string xid_;        ///< of an XA transaction that the group prepares or decides
   bool preparing_ = false, deciding_ = false;
   std::map<std::string, PreparedXa> prepared_;
   std::size_t preparedBytes_ = 0;

@@ -22,7 +22,8 @@ BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tab
       stop_(std::move(stop)),
       tables_([this](const TableName& name) { return core_.catalogue(name, stop_); }, core.charsets, core.told),
       reader_(
-          core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); }, hooks()),
+          core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); },
+          hooks()),
       backoff_(core.options.backoff, core.context.jitterSeed) {
   std::vector<TableName> names;
   for (const std::string& table : tables) names.push_back(core.nameOf(table));
@@ -73,10 +74,11 @@ BinlogStart BinlogStream::startOf(const Border& border) {
     }
   });
   if (!start.file.empty()) return start;
-  throw Error(ErrorCode::positionLost, Retry::afterOperator,
-              fmt::format("the server no longer has file {} of its binlog; a new baseline is needed. Keep the binlog longer "
-                          "with: SET GLOBAL binlog_expire_logs_seconds = 604800",
-                          border.file.number));
+  throw Error(
+      ErrorCode::positionLost, Retry::afterOperator,
+      fmt::format("the server no longer has file {} of its binlog; a new baseline is needed. Keep the binlog longer "
+                  "with: SET GLOBAL binlog_expire_logs_seconds = 604800",
+                  border.file.number));
 }
 
 void BinlogStream::attempt() {

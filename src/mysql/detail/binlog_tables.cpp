@@ -76,11 +76,12 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
 }
 
 [[noreturn]] void refuseDescription(const TableName& name) {
-  throw Error(ErrorCode::positionLost, Retry::afterOperator,
-              fmt::format("table {} had other columns when rows were logged than it has now, and the binlog does not say "
-                          "their names; a new baseline is needed. It would say them with: SET GLOBAL "
-                          "binlog_row_metadata = FULL",
-                          name.full()));
+  throw Error(
+      ErrorCode::positionLost, Retry::afterOperator,
+      fmt::format("table {} had other columns when rows were logged than it has now, and the binlog does not say "
+                  "their names; a new baseline is needed. It would say them with: SET GLOBAL "
+                  "binlog_row_metadata = FULL",
+                  name.full()));
 }
 
 }  // namespace

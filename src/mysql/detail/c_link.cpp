@@ -59,10 +59,10 @@ CLink::CLink(const ConnectOptions& options, milliseconds silence, const std::sto
   const bool bySocket = !options.unixSocket.empty();
   const unsigned protocol = bySocket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(handle, MYSQL_OPT_PROTOCOL, &protocol);
-  const MYSQL* const connected = mysql_real_connect(
-      handle, bySocket ? nullptr : options.host.c_str(), options.user.c_str(), options.password.c_str(),
-      options.database.empty() ? nullptr : options.database.c_str(), bySocket ? 0 : options.port,
-      bySocket ? options.unixSocket.c_str() : nullptr, 0);
+  const MYSQL* const connected =
+      mysql_real_connect(handle, bySocket ? nullptr : options.host.c_str(), options.user.c_str(),
+                         options.password.c_str(), options.database.empty() ? nullptr : options.database.c_str(),
+                         bySocket ? 0 : options.port, bySocket ? options.unixSocket.c_str() : nullptr, 0);
   if (connected == nullptr) {
     const Error why = fromNumber(static_cast<int>(mysql_errno(handle)), mysql_sqlstate(handle), mysql_error(handle));
     throw Error(why.code(), why.retry(), fmt::format("cannot connect to {}: {}", whereOf(options), why.message()));

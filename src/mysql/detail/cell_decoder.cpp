@@ -36,7 +36,8 @@ void integer(OctetCursor& in, std::size_t size, bool isUnsigned, Value& out) {
 std::string uuidText(std::string_view octets) {
   Uuid uuid;
   const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(octets[i]); };
-  // Those of versions 1 to 5 only: they show the variant's bit where others have their version, and the other way round.
+  // Those of versions 1 to 5 only: they show the variant's bit where others have their version, and the other way
+  // round.
   const unsigned version = at(8) >> 4;
   if ((at(6) & 0x80) == 0 || version < 1 || version > 5) {
     for (std::size_t i = 0; i < 16; ++i) uuid.octets[i] = at(i);
@@ -84,7 +85,8 @@ void compressedCell(std::string_view octets, const CellPlan& plan, Value& out) {
   if ((head >> 4) != 8 || sizeOctets == 0 || sizeOctets > 4) refuseOctets("a cell is compressed in an unknown way");
   const std::uint64_t size = in.big(sizeOctets);
   const std::string_view packed = in.rest();
-  if (size > kMaxCellOctets || size > (packed.size() + 1) * 1'040) refuseOctets("a compressed cell is longer than it can be");
+  if (size > kMaxCellOctets || size > (packed.size() + 1) * 1'040)
+    refuseOctets("a compressed cell is longer than it can be");
   std::string text(static_cast<std::size_t>(size), '\0');
   z_stream stream{};
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // zlib's interface; it only reads
@@ -156,8 +158,8 @@ void readDecimal(OctetCursor& in, unsigned precision, unsigned scale, std::strin
   char* at = text.data();
   const auto put = [&](unsigned count) {
     const std::uint64_t number = digits.big(kOctets[count]);
-    constexpr std::array<std::uint32_t, 10> kBelow{1,         10,         100,         1'000,        10'000,
-                                                   100'000,   1'000'000,  10'000'000,  100'000'000,  1'000'000'000};
+    constexpr std::array<std::uint32_t, 10> kBelow{1,       10,        100,        1'000,       10'000,
+                                                   100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
     if (number >= kBelow[count]) refuseOctets("a DECIMAL holds something that is no digit");
     for (unsigned i = count; i-- > 0;) *at++ = static_cast<char>('0' + number / kBelow[i] % 10);
   };

@@ -23,7 +23,7 @@ struct CellPlan {
   std::uint32_t meta = 0;
   bool isUnsigned = false;
   Meaning meaning = Meaning::bytes;
-  std::uint32_t padTo = 0;  ///< BINARY(n): the server leaves out zeros at the end
+  std::uint32_t padTo = 0;                   ///< BINARY(n): the server leaves out zeros at the end
   std::shared_ptr<const Charset> charset{};  ///< of text
   std::vector<std::string> labels{};         ///< of enumerations and sets, in UTF-8
 };

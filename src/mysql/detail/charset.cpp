@@ -33,7 +33,8 @@ class Utf8 final : public Charset {
 class OneOctet final : public Charset {
  public:
   explicit OneOctet(OctetTable table) : table_(std::move(table)) {
-    for (std::size_t i = 0; i < 128; ++i) asciiBelow_ = asciiBelow_ && table_[i] == std::string(1, static_cast<char>(i));
+    for (std::size_t i = 0; i < 128; ++i)
+      asciiBelow_ = asciiBelow_ && table_[i] == std::string(1, static_cast<char>(i));
   }
   void decode(std::string_view octets, Value& out) const override {
     if (asciiBelow_ && isAscii(octets)) return assignText(out, octets);
@@ -57,10 +58,11 @@ class ByIconv final : public Charset {
  public:
   ByIconv(const std::string& name, const char* iconvName) : converter_(iconv_open("UTF-8", iconvName)) {
     if (converter_ == reinterpret_cast<iconv_t>(-1)) {
-      throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-                  fmt::format("this machine's C library cannot convert {} to UTF-8: install its conversions, or convert "
-                              "the column to utf8mb4",
-                              name));
+      throw Error(
+          ErrorCode::typeUnsupported, Retry::afterOperator,
+          fmt::format("this machine's C library cannot convert {} to UTF-8: install its conversions, or convert "
+                      "the column to utf8mb4",
+                      name));
     }
   }
   ~ByIconv() override { iconv_close(converter_); }

@@ -43,7 +43,8 @@ bool keepsValues(const CatalogueColumn& before, const CatalogueColumn& after) {
     const int was = integerRank(before.dataType), is = integerRank(after.dataType);
     if (was >= 0 && is >= was) return before.isUnsigned() == after.isUnsigned();
     if (before.dataType != after.dataType) return false;
-    if (among(after.dataType, {"varchar", "varbinary"})) return lengthIn(after.columnType) >= lengthIn(before.columnType);
+    if (among(after.dataType, {"varchar", "varbinary"}))
+      return lengthIn(after.columnType) >= lengthIn(before.columnType);
     if (among(after.dataType, {"enum", "set"})) {
       const auto old = labelsOf(before.columnType), now = labelsOf(after.columnType);
       return old.size() <= now.size() && std::equal(old.begin(), old.end(), now.begin());

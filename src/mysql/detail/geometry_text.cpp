@@ -15,8 +15,8 @@ namespace {
 constexpr int kMaxDepth = 32;
 
 enum Kind : std::uint32_t { point = 1, lineString, polygon, multiPoint, multiLineString, multiPolygon, collection };
-constexpr std::array<std::string_view, 8> kNames{
-    "", "POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"};
+constexpr std::array<std::string_view, 8> kNames{"",           "POINT",           "LINESTRING",   "POLYGON",
+                                                 "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"};
 
 class Writer {
  public:

@@ -224,7 +224,8 @@ LoggedStatement readStatement(std::string_view text, std::string_view database) 
   LoggedStatement out;
   Words words(text);
   skipModifiers(words);
-  constexpr std::array<std::string_view, 7> kChangeRows{"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "CALL"};
+  constexpr std::array<std::string_view, 7> kChangeRows{"INSERT", "UPDATE", "DELETE", "REPLACE",
+                                                        "LOAD",   "WITH",   "CALL"};
   const auto first = words.word();
   const auto startsWith = [&](std::string_view word) { return sameWord(first, word); };
   if (startsWith("BEGIN")) {

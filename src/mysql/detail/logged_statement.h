@@ -35,10 +35,10 @@ struct LoggedStatement {
   StatementKind kind = StatementKind::other;
   /// Of a rename: {from, to, from, to, …}. Of an ALTER … RENAME TO: {from, to}. Else those that are named.
   std::vector<LoggedTable> tables{};
-  bool movesRows = false;     ///< rows came or went that no event tells of: partitions, another tablespace
-  bool replaces = false;      ///< CREATE OR REPLACE: what was there is gone
-  bool dropsDatabase = false; ///< then `tables` holds the database alone
-  std::string xid{};          ///< of XA: "X'61',X'',1"
+  bool movesRows = false;      ///< rows came or went that no event tells of: partitions, another tablespace
+  bool replaces = false;       ///< CREATE OR REPLACE: what was there is gone
+  bool dropsDatabase = false;  ///< then `tables` holds the database alone
+  std::string xid{};           ///< of XA: "X'61',X'',1"
 };
 
 /// @param database the session's, for names without one.

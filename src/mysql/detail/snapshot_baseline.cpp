@@ -106,9 +106,10 @@ class Picture {
 void readIntoPicture(CLink& link, const SnapshotJob& job, const TableName& name, Picture& picture) {
   const std::optional<CatalogueTable> table = readCatalogueTable(link, name);
   if (!table) {
-    throw Error(ErrorCode::tableNotFound, Retry::afterOperator,
-                fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
-                            name.full(), name.quoted()));
+    throw Error(
+        ErrorCode::tableNotFound, Retry::afterOperator,
+        fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
+                    name.full(), name.quoted()));
   }
   const Shape shape = shapeOf(*table);
   picture.add(ChangeOp::baselineBegin, shape).after.clear();

@@ -41,33 +41,38 @@ class ServerJudge {
   }
   void judgeFormat() {
     if (const std::string format = variable(link_, "binlog_format"); format != "ROW") {
-      add(ErrorCode::slotInvalid, fmt::format("binlog_format is {}, and changes logged as statements cannot be read; mend it "
-                                              "with: SET GLOBAL binlog_format = ROW (sessions that are open keep theirs)",
-                                              format));
+      add(ErrorCode::slotInvalid,
+          fmt::format("binlog_format is {}, and changes logged as statements cannot be read; mend it "
+                      "with: SET GLOBAL binlog_format = ROW (sessions that are open keep theirs)",
+                      format));
     }
     const std::string image = variable(link_, "binlog_row_image");
     if (image == "MINIMAL" || image == "NOBLOB") {
       add(ErrorCode::slotInvalid,
-          fmt::format("binlog_row_image is {}: columns that an INSERT does not name are read again from the table, and the "
-                      "old row of an update is only its key. Mend it with: SET GLOBAL binlog_row_image = FULL",
-                      image),
+          fmt::format(
+              "binlog_row_image is {}: columns that an INSERT does not name are read again from the table, and the "
+              "old row of an update is only its key. Mend it with: SET GLOBAL binlog_row_image = FULL",
+              image),
           false);
     }
     const std::string metadata = variable(link_, "binlog_row_metadata");
     if (metadata != "FULL") {
       add(ErrorCode::slotInvalid,
-          fmt::format("binlog_row_metadata is {}: after an ALTER TABLE that is read late the binlog does not say what the "
-                      "columns were called, and the table is read anew. Mend it with: SET GLOBAL binlog_row_metadata = FULL",
-                      metadata.empty() ? "missing" : metadata),
+          fmt::format(
+              "binlog_row_metadata is {}: after an ALTER TABLE that is read late the binlog does not say what the "
+              "columns were called, and the table is read anew. Mend it with: SET GLOBAL binlog_row_metadata = FULL",
+              metadata.empty() ? "missing" : metadata),
           false);
     }
     if (variable(link_, "binlog_transaction_compression") == "ON") {
-      add(ErrorCode::slotInvalid, "the server compresses transactions, which this source cannot read; mend it with: SET "
-                                  "GLOBAL binlog_transaction_compression = OFF");
+      add(ErrorCode::slotInvalid,
+          "the server compresses transactions, which this source cannot read; mend it with: SET "
+          "GLOBAL binlog_transaction_compression = OFF");
     }
     if (variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos) {
-      add(ErrorCode::slotInvalid, "the server logs parts of JSON documents, which cannot be put together; mend it with: SET "
-                                  "GLOBAL binlog_row_value_options = ''");
+      add(ErrorCode::slotInvalid,
+          "the server logs parts of JSON documents, which cannot be put together; mend it with: SET "
+          "GLOBAL binlog_row_value_options = ''");
     }
   }
   void judgeGtids() {
@@ -98,19 +103,22 @@ class ServerJudge {
     const std::string account = link_.askText("SELECT CURRENT_USER()");
     if (!has(global, {"REPLICATION SLAVE", "REPLICATION REPLICA"})) {
       add(ErrorCode::permissionDenied,
-          fmt::format("{0} may not read the binlog; mend it with: GRANT REPLICATION SLAVE ON *.* TO {0}", quoted(account)));
+          fmt::format("{0} may not read the binlog; mend it with: GRANT REPLICATION SLAVE ON *.* TO {0}",
+                      quoted(account)));
     }
     if (!has(global, {"REPLICATION CLIENT", "BINLOG MONITOR"})) {
       add(ErrorCode::permissionDenied,
-          fmt::format("{0} may not ask for the binlog's files, so how far the source lags is not known; mend it with: GRANT "
-                      "{1} ON *.* TO {0}",
-                      quoted(account), link_.isMariaDb() ? "BINLOG MONITOR" : "REPLICATION CLIENT"),
+          fmt::format(
+              "{0} may not ask for the binlog's files, so how far the source lags is not known; mend it with: GRANT "
+              "{1} ON *.* TO {0}",
+              quoted(account), link_.isMariaDb() ? "BINLOG MONITOR" : "REPLICATION CLIENT"),
           options_.positions == PositionBy::file || !link_.isMariaDb());
     }
     if (!link_.isMariaDb() && !has(global, {"RELOAD"})) {
       add(ErrorCode::permissionDenied,
-          fmt::format("{0} may not lock the tables for the moment of a snapshot; mend it with: GRANT RELOAD ON *.* TO {0}",
-                      quoted(account)));
+          fmt::format(
+              "{0} may not lock the tables for the moment of a snapshot; mend it with: GRANT RELOAD ON *.* TO {0}",
+              quoted(account)));
     }
   }
   static std::string quoted(const std::string& account) {
@@ -169,21 +177,23 @@ std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, con
     link.ask(fmt::format("SELECT 1 FROM {} LIMIT 0", name.quoted()));
   } catch (const Error& e) {
     if (e.code() != ErrorCode::permissionDenied) throw;
-    add(ErrorCode::permissionDenied,
-        fmt::format("the account may not read {0}; mend it with: GRANT SELECT ON {1} TO …", name.full(), name.quoted()));
+    add(ErrorCode::permissionDenied, fmt::format("the account may not read {0}; mend it with: GRANT SELECT ON {1} TO …",
+                                                 name.full(), name.quoted()));
   }
   if (table->key.empty()) {
     add(ErrorCode::noReplicaIdentity,
-        fmt::format("{} has no primary key, so nobody can tell which row a change means; mend it with: ALTER TABLE {} ADD "
-                    "PRIMARY KEY (…)",
-                    name.full(), name.quoted()));
+        fmt::format(
+            "{} has no primary key, so nobody can tell which row a change means; mend it with: ALTER TABLE {} ADD "
+            "PRIMARY KEY (…)",
+            name.full(), name.quoted()));
   }
   constexpr std::array<std::string_view, 3> kSnapshots{"InnoDB", "ROCKSDB", "TokuDB"};
   if (std::find(kSnapshots.begin(), kSnapshots.end(), table->engine) == kSnapshots.end()) {
     add(ErrorCode::typeUnsupported,
-        fmt::format("{} is kept by {}, which has no snapshots: rows written while a baseline reads may come twice. Mend it "
-                    "with: ALTER TABLE {} ENGINE = InnoDB",
-                    name.full(), table->engine, name.quoted()),
+        fmt::format(
+            "{} is kept by {}, which has no snapshots: rows written while a baseline reads may come twice. Mend it "
+            "with: ALTER TABLE {} ENGINE = InnoDB",
+            name.full(), table->engine, name.quoted()),
         false);
   }
   return issues;

@@ -34,7 +34,8 @@ CatalogueColumn columnOf(const std::vector<Cell>& cells) {
   column.charset = textOf(cells[3]);
   column.nullable = textOf(cells[4]) == "YES";
   const std::string extra = textOf(cells[6]);
-  column.generated = extra.find("GENERATED") != std::string::npos && extra.find("DEFAULT_GENERATED") == std::string::npos;
+  column.generated =
+      extra.find("GENERATED") != std::string::npos && extra.find("DEFAULT_GENERATED") == std::string::npos;
   column.filled = fillsRows(cells[5], column.nullable) || column.generated;
   return column;
 }
@@ -57,15 +58,15 @@ TableName tableNameOf(std::string_view text, const std::string& database) {
 std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& name) {
   const std::string where =
       fmt::format("TABLE_SCHEMA = {} AND TABLE_NAME = {}", literal(name.database), literal(name.table));
-  const Cells tables =
-      link.ask("SELECT TABLE_TYPE, ENGINE, TABLE_ROWS FROM information_schema.TABLES WHERE " + where);
+  const Cells tables = link.ask("SELECT TABLE_TYPE, ENGINE, TABLE_ROWS FROM information_schema.TABLES WHERE " + where);
   if (tables.empty()) return std::nullopt;
   CatalogueTable table{.name = name, .type = textOf(tables[0][0]), .engine = textOf(tables[0][1])};
   const std::string rows = textOf(tables[0][2]);
   std::from_chars(rows.data(), rows.data() + rows.size(), table.rows);
-  for (const auto& cells : link.ask("SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, "
-                                    "COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS WHERE " +
-                                    where + " ORDER BY ORDINAL_POSITION")) {
+  for (const auto& cells :
+       link.ask("SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, "
+                "COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS WHERE " +
+                where + " ORDER BY ORDINAL_POSITION")) {
     table.columns.push_back(columnOf(cells));
   }
   for (const auto& cells : link.ask("SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE " + where +
@@ -94,10 +95,8 @@ ValueKind kindOf(const CatalogueColumn& column) {
 Shape shapeOf(const CatalogueTable& table) {
   TableSchema schema{.table = table.name.full(), .primaryKey = table.key};
   for (const CatalogueColumn& column : table.columns) {
-    schema.columns.push_back({.name = column.name,
-                              .kind = kindOf(column),
-                              .nullable = column.nullable,
-                              .sourceType = column.columnType});
+    schema.columns.push_back(
+        {.name = column.name, .kind = kindOf(column), .nullable = column.nullable, .sourceType = column.columnType});
   }
   return makeShape(std::move(schema));
 }

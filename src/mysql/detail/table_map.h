@@ -68,9 +68,9 @@ struct TableMap {
   std::uint64_t id = 0;
   std::string database{}, table{};
   std::vector<WireColumn> columns{};
-  bool saysSigns = false;              ///< `isUnsigned` is known
-  bool saysNames = false;              ///< `name` is known
-  std::vector<std::uint32_t> key{};    ///< indices of the primary key's columns; only with FULL
+  bool saysSigns = false;            ///< `isUnsigned` is known
+  bool saysNames = false;            ///< `name` is known
+  std::vector<std::uint32_t> key{};  ///< indices of the primary key's columns; only with FULL
 };
 
 /// Reads only the id and the names. The views are into the event.

@@ -58,7 +58,8 @@ class TableRows final : public RowStream {
 
  private:
   [[noreturn]] void failed() {
-    if (stop_.stop_requested()) throw Error(ErrorCode::queryCancelled, Retry::later, "the reading of a table was stopped");
+    if (stop_.stop_requested())
+      throw Error(ErrorCode::queryCancelled, Retry::later, "the reading of a table was stopped");
     link_->fail();
   }
 

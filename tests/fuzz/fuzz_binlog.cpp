@@ -25,10 +25,10 @@ std::vector<CellPlan> plansOf(const TableMap& map) {
   for (const WireColumn& column : map.columns) {
     CellPlan plan{.type = column.type, .meta = column.meta, .isUnsigned = column.isUnsigned, .labels = column.labels};
     if (isText(column.type) && column.collation != 63) {
-      plan.meaning = Meaning::text;
+      plan.meaning = CellMeaning::text;
       plan.charset = utf8Charset();
     } else if (column.type == WireType::string && column.meta == 16) {
-      plan.meaning = Meaning::uuid;
+      plan.meaning = CellMeaning::uuid;
     }
     plans.push_back(std::move(plan));
   }

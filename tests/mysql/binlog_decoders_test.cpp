@@ -167,7 +167,7 @@ TEST(BinlogEvents, RowsOfMySqlAreReadByTheirOwnHeader) {
   EXPECT_EQ(rows.kind, RowsKind::write);
   std::vector<CellPlan> plans(2);
   plans[0] = {.type = WireType::longInteger};
-  plans[1] = {.type = WireType::varchar, .meta = 20, .meaning = Meaning::text, .charset = utf8Charset()};
+  plans[1] = {.type = WireType::varchar, .meta = 20, .meaning = CellMeaning::text, .charset = utf8Charset()};
   OctetCursor in(rows.rows, "a row");
   std::vector<Value> values;
   std::vector<std::uint32_t> absent;

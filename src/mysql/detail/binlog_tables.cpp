@@ -69,7 +69,7 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
       column.dataType = "json";
       break;
     default:
-      column.dataType = isText(wire.type) && plan.meaning == Meaning::bytes ? "longblob" : "longtext";
+      column.dataType = isText(wire.type) && plan.meaning == CellMeaning::bytes ? "longblob" : "longtext";
   }
   column.columnType = column.dataType + (plan.isUnsigned ? " unsigned" : "");
   return column;
@@ -202,15 +202,15 @@ void BinlogTables::planColumn(const WireColumn& wire, bool signs, const Catalogu
     return;
   }
   if (!isText(wire.type)) return;
-  if (type == "uuid") plan.meaning = Meaning::uuid;
-  if (type == "inet6") plan.meaning = Meaning::inet6;
-  if (type == "inet4") plan.meaning = Meaning::inet4;
-  if (plan.meaning != Meaning::bytes) return;
+  if (type == "uuid") plan.meaning = CellMeaning::uuid;
+  if (type == "inet6") plan.meaning = CellMeaning::inet6;
+  if (type == "inet4") plan.meaning = CellMeaning::inet4;
+  if (plan.meaning != CellMeaning::bytes) return;
   if (charset.empty() || charset == "binary") {
     if (wire.type == WireType::string) plan.padTo = wire.meta;
     return;
   }
-  plan.meaning = Meaning::text;
+  plan.meaning = CellMeaning::text;
   plan.charset = charsets_.named(charset);
 }
 

@@ -56,9 +56,9 @@ std::string addressText(std::string_view octets, int family) {
 
 void stringCell(std::string_view octets, const CellPlan& plan, Value& out) {
   switch (plan.meaning) {
-    case Meaning::text:
+    case CellMeaning::text:
       return plan.charset->decode(octets, out);
-    case Meaning::bytes: {
+    case CellMeaning::bytes: {
       std::string& held = stringIn<Bytes>(out);
       held.assign(octets);
       if (held.size() < plan.padTo) held.resize(plan.padTo, '\0');
@@ -67,12 +67,12 @@ void stringCell(std::string_view octets, const CellPlan& plan, Value& out) {
     default:
       break;
   }
-  const std::size_t size = plan.meaning == Meaning::inet4 ? 4 : 16;
+  const std::size_t size = plan.meaning == CellMeaning::inet4 ? 4 : 16;
   std::string whole(octets);
   if (whole.size() > size) refuseOctets("an address or UUID is too long");
   whole.resize(size, '\0');
-  if (plan.meaning == Meaning::uuid) return assignText(out, uuidText(whole));
-  assignText(out, addressText(whole, plan.meaning == Meaning::inet4 ? AF_INET : AF_INET6));
+  if (plan.meaning == CellMeaning::uuid) return assignText(out, uuidText(whole));
+  assignText(out, addressText(whole, plan.meaning == CellMeaning::inet4 ? AF_INET : AF_INET6));
 }
 
 /// MariaDB's COMPRESSED columns: one octet says how, then the length, then what zlib made of it.

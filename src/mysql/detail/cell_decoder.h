@@ -15,14 +15,14 @@
 namespace tidegate::mysql::detail {
 
 /// What a string on the wire is meant to be, which the wire does not say.
-enum class Meaning : std::uint8_t { text, bytes, uuid, inet4, inet6 };
+enum class CellMeaning : std::uint8_t { text, bytes, uuid, inet4, inet6 };
 
 /// How one column's cells are read.
 struct CellPlan {
   WireType type = WireType::null;
   std::uint32_t meta = 0;
   bool isUnsigned = false;
-  Meaning meaning = Meaning::bytes;
+  CellMeaning meaning = CellMeaning::bytes;
   std::uint32_t padTo = 0;                   ///< BINARY(n): the server leaves out zeros at the end
   std::shared_ptr<const Charset> charset{};  ///< of text
   std::vector<std::string> labels{};         ///< of enumerations and sets, in UTF-8

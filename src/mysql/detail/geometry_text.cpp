@@ -12,19 +12,27 @@ namespace tidegate::mysql::detail {
 namespace {
 
 /// Collections within collections; more than anyone draws.
-constexpr int kMaxDepth = 32;
+constexpr int kMaxGeometryDepth = 32;
 
-enum Kind : std::uint32_t { point = 1, lineString, polygon, multiPoint, multiLineString, multiPolygon, collection };
-constexpr std::array<std::string_view, 8> kNames{"",           "POINT",           "LINESTRING",   "POLYGON",
-                                                 "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"};
+enum GeometryKind : std::uint32_t {
+  point = 1,
+  lineString,
+  polygon,
+  multiPoint,
+  multiLineString,
+  multiPolygon,
+  collection
+};
+constexpr std::array<std::string_view, 8> kGeometryNames{
+    "", "POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"};
 
-class Writer {
+class WktWriter {
  public:
-  Writer(OctetCursor& in, std::string& out) : in_(in), out_(out) {}
+  WktWriter(OctetCursor& in, std::string& out) : in_(in), out_(out) {}
 
   void geometry(int depth) {
     const std::uint32_t kind = head();
-    out_ += kNames[kind];
+    out_ += kGeometryNames[kind];
     body(kind, depth);
   }
 
@@ -96,7 +104,7 @@ class Writer {
           rings();
         });
       default:
-        if (depth >= kMaxDepth) refuseOctets("a geometry holds too many within each other");
+        if (depth >= kMaxGeometryDepth) refuseOctets("a geometry holds too many within each other");
         return list(9, [this, depth] { geometry(depth + 1); });
     }
   }
@@ -113,7 +121,7 @@ void geometryToText(std::string_view octets, std::string& out) {
   OctetCursor in(octets, "a geometry");
   const std::uint64_t srid = in.little(4);
   if (srid != 0) fmt::format_to(std::back_inserter(out), "SRID={};", srid);
-  Writer(in, out).geometry(0);
+  WktWriter(in, out).geometry(0);
   if (!in.done()) refuseOctets("a geometry goes on behind its end");
 }
 

@@ -15,23 +15,23 @@ namespace tidegate::mysql::detail {
 namespace {
 
 /// MySQL's own limit of a document's depth.
-constexpr int kMaxDepth = 100;
+constexpr int kMaxJsonDepth = 100;
 
-enum Kind : std::uint8_t {
-  smallObject = 0,
-  largeObject = 1,
-  smallArray = 2,
-  largeArray = 3,
-  literal = 4,
-  int16 = 5,
-  uint16 = 6,
-  int32 = 7,
-  uint32 = 8,
-  int64 = 9,
-  uint64 = 10,
-  real = 11,
-  text = 12,
-  opaque = 15
+enum JsonKind : std::uint8_t {
+  jsonSmallObject = 0,
+  jsonLargeObject = 1,
+  jsonSmallArray = 2,
+  jsonLargeArray = 3,
+  jsonLiteral = 4,
+  jsonInt16 = 5,
+  jsonUint16 = 6,
+  jsonInt32 = 7,
+  jsonUint32 = 8,
+  jsonInt64 = 9,
+  jsonUint64 = 10,
+  jsonReal = 11,
+  jsonText = 12,
+  jsonOpaque = 15
 };
 
 class Printer {
@@ -42,33 +42,33 @@ class Printer {
     // In a document as the server writes it no octet belongs to two values. Offsets that point elsewhere could make a
     // few octets an endless text.
     if (budget_-- == 0) refuseOctets("a JSON document holds itself");
-    if (depth > kMaxDepth) refuseOctets("a JSON document is nested too deep");
+    if (depth > kMaxJsonDepth) refuseOctets("a JSON document is nested too deep");
     OctetCursor in(octets, "a JSON document");
     switch (kind) {
-      case smallObject:
-      case largeObject:
-      case smallArray:
-      case largeArray:
+      case jsonSmallObject:
+      case jsonLargeObject:
+      case jsonSmallArray:
+      case jsonLargeArray:
         return container(kind, octets, depth);
-      case literal:
+      case jsonLiteral:
         return literalOf(in.octet());
-      case int16:
+      case jsonInt16:
         return number(signExtended(in.little(2), 2));
-      case uint16:
+      case jsonUint16:
         return number(in.little(2));
-      case int32:
+      case jsonInt32:
         return number(signExtended(in.little(4), 4));
-      case uint32:
+      case jsonUint32:
         return number(in.little(4));
-      case int64:
+      case jsonInt64:
         return number(static_cast<std::int64_t>(in.little(8)));
-      case uint64:
+      case jsonUint64:
         return number(in.little(8));
-      case real:
+      case jsonReal:
         return realOf(std::bit_cast<double>(in.little(8)));
-      case text:
+      case jsonText:
         return string(in.take(length(in)));
-      case opaque: {
+      case jsonOpaque: {
         const auto type = static_cast<WireType>(in.octet());
         return opaqueOf(type, in.take(length(in)));
       }
@@ -135,8 +135,8 @@ class Printer {
   }
 
   void container(std::uint8_t kind, std::string_view octets, int depth) {
-    const bool isObject = kind == smallObject || kind == largeObject;
-    const std::size_t width = kind == largeObject || kind == largeArray ? 4 : 2;
+    const bool isObject = kind == jsonSmallObject || kind == jsonLargeObject;
+    const std::size_t width = kind == jsonLargeObject || kind == jsonLargeArray ? 4 : 2;
     OctetCursor head(octets, "a JSON document");
     const std::uint64_t count = head.little(width), size = head.little(width);
     if (size > octets.size()) refuseOctets("a JSON document ends too early");
@@ -171,8 +171,8 @@ class Printer {
   void member(std::string_view octets, std::size_t entryAt, std::size_t width, int depth) {
     OctetCursor entry(octets.substr(entryAt), "a JSON document");
     const std::uint8_t kind = entry.octet();
-    const bool inPlace =
-        kind == literal || kind == int16 || kind == uint16 || (width == 4 && (kind == int32 || kind == uint32));
+    const bool inPlace = kind == jsonLiteral || kind == jsonInt16 || kind == jsonUint16 ||
+                         (width == 4 && (kind == jsonInt32 || kind == jsonUint32));
     if (inPlace) return value(kind, entry.take(width), depth + 1);
     const std::size_t at = entry.length(width);
     if (at > octets.size()) refuseOctets("a JSON document points out of itself");

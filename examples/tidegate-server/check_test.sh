@@ -42,4 +42,24 @@ echo '{"auth": {"jwt": {"jwks_url": "http://login.example.org/keys", "jwks_file"
 for wanted in 'needs one of: secret' 'jwks_url: must begin with https://' 'jwks_file: the file /no/such cannot be read'; do
   grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
 done
+
+cat >"$dir/engines.json" <<'JSON'
+{"data": "x",
+ "engines": [
+  {"name": "a", "url": "sqlite:/a.db", "slot": "a", "tables": ["t", {"table": "u", "key": [], "order": 1}, {"cursor": "c"}, "t"]},
+  {"name": "b", "url": "sqlite:", "into": "mysql://user:a-secret@host/db", "tables": [1]},
+  {"name": "c", "url": "env:ORACLE", "interval_seconds": 5, "tables": []}],
+ "auth": {"jwt": {"secret": "env:LONG", "jwks_private": true, "jwks_ca_file": "/no/ca"}}}
+JSON
+ORACLE=oracle://a-secret@host LONG=0123456789abcdef0123456789abcdef "$server" --check "$dir/engines.json" >"$dir/out" 2>&1 &&
+  fail "a file of bad engines passed"
+for wanted in 'engines.json:3:48: /engines/0/slot: is for PostgreSQL, which is not polled' '/engines/0/tables/1/order: is not known' \
+  '/engines/0/tables/1/key: needs the columns' '/engines/0/tables/2: needs a table' '/engines/0/tables: names t twice' \
+  'engines.json:4:24: /engines/1/url: must begin with postgresql://' '/engines/1/into: secrets are not written here' \
+  '/engines/1/tables/0: must be a table' '/engines/2/interval_seconds: is for sources that are polled' \
+  'engines.json:5:24: /engines/2/url: must begin with' 'engines.json:5:3: /engines/2: needs tables' \
+  '/auth/jwt/jwks_private: says how jwks_url is asked' '/auth/jwt/jwks_ca_file: the file /no/ca cannot be read'; do
+  grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
+done
+grep -q 'a-secret' "$dir/out" && fail "a secret was repeated"
 echo "OK: every mistake has its place and its remedy"

@@ -5,110 +5,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "places.h"
+#include "config_reader.h"
 
 namespace {
 
 using nlohmann::json;
 
-/// Reads members, and notes what is wrong instead of ending at it.
-class Reader {
- public:
-  Reader(const std::string& text, std::vector<Mistake>& mistakes)
-      : text_(text), places_(placesOf(text)), mistakes_(mistakes) {}
-
-  void wrong(const std::string& path, const std::string& why) {
-    const auto found = places_.find(path);
-    const auto [line, column] = lineAndColumn(text_, found == places_.end() ? 0 : found->second);
-    mistakes_.push_back({line, column, (path.empty() ? "the file" : path) + ": " + why});
-  }
-  /// Whether `node` is an object; members beside `known` are mistakes.
-  bool object(const json& node, const std::string& path, const std::set<std::string>& known) {
-    if (!node.is_object()) return wrong(path, "must be an object, {…}"), false;
-    for (const auto& [name, value] : node.items()) {
-      if (!known.contains(name)) {
-        wrong(path + "/" + name,
-              fmt::format("is not known here; take it out, or use one of: {}", fmt::join(known, ", ")));
-      }
-    }
-    return true;
-  }
-  void text(const json& node, const std::string& path, const char* name, std::string& out) {
-    if (!node.contains(name)) return;
-    if (!node[name].is_string()) return wrong(path + "/" + name, "must be a text, in quotes");
-    out = node[name].get<std::string>();
-  }
-  void number(const json& node, const std::string& path, const char* name, std::uint64_t low, std::uint64_t high,
-              std::uint64_t& out) {
-    if (!node.contains(name)) return;
-    const json& value = node[name];
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low || value.get<std::uint64_t>() > high) {
-      return wrong(path + "/" + name, fmt::format("must be a whole number from {} to {}", low, high));
-    }
-    out = value.get<std::uint64_t>();
-  }
-  void flag(const json& node, const std::string& path, const char* name, bool& out) {
-    if (!node.contains(name)) return;
-    if (!node[name].is_boolean()) return wrong(path + "/" + name, "must be true or false");
-    out = node[name].get<bool>();
-  }
-  void texts(const json& node, const std::string& path, const char* name, std::vector<std::string>& out) {
-    each(node, path, name, [&](const json& item, const std::string& at) {
-      if (!item.is_string() || item.get<std::string>().empty()) return wrong(at, "must be a text that is not empty");
-      out.push_back(item.get<std::string>());
-    });
-  }
-  template <class Work>
-  void each(const json& node, const std::string& path, const char* name, const Work& work) {
-    if (!node.contains(name)) return;
-    const std::string at = path + "/" + name;
-    if (!node[name].is_array()) return wrong(at, "must be a list, […]");
-    for (std::size_t i = 0; i < node[name].size(); ++i) work(node[name][i], fmt::format("{}/{}", at, i));
-  }
-  /// A secret is never in the file itself.
-  void secret(const json& node, const std::string& path, const char* name, std::string& out) {
-    std::string named;
-    text(node, path, name, named);
-    const std::string at = path + "/" + name;
-    if (named.empty()) return;
-    if (named.starts_with("env:")) {
-      const char* value = std::getenv(named.c_str() + 4);
-      if (value == nullptr || *value == '\0')
-        return wrong(at, "the environment has no " + named.substr(4) + ": set it");
-      out = value;
-    } else if (named.starts_with("file:")) {
-      std::ifstream file(named.substr(5));
-      out.assign(std::istreambuf_iterator<char>(file), {});
-      while (!out.empty() && (out.back() == '\n' || out.back() == '\r')) out.pop_back();
-      if (out.empty()) wrong(at, "the file " + named.substr(5) + " cannot be read, or is empty");
-    } else {
-      wrong(at, "secrets are not written here: use \"env:NAME\" or \"file:PATH\"");
-    }
-  }
-  void needed(bool there, const std::string& path, const std::string& what) {
-    if (!there) wrong(path, what);
-  }
-
- private:
-  const std::string& text_;
-  std::map<std::string, std::size_t> places_;
-  std::vector<Mistake>& mistakes_;
-};
-
-bool isName(const std::string& text) {
-  return !text.empty() && text.size() <= 64 &&
-         text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
-             std::string::npos;
-}
-
-void readListen(const json& root, Reader& reader, ServerConfig& out) {
+void readListen(const json& root, ConfigReader& reader, ServerConfig& out) {
   if (!root.contains("listen")) return;
   const json& node = root["listen"];
   if (!reader.object(node, "/listen", {"address", "port", "threads", "tls", "cors", "metrics"})) return;
@@ -133,13 +40,18 @@ void readListen(const json& root, Reader& reader, ServerConfig& out) {
   }
 }
 
-void readJwt(const json& jwt, Reader& reader, ServerConfig& out) {
+void readJwt(const json& jwt, ConfigReader& reader, ServerConfig& out) {
   static constexpr const char* kKeys[] = {"secret", "public_key", "jwks_url", "jwks_file"};
-  if (!reader.object(jwt, "/auth/jwt", {"secret", "public_key", "jwks_url", "jwks_file", "issuer", "audience"})) return;
+  if (!reader.object(
+          jwt, "/auth/jwt",
+          {"secret", "public_key", "jwks_url", "jwks_file", "jwks_ca_file", "jwks_private", "issuer", "audience"}))
+    return;
   reader.secret(jwt, "/auth/jwt", "secret", out.jwtSecret);
   reader.secret(jwt, "/auth/jwt", "public_key", out.jwtPublicKey);
   reader.text(jwt, "/auth/jwt", "jwks_url", out.jwksUrl);
   reader.text(jwt, "/auth/jwt", "jwks_file", out.jwksFile);
+  reader.text(jwt, "/auth/jwt", "jwks_ca_file", out.jwksCaFile);
+  reader.flag(jwt, "/auth/jwt", "jwks_private", out.jwksPrivate);
   reader.text(jwt, "/auth/jwt", "issuer", out.jwtIssuer);
   reader.text(jwt, "/auth/jwt", "audience", out.jwtAudience);
   reader.needed(
@@ -149,11 +61,17 @@ void readJwt(const json& jwt, Reader& reader, ServerConfig& out) {
                 "must have at least 32 octets");
   reader.needed(!jwt.contains("jwks_url") || out.jwksUrl.starts_with("https://"), "/auth/jwt/jwks_url",
                 "must begin with https://");
+  for (const char* name : {"jwks_ca_file", "jwks_private"}) {
+    reader.needed(!jwt.contains(name) || jwt.contains("jwks_url"), std::string("/auth/jwt/") + name,
+                  "says how jwks_url is asked: give jwks_url too, or take it out");
+  }
+  reader.needed(!jwt.contains("jwks_ca_file") || std::ifstream(out.jwksCaFile), "/auth/jwt/jwks_ca_file",
+                "the file " + out.jwksCaFile + " cannot be read");
   reader.needed(!jwt.contains("jwks_file") || std::ifstream(out.jwksFile), "/auth/jwt/jwks_file",
                 "the file " + out.jwksFile + " cannot be read");
 }
 
-void readRate(const json& limits, const char* name, Reader& reader, RateConfig& out) {
+void readRate(const json& limits, const char* name, ConfigReader& reader, RateConfig& out) {
   if (!limits.contains(name)) return;
   const std::string at = std::string("/limits/") + name;
   if (!reader.object(limits[name], at, {"per_second", "burst"})) return;
@@ -161,7 +79,7 @@ void readRate(const json& limits, const char* name, Reader& reader, RateConfig& 
   reader.number(limits[name], at, "burst", 1, 1'000'000, out.burst);
 }
 
-void readLimits(const json& root, Reader& reader, ServerConfig& out) {
+void readLimits(const json& root, ConfigReader& reader, ServerConfig& out) {
   if (!root.contains("limits")) return;
   const json& node = root["limits"];
   if (!reader.object(node, "/limits", {"per_client", "per_address", "connections", "connections_per_address"})) return;
@@ -171,7 +89,7 @@ void readLimits(const json& root, Reader& reader, ServerConfig& out) {
   reader.number(node, "/limits", "connections_per_address", 0, 1'000'000, out.connectionsPerAddress);
 }
 
-void readAuth(const json& root, Reader& reader, ServerConfig& out) {
+void readAuth(const json& root, ConfigReader& reader, ServerConfig& out) {
   if (!root.contains("auth")) return;
   const json& node = root["auth"];
   if (!reader.object(node, "/auth", {"tokens", "jwt"})) return;
@@ -199,28 +117,7 @@ void readAuth(const json& root, Reader& reader, ServerConfig& out) {
   if (node.contains("jwt")) readJwt(node["jwt"], reader, out);
 }
 
-void readEngine(const json& item, const std::string& at, Reader& reader, ServerConfig& out) {
-  if (!reader.object(item, at, {"name", "url", "slot", "publication", "tables"})) return;
-  EngineConfig engine;
-  reader.text(item, at, "name", engine.name);
-  reader.secret(item, at, "url", engine.url);
-  reader.text(item, at, "slot", engine.slot);
-  reader.text(item, at, "publication", engine.publication);
-  reader.texts(item, at, "tables", engine.tables);
-  reader.needed(isName(engine.name), at, "needs a name of 1 to 64 of A-Z a-z 0-9 _ -");
-  for (const EngineConfig& other : out.engines) {
-    reader.needed(other.name != engine.name, at + "/name", "is another engine's name: choose another");
-  }
-  reader.needed(item.contains("url"), at, "needs a url: env:NAME or file:PATH of postgresql://…");
-  reader.needed(!engine.tables.empty(), at, "needs tables, such as [\"public.users\"]");
-  if (engine.slot.empty()) engine.slot = "tidegate_" + engine.name;
-  if (engine.publication.empty()) engine.publication = engine.slot;
-  reader.needed(engine.slot.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos, at,
-                "its slot \"" + engine.slot + "\" may have a-z 0-9 _ alone: give \"slot\"");
-  out.engines.push_back(std::move(engine));
-}
-
-void readParts(const json& root, Reader& reader, ServerConfig& out) {
+void readParts(const json& root, ConfigReader& reader, ServerConfig& out) {
   std::set<std::string> gateways;
   reader.each(root, "", "gateways", [&](const json& item, const std::string& at) {
     if (!item.is_string() || !isName(item.get<std::string>()))
@@ -251,7 +148,7 @@ ServerConfig readConfig(const std::string& text, std::vector<Mistake>& mistakes)
         {line, column, "this is not JSON: look for a missing comma, quote or bracket here or just before"});
     return out;
   }
-  Reader reader(text, mistakes);
+  ConfigReader reader(text, mistakes);
   if (!reader.object(root, "", {"listen", "log_level", "data", "auth", "limits", "gateways", "jobs", "engines"}))
     return out;
   readListen(root, reader, out);

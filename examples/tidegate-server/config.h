@@ -17,8 +17,23 @@ struct TokenConfig {
 };
 
 struct EngineConfig {
-  std::string name{}, url{}, slot{}, publication{};
-  std::vector<std::string> tables{};
+  enum class Kind { unknown, postgres, mysql, sqlite };
+  struct Place {
+    Kind kind = Kind::unknown;
+    std::string url{};
+  };
+  struct Table {
+    std::string name{}, cursor{};    ///< without a cursor the whole table is compared
+    std::vector<std::string> key{};  ///< of one that is polled
+  };
+
+  std::string name{}, slot{}, publication{};
+  Place from{}, into{};  ///< into nothing named: replica.db
+  std::vector<Table> tables{};
+  std::uint64_t intervalSeconds = 10;
+
+  /// PostgreSQL is followed by logical replication.
+  bool polled() const { return from.kind == Kind::mysql || from.kind == Kind::sqlite; }
 };
 
 /// A bucket: requests a second, and how many at once. perSecond 0: no limit.
@@ -32,7 +47,8 @@ struct ServerConfig {
   std::vector<std::string> origins{};
   std::string logLevel = "info", data = "tidegate-data";
   std::vector<TokenConfig> tokens{};
-  std::string jwtSecret{}, jwtPublicKey{}, jwtIssuer{}, jwtAudience{}, jwksUrl{}, jwksFile{};
+  std::string jwtSecret{}, jwtPublicKey{}, jwtIssuer{}, jwtAudience{}, jwksUrl{}, jwksFile{}, jwksCaFile{};
+  bool jwksPrivate = false;  ///< its host may have a private address
   RateConfig perClient{50, 200}, perAddress{200, 800};
   std::uint64_t connections = 20'000, connectionsPerAddress = 0;  ///< 0: no bound but `connections`
   bool metrics = false;

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "counters.h"
+#include "engines.h"
 #include "tidegate/core/error.h"
 #include "tidegate/http/server.h"
 #include "tidegate/mysql/job_driver.h"
 #include "tidegate/postgres/job_driver.h"
-#include "tidegate/postgres/source.h"
 #include "tidegate/server/auth.h"
 #include "tidegate/server/change_feed.h"
 #include "tidegate/server/engine_api.h"
@@ -41,7 +41,10 @@ constexpr auto kEnginePause = std::chrono::seconds(10);  // before an engine tha
 
 std::shared_ptr<server::Jwks> jwksOf(const ServerConfig& config) {
   if (!config.hasJwks()) return nullptr;
-  return std::make_shared<server::Jwks>(server::JwksOptions{.url = config.jwksUrl, .file = config.jwksFile});
+  return std::make_shared<server::Jwks>(server::JwksOptions{.url = config.jwksUrl,
+                                                            .file = config.jwksFile,
+                                                            .allowPrivateAddresses = config.jwksPrivate,
+                                                            .authorityFile = config.jwksCaFile});
 }
 
 std::shared_ptr<const server::JwtKeys> jwtKeysOf(const ServerConfig& config) {
@@ -137,14 +140,10 @@ struct Service::Impl {
   void addEngines() {
     std::vector<server::AdministeredEngine> named;
     for (const EngineConfig& one : config.engines) {
-      PipelineSpec pipeline{.name = one.name, .source = one.name, .sink = replica()};
-      for (const std::string& table : one.tables) pipeline.tables.push_back({.table = table});
-      engines.push_back(std::make_unique<Engine>(EngineOptions{
-          .sources = {{.name = one.name,
-                       .source = postgres::source(
-                           {.connect = {.url = one.url}, .slot = one.slot, .publication = {.name = one.publication}})}},
-          .pipelines = {std::move(pipeline)},
-          .observer = observers({logObserver(), engineCounters, feed->engineObserver(one.name)})}));
+      const bool own = one.into.kind != EngineConfig::Kind::unknown;
+      EngineOptions options = engineOptions(one, config.data, own ? feed->watched(sinkOf(one.into)) : replica());
+      options.observer = observers({logObserver(), engineCounters, feed->engineObserver(one.name)});
+      engines.push_back(std::make_unique<Engine>(std::move(options)));
       named.push_back({.name = one.name, .engine = engines.back().get()});
     }
     server::addEngineApi(api, std::move(named));

@@ -2,9 +2,12 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <bit>
+#include <cstring>
 #include <memory>
 
 #include "core/detail/json_write.h"
+#include "core/detail/sha256_batch.h"
 #include "core/detail/text_out.h"
 #include "tidegate/core/delta.h"
 #include "tidegate/core/error.h"
@@ -51,7 +54,9 @@ DeltaId computeDeltaId(const RowDelta& delta) {
   thread_local detail::TextOut scratch;
   scratch.clear();
   detail::writeCanonicalDelta(delta, scratch);
-  const DeltaId id{sha256(scratch.view())};
+  const std::string_view text = scratch.view();
+  DeltaId id;
+  detail::sha256Each({&text, 1}, &id.octets);
   constexpr std::size_t kKeptCapacity = 1 << 20;
   if (scratch.capacity() > kKeptCapacity) scratch = detail::TextOut();
   return id;
@@ -69,29 +74,32 @@ std::string DeltaId::hex() const {
 
 namespace {
 
-constexpr std::uint8_t kNoNibble = 0xFF;
-constexpr std::array<std::uint8_t, 256> nibbles() {
-  std::array<std::uint8_t, 256> of{};
-  of.fill(kNoNibble);
-  for (std::uint8_t i = 0; i < 16; ++i) of[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
-  return of;
+static_assert(std::endian::native == std::endian::little, "the first digit of a word is its lowest octet");
+
+/// Eight lower-case hex digits as four octets, all digits at once. @return 0 if they are such digits.
+std::uint64_t readEightDigits(const char* digits, std::uint8_t* octets) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::uint64_t given = 0;
+  std::memcpy(&given, digits, 8);
+  std::uint64_t nibbles = (given & kOnes * 0x0F) + ((given >> 6) & kOnes) * 9;
+  const std::uint64_t letters = ((nibbles + kOnes * 6) >> 4) & kOnes;
+  const std::uint64_t asWritten = nibbles + kOnes * '0' + letters * ('a' - '0' - 10);
+  const std::uint64_t wrong = (asWritten ^ given) | (nibbles & kOnes * 0xF0);
+  nibbles = (nibbles << 4 | nibbles >> 8) & 0x00FF00FF00FF00FF;
+  nibbles = (nibbles | nibbles >> 8) & 0x0000FFFF0000FFFF;
+  const auto packed = static_cast<std::uint32_t>(nibbles | nibbles >> 16);
+  std::memcpy(octets, &packed, 4);
+  return wrong;
 }
-constexpr auto kNibbles = nibbles();
 
 }  // namespace
 
 std::optional<DeltaId> DeltaId::parse(std::string_view hex) noexcept {
   if (hex.size() != 64) return std::nullopt;
   DeltaId id;
-  unsigned all = 0;
-  for (std::size_t i = 0; i < id.octets.size(); ++i) {
-    const unsigned high = kNibbles[static_cast<unsigned char>(hex[2 * i])];
-    const unsigned low = kNibbles[static_cast<unsigned char>(hex[2 * i + 1])];
-    all |= high | low;
-    id.octets[i] = static_cast<std::uint8_t>(high << 4 | low);
-  }
-  // Only what is no digit has bits beyond four.
-  return all < 16 ? std::optional(id) : std::nullopt;
+  std::uint64_t wrong = 0;
+  for (std::size_t i = 0; i < 8; ++i) wrong |= readEightDigits(hex.data() + 8 * i, id.octets.data() + 4 * i);
+  return wrong == 0 ? std::optional(id) : std::nullopt;
 }
 
 }  // namespace tidegate

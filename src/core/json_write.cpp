@@ -216,13 +216,16 @@ void detail::writeCanonicalDelta(const RowDelta& delta, Out& out) {
   out.push_back('}');
 }
 
-void detail::appendCanonicalValue(const Value& v, std::string& out) {
-  std::visit(JsonWriter<std::string>{out, true}, v.variant());
+template <class Out>
+void detail::appendCanonicalValue(const Value& v, Out& out) {
+  std::visit(JsonWriter<Out>{out, true}, v.variant());
 }
 
 template void detail::writeJsonString(std::string_view, std::string&);
 template void detail::writeJsonString(std::string_view, TextOut&);
 template void detail::writeCanonicalDelta(const RowDelta&, TextOut&);
+template void detail::appendCanonicalValue(const Value&, std::string&);
+template void detail::appendCanonicalValue(const Value&, TextOut&);
 
 void appendJsonString(std::string_view text, std::string& out) { detail::writeJsonString(text, out); }
 

@@ -96,6 +96,8 @@ void packValue(const Value& v, std::string& out) {
   }
 }
 
+void packText(std::string_view text, std::string& out) { putString(ValueKind::text, text, out); }
+
 void PackedReader::corrupt(const char* what) {
   throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
               std::string("packed octets cannot be read: ") + what + "; restore the store from a backup or rebuild it");

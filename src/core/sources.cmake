@@ -18,6 +18,7 @@ set(core_sources
   query.cpp
   redact.cpp
   row.cpp
+  sha256_batch.cpp
   state_store.cpp
   utf8.cpp
   value.cpp

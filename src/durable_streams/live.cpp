@@ -105,19 +105,23 @@ void LiveHub::leave(LiveReader& reader) {
 }
 
 void LiveHub::stopAll() {
+  // All leave here: also one that has joined and not begun, which owns the server that owns this.
   std::vector<std::shared_ptr<LiveReader>> readers;
+  std::vector<std::uint64_t> watches;
   {
     const std::lock_guard guard(mutex_);
     stopped_ = true;
     for (const auto& [id, channel] : channels_) {
       const std::lock_guard inside(channel->mutex_);
       readers.insert(readers.end(), channel->readers_.begin(), channel->readers_.end());
+      channel->readers_.clear();
+      watches.push_back(channel->watch_);
     }
+    channels_.clear();
+    count_.store(0, std::memory_order_relaxed);
   }
-  for (const auto& reader : readers) {
-    reader->stop();
-    leave(*reader);  // also one that has joined and not begun: it owns the server that owns this
-  }
+  for (const std::uint64_t watch : watches) store_.unwatch(watch);
+  for (const auto& reader : readers) reader->stop();
 }
 
 }  // namespace tidegate::durable_streams::detail

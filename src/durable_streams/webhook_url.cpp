@@ -1,13 +1,15 @@
 #include "durable_streams/detail/webhook_url.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstdint>
 #include <optional>
 #include <vector>
+
+#include "http/detail/public_address.h"
 
 namespace tidegate::durable_streams::detail {
 
@@ -60,29 +62,11 @@ std::optional<std::uint32_t> ipv4(const std::string& host) {
   return ntohl(address.s_addr);
 }
 
-bool inNetwork(std::uint32_t address, std::uint32_t network, unsigned bits) {
-  return address >> (32 - bits) == network >> (32 - bits);
-}
-
-bool isLocalNetwork(std::uint32_t a) {
-  struct Network {
-    std::uint32_t address;
-    unsigned bits;
-  };
-  // "This" network, private, shared, loopback, link-local (cloud metadata), protocol assignments, benchmarks,
-  // multicast and reserved.
-  constexpr std::array<Network, 11> kLocal{{{0x00000000, 8},
-                                            {0x0A000000, 8},
-                                            {0x64400000, 10},
-                                            {0x7F000000, 8},
-                                            {0xA9FE0000, 16},
-                                            {0xAC100000, 12},
-                                            {0xC0000000, 24},
-                                            {0xC0A80000, 16},
-                                            {0xC6120000, 15},
-                                            {0xE0000000, 4},
-                                            {0xF0000000, 4}}};
-  return std::any_of(kLocal.begin(), kLocal.end(), [&](const Network& n) { return inNetwork(a, n.address, n.bits); });
+bool isLocal(std::uint32_t address) {
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_addr.s_addr = htonl(address);
+  return !http::detail::isPublicAddress(reinterpret_cast<const sockaddr*>(&four), sizeof four);
 }
 
 std::vector<std::string_view> segmentsOf(std::string_view path) {
@@ -101,14 +85,14 @@ std::string webhookUrlProblem(std::string_view url, bool local) {
   const auto parts = urlParts(url);
   if (!parts) return "webhook.url must be a URL with scheme and host, without a user";
   const auto address = ipv4(parts->host);
-  const bool loopback = parts->host == "localhost" || (address && inNetwork(*address, 0x7F000000, 24));
+  const bool loopback = parts->host == "localhost" || (address && *address >> 8 == 0x7F0000);
   if (parts->scheme == "http") {
     return local && loopback ? "" : "webhook.url must use https";
   }
   if (parts->scheme != "https") return "webhook.url must use https";
   if (parts->bracketed) return "webhook.url must name its host; IPv6 addresses are not accepted";
   if (parts->host == "localhost" || parts->host.ends_with(".localhost") || parts->host.ends_with(".local") ||
-      parts->host.ends_with(".internal") || (address && isLocalNetwork(*address))) {
+      parts->host.ends_with(".internal") || (address && isLocal(*address))) {
     return "webhook.url must not point into a local network";
   }
   return {};

@@ -18,6 +18,14 @@ Gateway::~Gateway() { impl_->core->close(); }
 
 PushResult Gateway::handlePush(const SyncPush& push, PushContext context) { return impl_->core->push(push, context); }
 
+PushResult Gateway::handlePushJson(std::string_view json,
+                                   const std::function<void(std::string_view clientId)>& mayPush) {
+  if (auto result = impl_->core->pushText(json, mayPush)) return *std::move(result);
+  const SyncPush push = pushFromJson(json);
+  mayPush(push.clientId);
+  return handlePush(push);
+}
+
 PushResult Gateway::checkPush(const SyncPush& push, PushContext context) const {
   return impl_->core->check(push, context);
 }

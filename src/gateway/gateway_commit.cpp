@@ -49,6 +49,23 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
   return result;
 }
 
+std::optional<PushResult> GatewayCore::pushText(std::string_view json,
+                                                const std::function<void(std::string_view)>& mayPush) {
+  PushResult result;
+  auto prepared = borrowPrepared();
+  const Schemas known = schemas();
+  const auto sender = prepareText(json, {options.limits, *known, clock, state.seed}, *prepared, result);
+  if (sender) {
+    mayPush(*sender);
+    CommitTicket ticket{prepared.get(), &result, &*sender, nullptr, nullptr, false};
+    enqueue(ticket);
+    if (ticket.error) std::rethrow_exception(ticket.error);
+    count(result);
+  }
+  giveBack(std::move(prepared));
+  return sender ? std::optional(std::move(result)) : std::nullopt;
+}
+
 PushResult GatewayCore::check(const SyncPush& push, PushContext context) const {
   PushResult result;
   PreparedPush prepared;

@@ -29,6 +29,7 @@ set(gateway_sources
   ingested_rows.cpp
   messages.cpp
   push_scanner.cpp
+  push_text.cpp
   push_validation.cpp
   rule_keys.cpp
   rule_literals.cpp

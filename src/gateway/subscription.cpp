@@ -126,7 +126,9 @@ std::optional<SubscriptionEvent> Subscription::Impl::next(std::chrono::milliseco
     }
     if (auto event = look()) return event;
     std::unique_lock lock(mutex);
-    if (!wake.wait_until(lock, deadline, [&] { return news || closed; })) return std::nullopt;
+    // A wait whose time is over would still cost a switch of threads.
+    const auto told = [&] { return news || closed; };
+    if (timeout.count() <= 0 ? !told() : !wake.wait_until(lock, deadline, told)) return std::nullopt;
   }
 }
 

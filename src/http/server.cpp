@@ -36,6 +36,7 @@ namespace {
 void checkOptions(const ServerOptions& options, const Handler& handler) {
   if (!handler) badOption("a server needs a handler");
   if (options.threads == 0 || options.threads > 256) badOption("ServerOptions::threads is 1 to 256");
+  if (options.spin.count() < 0) badOption("ServerOptions::spin is zero or more");
   const Limits& limits = options.limits;
   if (limits.headerBytes < 128 || limits.targetBytes == 0 || limits.connections == 0) {
     badOption("Limits: headerBytes is at least 128, targetBytes and connections at least 1");

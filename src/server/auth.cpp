@@ -75,6 +75,8 @@ TokenAuthenticator::TokenAuthenticator(AuthOptions options)
     }
     Known known{.digest = sha256(given.token),
                 .who = {.role = given.role, .subject = std::move(given.subject), .claims = std::move(given.claims)}};
+    // As of a JWT: a rule on jwt:sub would match nothing otherwise.
+    if (!known.who.subject.empty()) known.who.claims.try_emplace("sub", std::vector<std::string>{known.who.subject});
     OPENSSL_cleanse(given.token.data(), given.token.size());
     for (const Known& other : known_) {
       if (other.digest == known.digest) throw bad("AuthOptions::tokens: a token is there twice");

@@ -142,13 +142,14 @@ std::shared_ptr<Follower> Followers::follow(Following following) {
     const std::lock_guard lock(mutex_);
     if (stopped_) refuseSync(503, "ADAPTER_ERROR", "the server stops; connect again");
     if (all_.size() >= options_.followers) refuseSync(503, "RATE_LIMITED", "too many follow the log; try again later");
-    std::size_t& mine = perClient_[follower->clientId()];
-    if (mine >= options_.followersPerClient) {
+    // Before it is counted: where no thread can be started, its place is nobody's.
+    while (threads_.size() < options_.fanOutThreads) threads_.emplace_back([this] { work(); });
+    const auto held = perClient_.find(follower->clientId());
+    if (held != perClient_.end() && held->second >= options_.followersPerClient) {
       refuseSync(429, "RATE_LIMITED", "this client follows the log too often; close one connection first");
     }
-    ++mine;
     all_.emplace(follower.get(), follower);
-    while (threads_.size() < options_.fanOutThreads) threads_.emplace_back([this] { work(); });
+    ++perClient_[follower->clientId()];
   }
   try {
     // From now on: now is before whoever follows learns that it does.

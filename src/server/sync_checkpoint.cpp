@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/detail/identity_end.h"
 #include "server/detail/sync_core.h"
 #include "server/detail/sync_proto.h"
 #include "tidegate/core/json.h"
@@ -17,9 +18,11 @@ constexpr std::size_t kLengthOctets = 4;  ///< before each frame, big-endian
 /// @thread Its steps run on the pool, one at a time.
 class CheckpointBody : public std::enable_shared_from_this<CheckpointBody> {
  public:
-  CheckpointBody(SyncCore& core, const ServedGateway& served, std::string clientId, GatewaySnapshot snapshot, bool json)
+  CheckpointBody(SyncCore& core, const ServedGateway& served, Identity who, std::string clientId,
+                 GatewaySnapshot snapshot, bool json)
       : core_(core),
         served_(served),
+        who_(std::move(who)),
         clientId_(std::move(clientId)),
         hlc_(snapshot.serverHlc()),
         snapshot_(std::move(snapshot)),
@@ -32,6 +35,8 @@ class CheckpointBody : public std::enable_shared_from_this<CheckpointBody> {
     stream_.emplace(answer.stream(200, std::move(headers)));
     stream_->onGone([self = shared_from_this()] { self->gone_ = true; });
     stream_->onDrained([self = shared_from_this()] { self->wake(); });
+    // Also of a client that has ceased to read. Cut off, the answer is seen not to be whole.
+    whenEnded(*stream_, who_, core_.clock, [self = shared_from_this()] { self->cut(); });
     step();
   }
 
@@ -46,11 +51,17 @@ class CheckpointBody : public std::enable_shared_from_this<CheckpointBody> {
     }
   }
 
+  void cut() {
+    gone_ = true;
+    stream_->abort();
+  }
+
   void step() {
     try {
       do {
         busy_ = true;
         if (done_ || gone_) return;
+        if (hasEnded(who_, core_.clock)) return cut();
         done_ = !writeChunk();
         if (done_) return finish();
         busy_ = false;
@@ -104,6 +115,7 @@ class CheckpointBody : public std::enable_shared_from_this<CheckpointBody> {
 
   SyncCore& core_;
   const ServedGateway& served_;
+  const Identity who_;
   const std::string clientId_;
   const Hlc hlc_;
   std::optional<GatewaySnapshot> snapshot_;
@@ -122,8 +134,8 @@ void serveCheckpoint(SyncCore& core, Call&& given, http::Responder& answer) {
   const std::string_view accept = given.request.headers.get("accept");
   const bool json = accept.find("json") != accept.npos && accept.find(kFrames) == accept.npos;
   core.elsewhere(std::move(answer), [&core, &served, clientId = std::move(clientId), json,
-                                     claims = std::move(given.who.claims)](http::Responder& later) {
-    std::make_shared<CheckpointBody>(core, served, clientId, served.gateway->snapshot(claims, clientId), json)
+                                     who = std::move(given.who)](http::Responder& later) {
+    std::make_shared<CheckpointBody>(core, served, who, clientId, served.gateway->snapshot(who.claims, clientId), json)
         ->begin(later);
   });
 }

@@ -7,19 +7,22 @@
 namespace tidegate::server::detail {
 namespace {
 
-http::Response pushedAnswer(SyncCore& core, const ServedGateway& served, const SyncPush& push,
+http::Response pushedAnswer(SyncCore& core, const ServedGateway& served, const std::string& clientId,
                             const PushResult& result) {
   if (result.status != PushStatus::accepted) return syncAnswer(syncRefusalFor(result), refusedDeltas(result));
   return syncJson(
       fmt::format(R"({{"serverHlc":"{}","accepted":{},"logHlc":"{}","applied":{},"duplicates":{},"noEffect":{}}})",
-                  core.pushPosition(served, push.clientId, result).raw, result.accepted(), result.serverHlc.raw,
+                  core.pushPosition(served, clientId, result).raw, result.accepted(), result.serverHlc.raw,
                   result.applied, result.duplicates, result.noEffect));
 }
 
 http::Response takePush(SyncCore& core, const ServedGateway& served, const Call& call) {
-  const SyncPush push = pushFromJson(call.request.body);
-  core.checkClient(call.who, push.clientId);
-  return pushedAnswer(core, served, push, core.push(served, push));
+  std::string clientId;
+  const PushResult result = served.gateway->handlePushJson(call.request.body, [&](std::string_view named) {
+    clientId = named;
+    core.checkClient(call.who, clientId);
+  });
+  return pushedAnswer(core, served, clientId, result);
 }
 
 void servePush(SyncCore& core, Call&& given, http::Responder& answer) {

@@ -209,7 +209,7 @@ void SyncSocket::answerPull(const Asked& asked, const SyncPull& pull) {
 }
 
 void SyncSocket::refuse(const Asked& asked, const SyncRefusal& refusal) {
-  if (!asked.json) return socket_->close(kPolicy, refusal.message);
+  if (!asked.json) return socket_->close(kPolicy, redactSecrets(refusal.message));
   std::string out =
       jsonAnswer("error", asked.id) + fmt::format(R"(,"code":"{}","status":{},"error":)", refusal.code, refusal.status);
   appendJsonString(redactSecrets(refusal.message), out);

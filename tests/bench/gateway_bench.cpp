@@ -1,5 +1,3 @@
-#include <malloc.h>
-
 #include <cstring>
 #include <optional>
 #include <unordered_map>
@@ -7,6 +5,7 @@
 
 #include "bench/data.h"
 #include "bench/harness.h"
+#include "bench/kept_memory.h"
 #include "tidegate/gateway/gateway.h"
 
 namespace tidegate::bench {
@@ -71,26 +70,6 @@ void pushBench() {
   reportFigure("push_rate", kCount / pair.ours, "deltas/s");
   reportFigure("push_untrusted_rate", kCount / pushFresh(pushes, {}), "deltas/s");
 }
-
-/// Freed memory stays the process's own while this lives. Else the small gateways get the pages of the one before
-/// back, and the large one's pages come from the kernel each time: that would compare page faults.
-class KeptMemory {
- public:
-  KeptMemory() {
-    mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, -1);
-  }
-  KeptMemory(const KeptMemory&) = delete;
-  KeptMemory& operator=(const KeptMemory&) = delete;
-  ~KeptMemory() {
-    // Where malloc's own thresholds end up once large blocks were freed.
-    constexpr int kLargest = 32 << 20;
-    mallopt(M_MMAP_MAX, 65'536);
-    mallopt(M_MMAP_THRESHOLD, kLargest);
-    mallopt(M_TRIM_THRESHOLD, 2 * kLargest);
-    malloc_trim(0);
-  }
-};
 
 void pushScaleBench() {
   const KeptMemory kept;

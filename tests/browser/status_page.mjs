@@ -81,18 +81,22 @@ try {
   await page.locator('#changes').getByRole('cell', { name: 'id=2', exact: true }).waitFor();
   await page.locator('#jobs').getByText('2', { exact: true }).first().waitFor();
 
-  // A job whose database goes away: its error is shown, its password and DSN are not, and markup stays text.
-  sql('CREATE TABLE "a<b>x</b>"(id INTEGER PRIMARY KEY, updated_at TEXT)');
+  // A job whose table goes away, and whose database says its password in the error: the error is shown with *** in its
+  // place, and markup stays text.
+  sql(`CREATE TABLE "of ${PASSWORD}"(id INTEGER PRIMARY KEY, updated_at TEXT);
+    CREATE VIEW "a<b>x</b>" AS SELECT id, updated_at FROM "of ${PASSWORD}"`);
   const made = await page.evaluate(async ([token, job]) => (await fetch('/replication/jobs', {
     method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify(job) })).status, [TOKEN, {
     name: 'failing', source: { dialect: 'sqlite', database: source, password: PASSWORD }, table_name: 'a<b>x</b>',
-    target_table: 'failing', tracking_col: 'updated_at', cron_tab: '@yearly' }]);
+    target_table: 'failing', tracking_col: 'updated_at', primary_key: ['id'], cron_tab: '@yearly' }]);
   assert.equal(made, 201);
-  sql('DROP TABLE "a<b>x</b>"');
+  sql(`DROP TABLE "of ${PASSWORD}"`);
   await page.getByRole('button', { name: 'Run job failing' }).click();
   const error = page.locator('#jobs .card', { hasText: 'failing' }).locator('p.error');
   await error.waitFor();
-  assert.match(await error.textContent(), /a<b>x<\/b>/);
+  assert.match(await error.textContent(), /no such table: main\.of \*\*\*/);
+  assert.ok(!(await error.textContent()).includes(PASSWORD), 'the error hides the password');
+  assert.equal(await page.locator('#jobs .card', { hasText: 'a<b>x</b>' }).count(), 1, 'the table is named as it is');
   assert.equal(await page.locator('#jobs b').count(), 0, 'values are text, never markup');
   // The form shows a refusal too, and forgets the password.
   await page.getByLabel('Name', { exact: true }).fill('remote');

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "support/random_value.h"
 #include "tidegate/core/json.h"
@@ -58,6 +59,17 @@ TEST(DeltaId, ReadsItsOwnHexOnly) {
   EXPECT_FALSE(DeltaId::parse(id.hex().substr(1)).has_value());
   EXPECT_FALSE(DeltaId::parse(std::string(64, 'g')).has_value());
   EXPECT_TRUE(DeltaId{}.isNull());
+  for (int octet = 0; octet < 256; ++octet) {
+    std::string text = id.hex();
+    for (std::size_t at = 0; at < text.size(); at += 7) {
+      const char before = std::exchange(text[at], static_cast<char>(octet));
+      const bool isDigit = std::string_view("0123456789abcdef").find(text[at]) != std::string_view::npos;
+      const auto read = DeltaId::parse(text);
+      EXPECT_EQ(read.has_value(), isDigit) << octet << " at " << at;
+      EXPECT_EQ(read ? read->hex() : text, text);
+      text[at] = before;
+    }
+  }
   EXPECT_FALSE(id.isNull());
 }
 

@@ -233,5 +233,23 @@ TEST(StateProtocol, ADeleteWhoseOldValueLacksTheKeyNamesItsRowByTheMessagesKey) 
   }
 }
 
+/// The message's key is the row's now; what it was before is not said, and may not be taken for a null.
+TEST(StateProtocol, AnUpdateWhoseOldValueLacksTheKeySaysThatItIsNotKnown) {
+  const detail::MessageMapper mapper({.stream = "s", .tables = {entityTable(itemsSchema())}});
+  const Shape shape = mapper.shapeOf("items");
+  ASSERT_TRUE(shape);
+  const auto keyColumn = shape->key.at(0);
+  detail::MappedMessage mapped;
+  mapper.map(R"({"type":"items","key":"7","value":{"id":7,"ti\"tle":"new"},"old_value":{"ti\"tle":"old"},)"
+             R"("headers":{"operation":"update"}})",
+             {}, {"items"}, mapped);
+  ASSERT_EQ(mapped.events.size(), 1u);
+  const ChangeEvent& event = mapped.events[0];
+  EXPECT_EQ(event.op, ChangeOp::update);
+  EXPECT_EQ(event.after.at(keyColumn), Value(7));
+  EXPECT_TRUE(event.before.at(keyColumn).isNull());
+  EXPECT_EQ(std::count(event.beforeAbsent.begin(), event.beforeAbsent.end(), keyColumn), 1);
+}
+
 }  // namespace
 }  // namespace tidegate::durable_streams

@@ -5,6 +5,7 @@
 #include "fuzz/check.h"
 #include "tidegate/core/conflict.h"
 #include "tidegate/core/json.h"
+#include "tidegate/gateway/gateway.h"
 #include "tidegate/gateway/messages.h"
 
 namespace tidegate::fuzz {
@@ -38,6 +39,20 @@ void mergingTwiceIsMergingOnce(const RowDelta& delta) {
   FUZZ_CHECK(twice == once);
 }
 
+/// Straight from its octets a push ends as it does when it is read first.
+void pushedBothWays(std::string_view json) {
+  takes(ErrorCode::parseError, [&] {
+    const SyncPush push = pushFromJson(json);
+    if (push.deltas.empty()) return;
+    Gateway straight, read;
+    const PushResult one = straight.handlePushJson(json, [](std::string_view) {});
+    const PushResult other = read.handlePush(push);
+    FUZZ_CHECK(one.status == other.status && one.message == other.message);
+    FUZZ_CHECK(one.applied == other.applied && one.duplicates == other.duplicates && one.noEffect == other.noEffect);
+    FUZZ_CHECK(straight.handlePull({"r", {}, 10'000}).deltas == read.handlePull({"r", {}, 10'000}).deltas);
+  });
+}
+
 }  // namespace
 }  // namespace tidegate::fuzz
 
@@ -51,6 +66,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   });
   fuzz::thereAndBack(json, deltaFromJson);
   fuzz::thereAndBack(json, pushFromJson);
+  fuzz::pushedBothWays(json);
   fuzz::thereAndBack(json, pullFromJson);
   fuzz::thereAndBack(json, pushResultFromJson);
   fuzz::thereAndBack(json, pullResultFromJson);

@@ -58,6 +58,30 @@ TEST(HttpDrain, CutsAtTheDeadlineWhatDoesNotEnd) {
   kept.front().send({.body = "too late, and harmless"});
 }
 
+TEST(HttpDrain, KeepsNoCallbackThatComesAfterTheEnd) {
+  std::vector<Responder> kept;
+  std::atomic<int> asked{0};
+  Rig rig([&](Request&&, Responder answer) {
+    kept.push_back(std::move(answer));
+    ++asked;
+  });
+  RawClient first = rig.client(), second = rig.client();
+  first.send(kGet);
+  ASSERT_TRUE(eventually([&] { return asked == 1; }));
+  second.send(kGet);
+  ASSERT_TRUE(eventually([&] { return asked == 2; }));
+  EXPECT_FALSE(rig.server.stop(0ms));
+  for (Responder& answer : kept) {
+    auto held = std::make_shared<int>(1);
+    const std::weak_ptr<int> watch = held;
+    answer.onGone([held] {});
+    answer.post([held] {});
+    answer.after(1h, [held] {});
+    answer.onGone([held = std::move(held)] {});
+    EXPECT_TRUE(watch.expired());
+  }
+}
+
 TEST(HttpDrain, EndsEventStreamsInGoodOrderAndCutsDownloads) {
   std::mutex mutex;
   std::vector<BodyStream> streams;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <latch>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -13,6 +15,8 @@
 
 namespace tidegate::http {
 namespace {
+
+using namespace std::chrono_literals;
 
 using test::echo;
 using test::eventually;
@@ -31,6 +35,33 @@ TEST(HttpServer, AnswersOneRequestAfterTheOtherOnOneConnection) {
   EXPECT_EQ(rig.server.stats().connections, 1u);
   EXPECT_EQ(rig.server.stats().requests, 3u);
 }
+
+/// Requests at once and after a pause, a timer that fires while nothing comes, and a stop.
+void serveWith(std::chrono::microseconds spin) {
+  std::atomic<int> late = 0;
+  Rig rig(
+      [&](Request&&, Responder answer) {
+        const auto kept = std::make_shared<Responder>(std::move(answer));
+        kept->after(20ms, [&] { ++late; });
+        kept->after(40ms, [kept] { kept->send({.body = "late"}); });
+      },
+      {.spin = spin});
+  RawClient client = rig.client();
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_EQ(client.ask(kGet).body, "late");
+    EXPECT_EQ(late, i);
+  }
+  rig.server.stop(std::chrono::seconds(5));
+  EXPECT_EQ(client.ask(kGet).body, "");
+}
+
+TEST(HttpServer, ServesAlikeWhetherItsThreadsSleepOrLook) {
+  serveWith(0us);
+  serveWith(100us);
+  serveWith(10s);
+}
+
+TEST(HttpServer, RefusesToLookForLessThanNoTime) { EXPECT_THROW(Server({.spin = -1us}, echo), Error); }
 
 TEST(HttpServer, WritesDateServerAndLengthItself) {
   Rig rig([](Request&&, Responder answer) {

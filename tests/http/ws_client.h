@@ -21,9 +21,13 @@ inline std::string handshake(std::string_view path, std::string_view fields = {}
          std::string(fields) + "\r\n";
 }
 
-class WsClient {
+/// @tparam Raw what carries the octets: `RawClient`, or `TlsClient`.
+template <class Raw>
+class BasicWsClient {
  public:
-  explicit WsClient(std::uint16_t port, std::string_view path = "/ws", std::string_view fields = {}) : raw(port) {
+  explicit BasicWsClient(std::uint16_t port, std::string_view path = "/ws", std::string_view fields = {})
+      : BasicWsClient(Raw(port), path, fields) {}
+  BasicWsClient(Raw connected, std::string_view path, std::string_view fields = {}) : raw(std::move(connected)) {
     raw.send(handshake(path, fields));
     head = raw.readUntil("\r\n\r\n");
   }
@@ -68,11 +72,13 @@ class WsClient {
     return 0;
   }
 
-  RawClient raw;
+  Raw raw;
   std::string head;
 
  private:
   WsReader reader_{false, 64u << 20};
 };
+
+using WsClient = BasicWsClient<RawClient>;
 
 }  // namespace tidegate::http::test

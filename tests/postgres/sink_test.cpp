@@ -268,6 +268,35 @@ TEST_F(PostgresSinkTest, DecimalsArriveDigitForDigit) {
   expectExactly(t, rows);
 }
 
+/// PostgreSQL keeps the plan of a prepared statement; that of an empty table may be one that takes an hour for a large.
+TEST_F(PostgresSinkTest, RowsAreLookedUpByTheirKeyThoughTheTableWasEmptyWhenTheStatementWasPlanned) {
+  const Shape t = shapeOf("grown",
+                          {column("a", ValueKind::int64, false), column("b", ValueKind::text, false),
+                           column("large", ValueKind::text), column("n", ValueKind::int64)},
+                          {"a", "b"});
+  constexpr std::int64_t kRows = 3'000;
+  const auto key = [](std::int64_t n) { return contract::Values{n, "row " + std::to_string(n)}; };
+  const auto patch = [&](std::int64_t n) { update(t, {n, "row " + std::to_string(n), nullptr, n + 1}, {2}); };
+  prepare(t);
+  execute(admin, {"ALTER TABLE grown SET (autovacuum_enabled = off)", "VACUUM ANALYZE grown"});
+  patch(0);
+  erase(t, key(1));
+  commit();
+  for (std::int64_t n = 0; n < kRows; ++n) insert(t, {n, "row " + std::to_string(n), "text", n});
+  commit();
+  for (std::int64_t n = 0; n < kRows; ++n) patch(n);
+  commit();
+  EXPECT_EQ(ask("SELECT count(*) FROM grown WHERE n = a + 1 AND large = 'text'"), std::to_string(kRows));
+  for (std::int64_t n = 0; n < kRows; ++n) erase(t, key(n));
+  commit();
+  EXPECT_EQ(ask("SELECT count(*) FROM grown"), "0");
+  sink.reset();  // a session tells what it did at its end
+  const auto lookUps = [&] {
+    return std::stoll(ask("SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'grown'"));
+  };
+  EXPECT_TRUE(eventually([&] { return lookUps() >= 3 * kRows; })) << lookUps();
+}
+
 TEST_F(PostgresSinkTest, SoftDeletionMarksRowsAndAnInsertTakesTheMarkAway) {
   options.softDeleteColumn = "erased at";
   reopen();

@@ -48,6 +48,8 @@ class AccessMatrix {
     return makeToken("ES256", R"({"sub":"client-1","gw":")" + gateway + R"(","exp":1700003600})");
   }
   std::string adminToken() const { return kAdminToken; }
+  /// By which the tokens hold: what ends with them needs it too.
+  const Clock& clock() const { return clock_; }
 
   /// @return how many requests were made.
   std::size_t tryAll(const Api& api, const std::string& url) {

@@ -57,6 +57,14 @@ TEST_F(TokenAuth, KnowsStaticTokensAndJwt) {
   EXPECT_EQ(auth.identify({}).role, Role::anyone);
 }
 
+TEST_F(TokenAuth, GivesAStaticTokensSubjectToSyncRulesAsAJwtDoes) {
+  const auto auth = make();
+  EXPECT_EQ(auth.identifyToken(kClient).claims.at("sub"), std::vector<std::string>{"c"});
+  EXPECT_EQ(auth.identifyToken(jwt).claims.at("sub"), std::vector<std::string>{"u7"});
+  const TokenAuthenticator own({.tokens = {{.token = kClient, .subject = "c", .claims = {{"sub", {"given"}}}}}});
+  EXPECT_EQ(own.identifyToken(kClient).claims.at("sub"), std::vector<std::string>{"given"});
+}
+
 TEST_F(TokenAuth, RefusesWhatItDoesNotKnow) {
   const auto auth = make();
   for (const std::string& value :

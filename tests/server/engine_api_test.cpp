@@ -218,6 +218,19 @@ TEST_F(EngineApi, TheFeedTellsNoChangeThatWasRolledBackAndNoSecret) {
   EXPECT_TRUE(told);
 }
 
+TEST(ChangeFeed, HidesASecretThatItsTextIsCutIn) {
+  ChangeFeed feed;
+  for (std::size_t before = 1'960; before <= 2'000; ++before) {
+    feed.note("host", "long", std::string(before, 'x') + " postgresql://app:hunter2hunter2@db/x");
+  }
+  const auto entries = feed.since(0);
+  EXPECT_EQ(entries.size(), 41u);
+  for (const FeedEntry& entry : entries) {
+    EXPECT_LE(entry.text.size(), 2'000u);
+    EXPECT_EQ(entry.text.find("hunter"), std::string::npos) << entry.text.substr(1'950);
+  }
+}
+
 TEST(ChangeFeed, LetsOnlySoManyListen) {
   AdminRig rig;
   const auto feed = std::make_shared<ChangeFeed>(ChangeFeedOptions{.listeners = 1});

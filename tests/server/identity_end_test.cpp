@@ -134,5 +134,36 @@ TEST(IdentityEnd, EndsAListenerOfTheChangesAndGivesItsPlaceBack) {
   }));
 }
 
+/// More than fits between a server and a client that does not read.
+void fillMuch(Gateway& gateway) {
+  for (int part = 0; part < 8; ++part) {
+    SyncPush push{"seed", {}, {}};
+    for (int i = 0; i < 200; ++i) {
+      push.deltas.push_back(
+          deltaNow(gateway, "seed", std::to_string(part * 1'000 + i), {{"text", std::string(20'000, 'x')}}));
+    }
+    ASSERT_EQ(gateway.handlePush(push).status, PushStatus::accepted);
+  }
+}
+
+TEST(IdentityEnd, CutsACheckpointThatIsStillBeingRead) {
+  tidegate::test::ManualClock clock;
+  BriefRig rig(clock, clock.wallNow() + 1h);
+  fillMuch(rig.gateway);
+  const auto lasting = streamOf(rig, "/v1/sync/main/checkpoint", "client:lasting");
+  const auto brief = streamOf(rig, "/v1/sync/main/checkpoint", "client:brief");
+  clock.stepWall(1h);
+  EXPECT_FALSE(brief->readAll().ends_with("0\r\n\r\n")) << "it was told all, after its token had ended";
+  EXPECT_THAT(lasting->readUntil("\r\n0\r\n\r\n"), ::testing::EndsWith("\r\n0\r\n\r\n"));
+}
+
+TEST(IdentityEnd, CutsACheckpointThatNobodyReads) {
+  BriefRig rig(systemClock(), soon());
+  fillMuch(rig.gateway);
+  const auto brief = streamOf(rig, "/v1/sync/main/checkpoint", "client:brief");
+  EXPECT_TRUE(eventually([&] { return rig.server->stats().streams == 0; }));
+  EXPECT_FALSE(brief->readAll().ends_with("0\r\n\r\n"));
+}
+
 }  // namespace
 }  // namespace tidegate::server

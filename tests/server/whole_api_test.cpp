@@ -52,7 +52,8 @@ struct WholeApi : ::testing::Test {
   tidegate::test::JobsRig rig;
   Gateway gateway;
   Gateway other;
-  SyncApi sync{{{.name = "g1", .gateway = &gateway}, {.name = "elsewhere", .gateway = &other}}};
+  SyncApi sync{{{.name = "g1", .gateway = &gateway}, {.name = "elsewhere", .gateway = &other}},
+               {.clock = &matrix.clock()}};
   Api api;
   std::optional<http::Server> server;
 };

@@ -155,6 +155,12 @@ class Gateway {
   /// Origin: LakeSync's gateway push; differs in that everything is checked before anything is applied.
   PushResult handlePush(const SyncPush& push, PushContext context = {});
 
+  /// `handlePush` of a stranger's push as it stands in its JSON, in one pass where it is written plainly: about twice
+  /// as quick as reading it first.
+  /// @param mayPush asked with the push's clientId before anything is applied; what it throws is thrown.
+  /// @throws Error{parseError} as `pushFromJson`; else as `handlePush`.
+  PushResult handlePushJson(std::string_view json, const std::function<void(std::string_view clientId)>& mayPush);
+
   /// Whether `handlePush` would find fault with a delta, as it answers then; nothing is applied.
   PushResult checkPush(const SyncPush& push, PushContext context = {}) const;
 

@@ -133,6 +133,9 @@ struct ServerOptions {
   std::string address = "127.0.0.1";  ///< numeric; loopback unless told otherwise
   std::uint16_t port = 0;             ///< 0: any free one, see `port()`
   unsigned threads = 1;
+  /// How long a thread whose last sleep was shorter than this looks for work before it sleeps again: to be woken takes
+  /// tens of microseconds, on virtual machines above all. Costs nothing where requests are rare. 0: never.
+  std::chrono::microseconds spin{100};
   Limits limits{};
   Cors cors{};
   TlsFiles tls{};

@@ -25,7 +25,7 @@ struct StaticToken {
   std::string token{};  ///< 16 to 4,096 printable characters without spaces
   Role role = Role::admin;
   std::string subject = "admin";
-  Claims claims{};
+  Claims claims{};  ///< for sync rules; `sub` is the subject, where it is not among them
 };
 
 struct AuthOptions {

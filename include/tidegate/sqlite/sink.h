@@ -26,7 +26,7 @@ struct SinkOptions {
   Synchronous synchronous = Synchronous::full;
   std::chrono::milliseconds busyTimeout{10'000};  ///< how long to wait for another writer's transaction
   std::size_t cacheBytes = 64u << 20;             ///< pages held in memory; a larger unit of work spills to the file
-  std::size_t walBytes = 16u << 20;               ///< past it a commit moves the WAL into the file
+  std::size_t walBytes = 64u << 20;               ///< past it a commit moves the WAL into the file
   const Clock* clock = nullptr;                   ///< for erases whose commit time is unknown; null: the system's
 };
 

@@ -14,7 +14,8 @@ template <class Out>
 void writeJsonString(std::string_view text, Out& out);
 
 /// Appends a value as it stands in the canonical JSON of a delta.
-void appendCanonicalValue(const Value& v, std::string& out);
+template <class Out>
+void appendCanonicalValue(const Value& v, Out& out);
 
 /// Appends what a delta's id is the digest of.
 template <class Out>

@@ -41,6 +41,8 @@ inline void putText(std::string_view text, std::string& out) {
 }
 
 void packValue(const Value& v, std::string& out);
+/// The same of a text that is no `Value` yet.
+void packText(std::string_view text, std::string& out);
 
 /// Reads what the functions above wrote. Every read checks its bounds.
 /// @throws Error{storeCorrupt} past the end or on an unknown kind.

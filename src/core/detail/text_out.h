@@ -30,6 +30,12 @@ class TextOut {
     size_ += count;
     return *this;
   }
+  /// Room for `most` octets at the end, of which `wrote` says how many were used.
+  char* room(std::size_t most) {
+    if (capacity_ - size_ < most) grow(most);
+    return data_.get() + size_;
+  }
+  void wrote(std::size_t octets) { size_ += octets; }
   char back() const { return data_[size_ - 1]; }
   void pop_back() { --size_; }
   void clear() { size_ = 0; }

@@ -70,6 +70,8 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   std::size_t queued() const;  ///< pushes that wait for the next commit
 
   PushResult push(const SyncPush& push, PushContext context);
+  /// A stranger's push as it stands in its JSON; nullopt where it must be read first. @throws what `mayPush` throws.
+  std::optional<PushResult> pushText(std::string_view json, const std::function<void(std::string_view)>& mayPush);
   PushResult check(const SyncPush& push, PushContext context) const;
 
   /// The view of these claims under the rules now, and the rules' generation.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/detail/text_out.h"
 #include "gateway/detail/dedupe_window.h"
 #include "gateway/detail/name_table.h"
 #include "tidegate/core/hlc.h"
@@ -34,9 +36,12 @@ struct PreparedColumn {
   std::uint64_t offset = 0;  ///< in `arena`
 };
 
+/// Its texts are views of what was pushed, which outlives it.
 struct PreparedDelta {
-  const RowDelta* delta = nullptr;
+  std::string_view rowId{};
+  std::uint64_t hlc = 0;
   std::uint64_t rowHash = 0;
+  DeltaOp op = DeltaOp::update;
   std::uint32_t table = 0;  ///< place in `names`
   std::uint32_t client = 0;
   std::uint32_t firstColumn = 0;
@@ -60,6 +65,7 @@ struct PreparedPush {
   std::vector<PreparedColumn> columns;
   std::vector<DeltaId> computedIds;
   std::string arena;  ///< packed values
+  TextOut canonical;  ///< canonical JSON of deltas whose ids are computed next
   std::uint64_t greatestHlc = 0;
   std::size_t payloadBytes = 0;
   bool trusted = false;
@@ -77,8 +83,14 @@ struct PreparedPush {
 bool preparePush(const SyncPush& push, PushContext context, const PushPolicy& policy, PreparedPush& prepared,
                  PushResult& result);
 
+/// The same of a stranger's push as it stands in its JSON, in one pass.
+/// @return its sender; nullopt where it is not written plainly or has a fault: `preparePush` of what `pushFromJson`
+///         reads then says which.
+std::optional<std::string> prepareText(std::string_view json, const PushPolicy& policy, PreparedPush& prepared,
+                                       PushResult& result);
+
 /// "delta 3 (table \"users\", row \"7\")", for messages.
-std::string describeDelta(std::size_t index, const RowDelta& delta);
+std::string describeDelta(std::size_t index, std::string_view table, std::string_view rowId);
 /// Turns a result into a refusal: the fault's verdict, `notApplied` for the others.
 void refuse(PushResult& result, std::size_t deltas, std::size_t faulty, Verdict verdict, const std::string& message);
 

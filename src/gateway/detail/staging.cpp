@@ -24,13 +24,14 @@ const ColumnImage* findColumn(const RowImage& row, NameId name) {
 bool Staging::tooOld(const PreparedPush& push, PushResult& result) const {
   if (push.trusted || state_.purgedStamp == 0) return false;
   for (std::size_t i = 0; i < push.deltas.size(); ++i) {
-    const RowDelta& delta = *push.deltas[i].delta;
-    if (delta.hlc.raw > state_.purgedStamp || state_.dedupe.contains(push.deltas[i].seen)) continue;
-    if (state_.findRow(delta.table, delta.rowId) != kNoSlot) continue;
+    const PreparedDelta& delta = push.deltas[i];
+    const std::string_view table = push.names[delta.table].text;
+    if (delta.hlc > state_.purgedStamp || state_.dedupe.contains(delta.seen)) continue;
+    if (state_.findRow(table, delta.rowId) != kNoSlot) continue;
     refuse(result, push.deltas.size(), i, Verdict::tooOld,
            fmt::format("{}: it is stamped before erases that are already forgotten (up to {}); resync, then stamp it "
                        "anew",
-                       describeDelta(i, delta), Hlc{state_.purgedStamp}.text()));
+                       describeDelta(i, table, delta.rowId), Hlc{state_.purgedStamp}.text()));
   }
   return result.status != PushStatus::accepted;
 }
@@ -102,12 +103,12 @@ Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta
     seen_.push_back(delta.seen);
   }
   const NameId table = push.names[delta.table].id;
-  const std::uint32_t slot = state_.slots.find(delta.rowHash, table, delta.delta->rowId);
+  const std::uint32_t slot = state_.slots.find(delta.rowHash, table, delta.rowId);
   ruleColumns_ = &state_.ruleColumns(table);
   gather(push, delta);
   if (makesFreshRow(delta, slot)) return stageFresh(push, delta, table);
   readBefore(push, delta, slot, table);
-  const Incoming incoming{delta.delta->op, {delta.delta->hlc.raw, push.names[delta.client].id}, push.ingest, incoming_};
+  const Incoming incoming{delta.op, {delta.hlc, push.names[delta.client].id}, push.ingest, incoming_};
   merger_.merge(row_, incoming, outcome_);
   if (!outcome_.stateChanged) return Verdict::noEffect;
   if (collectNames_) names_.addRow(row_);
@@ -119,15 +120,15 @@ Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta
 }
 
 bool Staging::makesFreshRow(const PreparedDelta& delta, std::uint32_t slot) const {
-  return slot == kNoSlot && delta.delta->op == DeltaOp::insert && delta.columns != 0 && ruleColumns_->empty() &&
+  return slot == kNoSlot && delta.op == DeltaOp::insert && delta.columns != 0 && ruleColumns_->empty() &&
          state_.purgedStamp == 0;
 }
 
 Verdict Staging::stageFresh(const PreparedPush& push, const PreparedDelta& delta, NameId table) {
-  const PackedStamp stamp{delta.delta->hlc.raw, push.names[delta.client].id};
-  row_.clear(table, delta.delta->rowId);
+  const PackedStamp stamp{delta.hlc, push.names[delta.client].id};
+  row_.clear(table, delta.rowId);
   rules_.clear();
-  setPending(delta, kNoSlot, BlockOwner(makeFreshBlock({table, delta.delta->rowId, stamp, push.ingest, incoming_})));
+  setPending(delta, kNoSlot, BlockOwner(makeFreshBlock({table, delta.rowId, stamp, push.ingest, incoming_})));
   if (collectNames_) {
     names_.add(table);
     for (const IncomingColumn& column : incoming_) names_.add(column.name);
@@ -168,10 +169,10 @@ void Staging::readBefore(const PreparedPush& push, const PreparedDelta& delta, s
 }
 
 void Staging::beginRow(const PreparedPush& push, const PreparedDelta& delta, NameId table) {
-  row_.clear(table, delta.delta->rowId);
+  row_.clear(table, delta.rowId);
   // The row may have had a tombstone that is forgotten: what was written before that erase stays hidden. What a trusted
   // sender says with an older stamp is the row's only word, and stands.
-  if (push.trusted && delta.delta->hlc.raw <= state_.purgedStamp) return;
+  if (push.trusted && delta.hlc <= state_.purgedStamp) return;
   if (state_.purgedStamp != 0) row_.erased = {state_.purgedStamp, push.names[delta.client].id};
 }
 

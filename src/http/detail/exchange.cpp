@@ -3,12 +3,13 @@
 namespace tidegate::http {
 namespace detail {
 
-void ReadyQueue::add(std::shared_ptr<Exchange> exchange) {
+bool ReadyQueue::add(std::shared_ptr<Exchange> exchange) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (closed_) return false;
   ready_.push_back(std::move(exchange));
   // Under the lock, so that `close` cannot come between: after it the loop may be gone.
   if (ready_.size() == 1) wake();
+  return true;
 }
 
 void ReadyQueue::take(std::vector<std::shared_ptr<Exchange>>& into) {
@@ -19,16 +20,27 @@ void ReadyQueue::take(std::vector<std::shared_ptr<Exchange>>& into) {
 
 void ReadyQueue::close() {
   std::vector<std::shared_ptr<Exchange>> dropped;
-  const std::lock_guard lock(mutex_);
-  closed_ = true;
-  dropped.swap(ready_);
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(ready_);
+  }
+  for (const auto& exchange : dropped) exchange->lose();
 }
 
 }  // namespace detail
 
 void Exchange::schedule() {
   if (std::exchange(scheduled_, true)) return;
-  queue_->add(shared_from_this());
+  lost_ = !queue_->add(shared_from_this());
+}
+
+/// The loop has ended: what is left here would be kept, and whatever it owns, for as long as somebody holds this.
+void Exchange::lose() {
+  Work dropped;
+  const std::lock_guard lock(mutex_);
+  lost_ = true;
+  dropped = std::exchange(work_, Work{});
 }
 
 bool Exchange::send(Response&& response) {
@@ -98,8 +110,8 @@ void Exchange::onDrained(Callback then) {
 void Exchange::onGone(Callback then) {
   const std::lock_guard lock(mutex_);
   if (phase_ == Phase::gone) {
-    work_.gone = std::move(then);
-    schedule();
+    if (!lost_) schedule();
+    if (!lost_) std::swap(work_.gone, then);
   } else if (phase_ != Phase::ended) {
     std::swap(onGone_, then);
   }

@@ -28,10 +28,11 @@ class Upgraded;
 class ReadyQueue {
  public:
   virtual ~ReadyQueue() = default;
-  void add(std::shared_ptr<Exchange> exchange);
+  /// @return false where it is closed.
+  bool add(std::shared_ptr<Exchange> exchange);
   /// All that is there; the next `add` wakes again.
   void take(std::vector<std::shared_ptr<Exchange>>& into);
-  /// Nothing is taken from now on.
+  /// Nothing is taken from now on; what is there is lost.
   void close();
 
  private:
@@ -96,6 +97,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void finish();
   /// The peer has gone. @return what is to be called.
   Callback leave();
+  /// Nothing of this will be taken again. @thread Any.
+  void lose();
 
  private:
   enum class Phase { waiting, answered, streaming, ended, gone };
@@ -111,6 +114,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Phase phase_ = Phase::waiting;
   bool scheduled_ = false;
   bool abandoned_ = false;
+  bool lost_ = false;       ///< the loop has ended
   bool finishing_ = false;  ///< `end` or `abort` was called
   std::size_t queued_ = 0;  ///< octets in `work_.pieces`
   Work work_{};

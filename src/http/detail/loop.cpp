@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "http/detail/connection.h"
 #include "tidegate/core/error.h"
@@ -38,11 +39,27 @@ Loop::~Loop() = default;
 void Loop::run() {
   while (!io_.stopped()) {
     try {
-      io_.run();
+      if (io_.poll() == 0 && !spin()) sleep();
     } catch (const std::exception& e) {  // no memory: one connection's event is lost, the others go on
       spdlog::critical("http: an event was lost: {}", redactSecrets(e.what()));
     }
   }
+}
+
+bool Loop::spin() {
+  if (!spins_) return false;
+  const SteadyTime end = std::chrono::steady_clock::now() + server_.options.spin;
+  do {
+    std::this_thread::yield();
+    if (io_.poll() != 0) return true;
+  } while (!io_.stopped() && std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+void Loop::sleep() {
+  const SteadyTime begun = std::chrono::steady_clock::now();
+  io_.run_one();
+  spins_ = std::chrono::steady_clock::now() - begun < server_.options.spin;
 }
 
 void Loop::wake() {

@@ -47,6 +47,9 @@ class Loop final : public ReadyQueue, public std::enable_shared_from_this<Loop> 
 
  private:
   void wake() override;
+  /// Looks for events instead of sleeping, where the last sleep was short. @return whether some came
+  bool spin();
+  void sleep();
   void advanceReady();
   void arm(SteadyTime when);
   void tick();
@@ -65,6 +68,7 @@ class Loop final : public ReadyQueue, public std::enable_shared_from_this<Loop> 
   std::vector<std::shared_ptr<Exchange>> ready_{};
   DateField date_{};
   Counters counters_{};
+  bool spins_ = false;
 };
 
 /// Runs what a user gave. What it throws is logged: there is nobody to tell.

@@ -168,7 +168,7 @@ void SinkTable::sendErases(SinkConnection& connection) {
   }
   if (arrays.rows == 0) return;
   const std::string from = unnest(shape_->key);
-  runWith(connection, eraseSql(from, keyMatch("u", "u")), shape_->key, arrays);
+  runWith(connection, eraseSql(from, keyLookUp(shape_->key)), shape_->key, arrays);
 }
 
 void SinkTable::sendUpserts(SinkConnection& connection) {
@@ -245,6 +245,21 @@ std::string SinkTable::keyMatch(const std::string& other, const std::string& pre
   return sql;
 }
 
+/// The target's rows of the keys in `u`, whose columns are `columns`. The first comparison is one that an index serves
+/// and no order helps with: else a plan made while the table was empty may go through the whole table, and compare each
+/// row with all of `u`.
+std::string SinkTable::keyLookUp(const std::vector<std::uint32_t>& columns) const {
+  std::string sql;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (std::find(shape_->key.begin(), shape_->key.end(), columns[i]) == shape_->key.end()) continue;
+    const ColumnPlan& plan = plans_[columns[i]];
+    const bool first = columns[i] == shape_->key.front();
+    sql += fmt::format("{}t.{} = {}u.u{}{}{}", sql.empty() ? "" : " AND ", plan.quoted, first ? "ANY (ARRAY[" : "",
+                       i + 1, plan.cast, first ? "])" : "");
+  }
+  return sql;
+}
+
 std::string SinkTable::aliveCondition() const {
   return softDelete_.empty() ? std::string() : fmt::format(" AND t.{} IS NULL", softDelete_);
 }
@@ -269,17 +284,14 @@ std::string SinkTable::upsertSql() const {
 }
 
 std::string SinkTable::patchSql(const std::vector<std::uint32_t>& columns) const {
-  std::string sets, match;
+  std::string sets;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const ColumnPlan& plan = plans_[columns[i]];
-    const bool isKey = std::find(shape_->key.begin(), shape_->key.end(), columns[i]) != shape_->key.end();
-    if (isKey)
-      match += fmt::format("{}t.{} = u.u{}{}", match.empty() ? "" : " AND ", plan.quoted, i + 1, plan.cast);
-    else
-      sets += fmt::format("{}{} = u.u{}{}", sets.empty() ? "" : ", ", plan.quoted, i + 1, plan.cast);
+    if (std::find(shape_->key.begin(), shape_->key.end(), columns[i]) != shape_->key.end()) continue;
+    sets += fmt::format("{}{} = u.u{}{}", sets.empty() ? "" : ", ", plan.quoted, i + 1, plan.cast);
   }
-  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {}{}", name_.quoted, sets, unnest(columns), match,
-                     aliveCondition());
+  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {}{}", name_.quoted, sets, unnest(columns),
+                     keyLookUp(columns), aliveCondition());
 }
 
 void SinkTable::runWith(SinkConnection& connection, const std::string& sql, const std::vector<std::uint32_t>& columns,

@@ -40,7 +40,7 @@ class SinkTable {
   /// Ends a COPY and sends what is pending.
   void flush(SinkConnection& connection);
 
-  /// `t.key = u.key AND …`, where u's columns u1… are the key's in key order.
+  /// `t.key = other.key AND …`, where the other's columns are the key's, prefix1…
   std::string keyMatch(const std::string& other, const std::string& prefix) const;
   /// Condition for rows that are there, where deletion is soft; else empty.
   std::string aliveCondition() const;
@@ -63,6 +63,7 @@ class SinkTable {
   void sendSeen(SinkConnection& connection);
   std::string unnest(const std::vector<std::uint32_t>& columns) const;
   std::string upsertSql() const;
+  std::string keyLookUp(const std::vector<std::uint32_t>& columns) const;
   std::string patchSql(const std::vector<std::uint32_t>& columns) const;
   void runWith(SinkConnection& connection, const std::string& sql, const std::vector<std::uint32_t>& columns,
                Arrays& arrays);

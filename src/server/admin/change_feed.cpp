@@ -142,7 +142,9 @@ void ChangeFeed::Impl::event(std::string_view where, std::string_view what, std:
   FeedEntry entry{.micros = clock.wallNow().count(),
                   .where = std::string(where),
                   .what = std::string(what),
-                  .text = redactSecrets(text.substr(0, kMostTextBytes))};
+                  .text = redactSecrets(text)};
+  // Not before: half a secret is not known for one.
+  if (entry.text.size() > kMostTextBytes) entry.text.resize(kMostTextBytes);
   const std::lock_guard lock(mutex);
   entry.id = ++lastId;
   push(eventRing, std::move(entry), options.keep);

@@ -24,6 +24,7 @@ class BlockingPool {
   void run(std::function<void()> call);
 
  private:
+  void addThread();
   void work();
 
   const std::size_t size_;

@@ -57,9 +57,10 @@ async function device(clientId, transport) {
 }
 
 test("its delta ids are ours: a push of its own deltas is taken, and pulled by another", async () => {
-  const pushed = ok(await http("ada").push({ clientId: "ada", lastSeenHlc: 0n, deltas: [await delta("ada", "ids", { owner: "all", title: "Café \u{1F600}", n: 1.5 }), await delta("ada", "ids2", { owner: "all", n: 12345678901, deep: { a: [1, null] } })] }));
+  const pushed = ok(await http("ada").push({ clientId: "ada", lastSeenHlc: 0n, deltas: [await delta("ada", "ids", { owner: "all", title: "Café \u{1F600}", n: 1.5 }), await delta("ada", "ids2", { owner: "bob", n: 12345678901, deep: { a: [1, null] } })] }));
   assert.equal(pushed.accepted, 2);
   assert.equal(typeof pushed.serverHlc, "bigint");
+  // The second is bob's alone: the devices below have no column "deep".
   const rows = await everything(http("bob"), "bob");
   assert.equal(rows.get("ids").columns.find((c) => c.column === "title").value, "Café \u{1F600}");
   assert.deepEqual(rows.get("ids2").columns.find((c) => c.column === "deep").value, { a: [1, null] });
@@ -90,6 +91,8 @@ test("its WebSocket pushes, pulls and hears broadcasts", async () => {
   one.connect();
   two.connect();
   await until(() => one.connected && two.connected);
+  // As its coordinator does on connecting; broadcasts go on from there.
+  ok(await two.pull({ clientId: "ws2", sinceHlc: 0n, maxDeltas: 1000 }));
   assert.equal(ok(await one.push({ clientId: "ws1", lastSeenHlc: 0n, deltas: [await delta("ws1", "byws", { owner: "all", n: 1 }), await delta("ws1", "hidden", { owner: "ws1" })] })).accepted, 2);
   await until(() => heard.some((d) => d.rowId === "byws"));
   const page = ok(await two.pull({ clientId: "ws2", sinceHlc: 0n, maxDeltas: 1000 }));

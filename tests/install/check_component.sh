@@ -26,14 +26,20 @@ for part in "${parts[@]}"; do
 done
 
 # Looking for another component's library is an error, not only linking it.
-declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]=''
+declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]=ZLIB
   [http]='CURL ZLIB' [durable_streams]='CURL ZLIB simdjson' [electric]='CURL ZLIB'
   [server]='CURL ZLIB')
 forbidden=()
 for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json Boost CURL ZLIB simdjson; do
   [[ " ${finds[$component]} " == *" $package "* ]] || forbidden+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
-[[ $component == postgres ]] || export PKG_CONFIG_LIBDIR=$scratch/nothing  # where pkg-config would find libpqxx
+if [[ $component == mysql ]]; then  # pkg-config finds libmariadb there, and nothing else
+  mkdir "$scratch/only"
+  cp "$(pkg-config --variable=pcfiledir libmariadb)/libmariadb.pc" "$scratch/only"
+  export PKG_CONFIG_LIBDIR=$scratch/only
+elif [[ $component != postgres ]]; then
+  export PKG_CONFIG_LIBDIR=$scratch/nothing  # where pkg-config would find libpqxx
+fi
 
 cmake -S "$here/consumer" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$scratch/prefix" \
   -DCOMPONENT="$component" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" "${forbidden[@]}" >"$scratch/log" 2>&1 ||

@@ -123,6 +123,12 @@ innodb-flush-log-at-trx-commit=2
 innodb-flush-method=nosync
 sync-frm=0
 innodb-buffer-pool-size=128M
+# For change streams. Sources are tested without their metadata too: SET GLOBAL binlog_row_metadata = NO_LOG.
+log-bin=tidegate-bin
+server-id=1
+binlog-format=ROW
+binlog-row-metadata=FULL
+sync-binlog=0
 max-allowed-packet=64M
 skip-name-resolve
 ssl-ca=$dir/tls/ca.pem

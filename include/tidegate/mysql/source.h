@@ -1,0 +1,57 @@
+/// The binlog of MariaDB or MySQL as a SyncSource (docs/mysql-source.md).
+///
+///     auto source = mysql::source({.connect = {.url = "mysql://tidegate@db.example/shop", .password = secret,
+///                                              .tls = mysql::TlsMode::verifyFull}});
+///     Engine engine({.sources = {{.name = "shop", .source = source}}, .pipelines = {…}});
+///
+/// Needs `log_bin`, `binlog_format = ROW`, and an account that may read the binlog. Order is total: that of the commits
+/// in the binlog, then the place in the transaction. Positions read "0-1-5" (MariaDB's GTIDs, which hold on every
+/// server of a replicated set) or "file:1/3/4567" (a place in the files of one server).
+///
+/// Origin: Debezium's MySQL connector and go-mysql's canal; differs in that a baseline takes no global lock on MariaDB,
+/// that XA transactions come when they are decided, and that what cannot be read exactly is an error.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "tidegate/mysql/query_fn.h"
+#include "tidegate/source/backoff.h"
+#include "tidegate/source/sync_source.h"
+
+namespace tidegate::mysql {
+
+/// What positions are made of.
+enum class PositionBy {
+  automatic,  ///< GTIDs on MariaDB, file and offset on MySQL
+  gtid,       ///< MariaDB's GTIDs. MySQL is refused
+  file        ///< file and offset: they end with the server, so a failover needs a new baseline
+};
+
+struct SourceOptions {
+  /// `readOnly` and `statementTimeout` are not looked at: nothing is written, and what is asked of the catalogue is
+  /// bound by `heartbeatInterval`.
+  ConnectOptions connect{};
+  /// Ours, as a replica: each of a server's replicas needs another, and none that of the server. 0: drawn at random
+  /// from the upper half of the range for each object.
+  std::uint32_t serverId = 0;
+  PositionBy positions = PositionBy::automatic;
+
+  std::size_t batchEvents = 1'000;  ///< events in one call of the handler, at most
+  /// The server says this often that it has nothing to say. One that says nothing for ten times as long, and three
+  /// seconds at least, is taken for gone. 10 ms at least.
+  std::chrono::milliseconds heartbeatInterval{1'000};
+  std::chrono::milliseconds monitorInterval{10'000};  ///< of asking how far we lag; over 0
+  /// Of XA transactions that are prepared and not decided, held in memory. More end the stream with an error.
+  std::size_t preparedMemoryBytes = 64u << 20;
+  BackoffOptions backoff{};  ///< of reconnects
+};
+
+/// A source for the databases of one server. Tables are called "database.table"; without a database, that of `connect`
+/// is meant.
+/// @throws Error{invalidConfig} naming the option. Connects to nothing.
+std::shared_ptr<SyncSource> source(SourceOptions options);
+
+}  // namespace tidegate::mysql

@@ -1,0 +1,84 @@
+// Statements that change tables: what becomes of their rows and shapes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mysql/detail/binlog_reader.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+using Part = BinlogDelivery::Part;
+
+TableName nameOf(const LoggedTable& table) { return {table.database, table.table}; }
+
+/// Tables under whose names others stand afterwards.
+bool isTarget(const LoggedStatement& statement, const LoggedTable& table) {
+  for (std::size_t i = 1; i < statement.tables.size(); i += 2) {
+    if (statement.tables[i] == table) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void BinlogReader::definition(const LoggedStatement& statement) {
+  switch (statement.kind) {
+    case StatementKind::truncate:
+      for (const LoggedTable& table : statement.tables) emptied(nameOf(table));
+      return;
+    case StatementKind::dropTable:
+      for (const TableName& wanted : tables_.wanted()) {
+        const bool dropped =
+            std::any_of(statement.tables.begin(), statement.tables.end(), [&](const LoggedTable& table) {
+              return statement.dropsDatabase ? table.database == wanted.database : nameOf(table) == wanted;
+            });
+        if (!dropped) continue;
+        emptied(wanted);
+        core_.warn(fmt::format("table {} was dropped", wanted.full()));
+      }
+      return;
+    case StatementKind::createTable:
+      for (const LoggedTable& table : statement.tables) {
+        if (statement.replaces) emptied(nameOf(table));
+        announce(nameOf(table), false);
+      }
+      return;
+    case StatementKind::alterTable:
+    case StatementKind::renameTable:
+      if (statement.tables.size() == 1) return announce(nameOf(statement.tables[0]), statement.movesRows);
+      for (std::size_t i = 0; i + 1 < statement.tables.size(); i += 2) {
+        if (!isTarget(statement, statement.tables[i])) emptied(nameOf(statement.tables[i]));
+        announce(nameOf(statement.tables[i + 1]), true);
+      }
+      return;
+    case StatementKind::changesRows:
+      throw Error(
+          ErrorCode::positionLost, Retry::afterOperator,
+          "changes were logged as a statement, which does not say which rows; a new baseline is needed. Mend it "
+          "with: SET GLOBAL binlog_format = ROW, and let no session set another");
+    default:
+      return;
+  }
+}
+
+void BinlogReader::announce(const TableName& name, bool rowsChanged) {
+  if (!tables_.isWanted(name)) return;
+  delivery_.nextEvent();
+  Shape shape;
+  const auto change = tables_.altered(name, rowsChanged, shape);
+  if (!change || !delivery_.wants(Part::schema)) return;
+  ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, shape, Part::schema, 0);
+  event.after.clear();
+  event.schemaChange = change;
+}
+
+void BinlogReader::emptied(const TableName& name) {
+  if (!tables_.isWanted(name)) return;
+  delivery_.nextEvent();
+  const Shape shape = tables_.toldShape(name);
+  if (!shape || !delivery_.wants(Part::row)) return;
+  delivery_.add(ChangeOp::truncate, shape, Part::row, 0).after.clear();
+}
+
+}  // namespace tidegate::mysql::detail

@@ -1,0 +1,113 @@
+#include "mysql/detail/binlog_link.h"
+
+#include <fmt/format.h>
+// Needs mysql.h before it.
+#include <ma_pvio.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "mysql/detail/errors.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int kFatalBinlogError = 1236;
+constexpr unsigned char kEndOfFile = 0xFE;
+/// A reader that is slow must not make the server give up: as long as it allows, a year.
+constexpr const char* kPatience = "SET SESSION net_write_timeout = 31536000";
+
+void putLittle(std::uint64_t number, std::size_t size, std::string& out) {
+  for (; size-- > 0; number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
+}
+
+bool readable(int socket, int wake, milliseconds wait) {
+  std::array<pollfd, 2> polled{{{socket, POLLIN, 0}, {wake, POLLIN, 0}}};
+  const int ready = ::poll(polled.data(), wake < 0 ? 1 : 2, static_cast<int>(wait.count()));
+  return ready > 0 && polled[0].revents != 0;
+}
+
+}  // namespace
+
+Error binlogFailure(int number, const std::string& sqlState, const std::string& text) {
+  if (text.find("same server_uuid/server_id") != std::string::npos) {
+    return Error(
+        ErrorCode::slotInvalid, Retry::later,
+        fmt::format("another replica uses our server id: {} (error {}). Set SourceOptions::serverId to one that "
+                    "no replica has",
+                    text, number));
+  }
+  if (number != kFatalBinlogError) return fromNumber(number, sqlState, text);
+  for (const std::string_view gone : {"purged", "Could not find first log file", "not in the master's binlog",
+                                      "is missing the GTID", "impossible position", "Could not find GTID state"}) {
+    if (text.find(gone) == std::string::npos) continue;
+    return Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("the server no longer has the binlog behind the position: {} (error 1236). A new baseline is "
+                    "needed; keep the binlog longer with: SET GLOBAL binlog_expire_logs_seconds = 604800",
+                    text));
+  }
+  return Error(ErrorCode::queryFailed, Retry::later, redactSecrets(text + " (error 1236)"));
+}
+
+BinlogLink::BinlogLink(const ConnectOptions& options, const BinlogStart& start, const std::stop_token& stop)
+    : link_(options, start.silence, stop) {
+  const LinkGuard guard(stop, link_);
+  link_.run(kPatience);
+  // Without it the server would take the checksums off on its way, and cut a name.
+  link_.run("SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'");
+  const auto nanos = std::chrono::nanoseconds(start.heartbeat).count();
+  link_.run(fmt::format("SET @master_heartbeat_period = {0}, @source_heartbeat_period = {0}", nanos));
+  if (!start.from.byFile) askByGtid(start);
+  dump(start);
+}
+
+void BinlogLink::askByGtid(const BinlogStart& start) {
+  if (!link_.isMariaDb()) {
+    throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                "the position is one of MariaDB's GTIDs, and this server is MySQL; a new baseline is needed");
+  }
+  link_.run(fmt::format("SET @slave_connect_state = {}, @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0",
+                        literal(gtidStateToText(start.from.gtids))));
+}
+
+void BinlogLink::dump(const BinlogStart& start) {
+  // 4: that we know GTID events, without which MariaDB would put BEGIN in their place.
+  if (link_.isMariaDb()) link_.run("SET @mariadb_slave_capability = 4");
+  std::string command;
+  putLittle(start.from.byFile ? start.from.file.offset : 4, 4, command);
+  putLittle(0, 2, command);
+  putLittle(start.serverId, 4, command);
+  if (start.from.byFile) command += start.file;
+  MYSQL* const handle = link_.raw();
+  if (handle->methods->db_command(handle, COM_BINLOG_DUMP, command.data(), command.size(), 1, nullptr) != 0) {
+    link_.fail();
+  }
+}
+
+bool BinlogLink::cached() const noexcept {
+  const MARIADB_PVIO* const io = const_cast<CLink&>(link_).raw()->net.pvio;
+  return io != nullptr && io->cache != nullptr && io->cache_pos < io->cache + io->cache_size;
+}
+
+bool BinlogLink::hasMore() { return cached() || readable(link_.socket(), -1, milliseconds(0)); }
+
+std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp& wake, milliseconds wait) {
+  if (!link_.encrypted() && !cached() && !readable(link_.socket(), wake.descriptor(), wait)) return std::nullopt;
+  MYSQL* const handle = link_.raw();
+  const unsigned long size = mysql_net_read_packet(handle);
+  if (size == static_cast<unsigned long>(packet_error)) {
+    throw binlogFailure(static_cast<int>(mysql_errno(handle)), mysql_sqlstate(handle), mysql_error(handle));
+  }
+  const unsigned char* const octets = handle->net.read_pos;
+  if (octets[0] == kEndOfFile && size < 9) {
+    throw Error(ErrorCode::connectionFailed, Retry::later, "the server ended its binlog's stream");
+  }
+  return std::string_view(reinterpret_cast<const char*>(octets) + 1, size - 1);
+}
+
+}  // namespace tidegate::mysql::detail

@@ -1,0 +1,79 @@
+/// This source's positions: what was before a transaction, and which change within it.
+///
+/// By GTID (MariaDB) it names the last transaction of each domain, so it holds on every server of the same history. By
+/// file it names a place in the binlog of one server.
+///
+/// Octets: a kind, then numbers of seven bits an octet, least significant first.
+///   by GTID: count of domains, {domain, server, sequence} of each
+///   by file: the server's id, the file's number, the offset in it
+///   then the ordinal of the change, and where it is not 0 and the kind is by GTID, {domain, server, sequence} of the
+///   transaction
+///   then, where the kind says so, the place from which the binlog must be read again for XA transactions that are
+///   prepared, as by GTID or by file above
+/// One domain and no open transaction: mostly under 16 octets, which allocate nothing.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "mysql/detail/gtid.h"
+#include "tidegate/core/position.h"
+
+namespace tidegate::mysql::detail {
+
+/// A place in the binlog of one server.
+struct FilePlace {
+  std::uint32_t server = 0;  ///< its server_id: places of two servers cannot be compared
+  std::uint64_t number = 0;  ///< what stands behind the last dot of the file's name
+  std::uint64_t offset = 0;
+  bool operator==(const FilePlace&) const = default;
+};
+
+/// A border between two transactions.
+struct Border {
+  bool byFile = false;
+  GtidState gtids{};  ///< not by file: the last of each domain
+  FilePlace file{};   ///< by file
+  bool operator==(const Border&) const = default;
+};
+
+struct Place {
+  Border before{};                  ///< of the transaction in hand
+  std::uint64_t ordinal = 0;        ///< of the change in it; 0: all up to the border is done, and nothing more
+  Gtid current{};                   ///< by GTID and within a transaction: which
+  std::optional<Border> restart{};  ///< not empty: XA transactions prepared behind it have not been decided
+};
+
+/// A position in the parts that stay the same for all changes of a transaction: before and behind the ordinal.
+struct PositionParts {
+  std::string head{}, tail{};
+};
+PositionParts positionParts(const Place& place);
+/// Writes the position of one change into `out`, whose memory is used again.
+void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& out);
+
+/// Writes it into `out`, whose memory is used again.
+void writePosition(const Place& place, Position& out);
+Position positionOf(const Place& place);
+/// @throws Error{parseError} for octets that are no position of this source.
+Place placeOf(const Position& position);
+
+std::partial_ordering compareBorders(const Border& a, const Border& b);
+/// By border, then by ordinal. Unordered: places of two servers by file, or domains that went on in another order.
+std::partial_ordering comparePlaces(const Place& a, const Place& b);
+/// The greatest place at or before both. @throws Error{invalidArgument} where there is none.
+Place meetOf(const Place& a, const Place& b);
+
+/// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; by file "file:1/3/4567", "file:1/3/4567+4294967299";
+/// with ";xa=0-1-4" behind it where XA transactions are pending.
+std::string positionToText(const Position& position);
+/// @throws Error{parseError}
+Position positionFromText(std::string_view text);
+
+/// 12 of "mariadb-bin.000012". @throws Error{parseError}
+std::uint64_t fileNumberOf(std::string_view file);
+
+}  // namespace tidegate::mysql::detail

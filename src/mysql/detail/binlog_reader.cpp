@@ -1,0 +1,356 @@
+#include "mysql/detail/binlog_reader.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "mysql/detail/octet_cursor.h"
+#include "mysql/detail/xa_id.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+/// The clock is read after this many events at the latest: far less than any interval even for large rows.
+constexpr std::uint32_t kEventsPerClock = 256;
+/// Between two offers of a batch that was declined: a handler may decline without having waited.
+constexpr milliseconds kBreath{1};
+/// A stream that goes on without any change for us says so this often.
+constexpr std::chrono::seconds kProgressInterval{1};
+constexpr std::uint16_t kArtificial = 0x20;
+
+void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
+  pollfd polled{wake.descriptor(), POLLIN, 0};
+  ::poll(&polled, 1, static_cast<int>(wait.count()));
+}
+
+}  // namespace
+
+BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill,
+                           Hooks hooks)
+    : core_(core),
+      tables_(tables),
+      hooks_(std::move(hooks)),
+      delivery_(
+          handler, [this] { breathe(); }, core.options.batchEvents),
+      changes_(delivery_, tables, std::move(fill)) {}
+
+void BinlogReader::restart(const Position& from) {
+  from_ = placeOf(from);
+  delivery_.restart(from);
+  format_ = {};
+  tables_.restart(format_.mariaDb);
+  border_ = from_.restart ? *from_.restart : from_.before;
+  file_ = border_.byFile ? border_.file.number : 0;
+  offset_ = border_.byFile ? border_.file.offset : 0;
+  inGroup_ = skip_ = preparing_ = deciding_ = quiet_ = false;
+  prepared_.clear();
+  preparedBytes_ = 0;
+}
+
+void BinlogReader::run(BinlogLink& link, const Position& from, std::stop_token stop) {
+  link_ = &link;
+  stop_ = std::move(stop);
+  restart(from);
+  const Micros now = core_.clock->steadyNow();
+  lastProgress_ = now;
+  lastMonitor_ = now - core_.options.monitorInterval;  // the first at once
+  for (;;) step();
+}
+
+void BinlogReader::step() {
+  if (stop_.stop_requested()) throw StreamStopped{};
+  if (core_.paused) return whilePaused();
+  const auto octets = link_->next(core_.wake, untilNextDuty(core_.clock->steadyNow()));
+  if (octets) {
+    quiet_ = false;
+    take(*octets);
+    if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
+    if (link_->hasMore()) return;
+  } else {
+    core_.wake.clear();
+    checkSilence();
+  }
+  drained();
+}
+
+/// Heartbeats come even where nothing else does.
+void BinlogReader::checkSilence() {
+  const Micros now = core_.clock->steadyNow();
+  if (!quiet_) quietSince_ = now;
+  quiet_ = true;
+  if (now - quietSince_ < core_.silence()) return;
+  throw Error(ErrorCode::connectionFailed, Retry::later,
+              fmt::format("the server has sent nothing for {} ms, not even a heartbeat", core_.silence().count()));
+}
+
+/// Nothing is left to read: hand over what there is.
+void BinlogReader::drained() {
+  delivery_.flush();
+  keepUp(core_.clock->steadyNow());
+}
+
+void BinlogReader::whilePaused() {
+  quiet_ = false;  // nobody listens meanwhile
+  hooks_.enterPaused();
+  while (core_.paused) {
+    if (stop_.stop_requested()) throw StreamStopped{};
+    const Micros now = core_.clock->steadyNow();
+    keepUp(now);
+    waitFor(core_.wake, untilNextDuty(now));
+    core_.wake.clear();
+  }
+  hooks_.leavePaused();
+}
+
+void BinlogReader::breathe() {
+  quiet_ = false;
+  if (stop_.stop_requested()) throw StreamStopped{};
+  if (core_.paused) whilePaused();
+  keepUp(core_.clock->steadyNow());
+  waitFor(core_.wake, kBreath);
+  core_.wake.clear();
+}
+
+milliseconds BinlogReader::untilNextDuty(Micros now) const {
+  const Micros next = std::min(lastMonitor_ + core_.options.monitorInterval, lastProgress_ + kProgressInterval);
+  return std::max(milliseconds(0), duration_cast<milliseconds>(next - now)) + milliseconds(1);
+}
+
+void BinlogReader::keepUp(Micros now) {
+  sinceClock_ = 0;
+  if (!delivery_.inHand() && file_ != 0) {
+    core_.reachedFile = file_;
+    core_.reachedOffset = offset_;
+    core_.lastCommitMicros = delivery_.lastCommitMicros();
+  }
+  if (delivery_.eventsTaken() != takenBefore_) {
+    takenBefore_ = delivery_.eventsTaken();
+    hooks_.worked();
+  }
+  if (now - lastMonitor_ >= core_.options.monitorInterval) {
+    lastMonitor_ = now;
+    hooks_.monitor();
+  }
+  if (now - lastProgress_ < kProgressInterval) return;
+  lastProgress_ = now;
+  if (!inGroup_ && !delivery_.inHand() && !core_.paused) delivery_.progress(placeNow());
+}
+
+std::optional<Border> BinlogReader::restartBorder() const {
+  const Border* first = nullptr;
+  for (const auto& [xid, prepared] : prepared_) {
+    if (first == nullptr || compareBorders(prepared.before, *first) == std::partial_ordering::less) {
+      first = &prepared.before;
+    }
+  }
+  return first == nullptr ? std::nullopt : std::optional(*first);
+}
+
+Place BinlogReader::placeNow() const { return {.before = border_, .restart = restartBorder()}; }
+
+void BinlogReader::take(std::string_view octets) {
+  const BinlogEvent event = readEvent(octets, format_);
+  const bool inFile = event.end != 0 && (event.flags & kArtificial) == 0;
+  const std::uint64_t before = offset_;
+  if (inFile) {  // offsets past 4 GiB are sent without their upper half
+    const std::uint64_t upper = offset_ & ~std::uint64_t{UINT32_MAX};
+    offset_ = (upper | event.end) < offset_ ? (upper | event.end) + (std::uint64_t{1} << 32) : upper | event.end;
+  }
+  if (border_.byFile && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
+  dispatch(event);
+}
+
+void BinlogReader::dispatch(const BinlogEvent& event) {
+  switch (event.type) {
+    case EventType::formatDescription:
+      format_ = readFormat(event);
+      return tables_.restart(format_.mariaDb);
+    case EventType::rotate:
+      return rotate(event);
+    case EventType::mariaGtid:
+      return gtid(event);
+    case EventType::mysqlGtid:
+    case EventType::mysqlTaggedGtid:
+    case EventType::anonymousGtid:
+      if (inGroup_) refuseOctets("a transaction begins within another");
+      return open(event);
+    case EventType::query:
+    case EventType::queryCompressed:
+      return query(event);
+    case EventType::xid:
+      return close();
+    case EventType::xaPrepare:
+      return prepared(event.body.starts_with('\x01'));
+    case EventType::transactionPayload:
+      return payload(event);
+    case EventType::incident:
+      throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                  "the server logged an incident: changes are missing from its binlog; a new baseline is needed");
+    case EventType::partialUpdateRows:
+      throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
+                  "the server logs parts of JSON documents, which cannot be put together; mend it with: SET GLOBAL "
+                  "binlog_row_value_options = ''. Then a new baseline is needed");
+    default:
+      if (event.type == EventType::tableMap || isRows(event.type)) rowEvent(event);
+  }
+}
+
+void BinlogReader::rotate(const BinlogEvent& event) {
+  const RotateEvent to = readRotate(event);
+  if (inGroup_) refuseOctets("a transaction does not end with its file");
+  file_ = fileNumberOf(to.file);
+  offset_ = to.offset;
+  if (!border_.byFile) return;
+  border_.file.number = file_;
+  border_.file.offset = offset_;
+}
+
+void BinlogReader::open(const BinlogEvent& event) {
+  inGroup_ = true;
+  sawBegin_ = preparing_ = deciding_ = false;
+  xid_.clear();
+  const bool done = border_.byFile ? compareBorders(border_, from_.before) == std::partial_ordering::less
+                                   : current_.sequence <= from_.before.gtids.sequenceOf(current_.domain);
+  skip_ = done;
+  if (skip_) return;
+  if (border_.byFile) current_ = {};
+  delivery_.begin({.place = {.before = border_, .current = current_, .restart = restartBorder()},
+                   .commitMicros = std::int64_t{event.timestamp} * 1'000'000,
+                   .id = current_.sequence});
+}
+
+void BinlogReader::gtid(const BinlogEvent& event) {
+  if (inGroup_) refuseOctets("a transaction begins within another");
+  const MariaGtidEvent head = readMariaGtid(event);
+  current_ = head.gtid;
+  if (!border_.byFile && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
+    throw Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("GTID {} comes after {}: two servers write one domain, and positions cannot be told apart. A "
+                    "new baseline is needed; mend it with: SET GLOBAL gtid_strict_mode = ON",
+                    gtidToText(head.gtid), gtidStateToText(border_.gtids)));
+  }
+  open(event);
+  sawBegin_ = !head.standalone;
+  preparing_ = head.prepares;
+  deciding_ = head.completes;
+  if (preparing_ || deciding_) xid_ = xaIdOf(event);
+  if (preparing_) prepared_[xid_] = {border_, {}};
+}
+
+void BinlogReader::close() {
+  if (!inGroup_) refuseOctets("a transaction ends that did not begin");
+  inGroup_ = false;
+  if (border_.byFile) {
+    border_.file.number = file_;
+    border_.file.offset = offset_;
+  } else {
+    border_.gtids.set(current_);
+  }
+  if (!skip_) delivery_.commit(placeNow());
+}
+
+/// @param onePhase it is committed by the same event.
+void BinlogReader::prepared(bool onePhase) {
+  if (xid_.empty()) refuseOctets("an XA transaction is prepared without its id");
+  if (onePhase) decide(true);
+  close();
+}
+
+void BinlogReader::decide(bool commit) {
+  const auto at = prepared_.find(xid_);
+  if (at != prepared_.end()) {
+    const PreparedXa xa = std::move(at->second);
+    prepared_.erase(at);
+    for (const std::string& octets : xa.events) preparedBytes_ -= octets.size();
+    if (!commit || skip_) return;
+    for (const std::string& octets : xa.events) {
+      std::string_view rest = octets;
+      const BinlogEvent event = takeNestedEvent(rest);
+      if (event.type == EventType::tableMap)
+        tables_.take(event);
+      else
+        changes_.take(event);
+    }
+    return;
+  }
+  if (!commit || skip_) return;
+  throw Error(ErrorCode::positionLost, Retry::afterOperator,
+              fmt::format("XA transaction {} was prepared before the stream began, and its rows are not known; a new "
+                          "baseline is needed",
+                          xid_));
+}
+
+void BinlogReader::query(const BinlogEvent& event) {
+  const QueryEvent query = readQuery(event, inflated_);
+  const LoggedStatement statement = readStatement(query.statement, query.database);
+  if (!inGroup_) {
+    current_ = {};
+    open(event);
+  }
+  switch (statement.kind) {
+    case StatementKind::begin:
+      sawBegin_ = true;
+      return;
+    case StatementKind::inTransaction:
+    case StatementKind::xaEnd:
+      return;
+    case StatementKind::xaStart:
+      sawBegin_ = true;
+      xid_ = statement.xid;
+      preparing_ = true;
+      prepared_[xid_] = {border_, {}};
+      return;
+    case StatementKind::commit:
+      return close();
+    case StatementKind::rollback:
+      if (!skip_) delivery_.rollBack();
+      if (!skip_) delivery_.begin({.place = {.before = border_, .current = current_}});
+      return close();
+    case StatementKind::xaCommit:
+    case StatementKind::xaRollback:
+      if (xid_.empty()) xid_ = statement.xid;
+      decide(statement.kind == StatementKind::xaCommit);
+      return close();
+    default:
+      break;
+  }
+  if (!skip_) definition(statement);
+  if (!sawBegin_) close();
+}
+
+void BinlogReader::payload(const BinlogEvent&) {
+  throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
+              "the server compresses transactions, which this build cannot read; mend it with: SET GLOBAL "
+              "binlog_transaction_compression = OFF. Then a new baseline is needed");
+}
+
+void BinlogReader::rowEvent(const BinlogEvent& event) {
+  if (!inGroup_) refuseOctets("rows stand outside of a transaction");
+  if (preparing_) {
+    // Table ids are good until their statement ends; names and rows are kept as they came.
+    std::string octets;
+    copyEvent(event, octets);
+    preparedBytes_ += octets.size();
+    if (preparedBytes_ > core_.options.preparedMemoryBytes) {
+      throw Error(
+          ErrorCode::queryFailed, Retry::afterOperator,
+          fmt::format("XA transactions that are prepared and not decided hold more than preparedMemoryBytes = {}: "
+                      "decide them (XA RECOVER lists them), or raise it",
+                      core_.options.preparedMemoryBytes));
+    }
+    prepared_[xid_].events.push_back(std::move(octets));
+    return;
+  }
+  if (skip_) return;
+  if (event.type == EventType::tableMap)
+    tables_.take(event);
+  else
+    changes_.take(event);
+}
+
+}  // namespace tidegate::mysql::detail

@@ -1,0 +1,115 @@
+#include "mysql/detail/binlog_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "mysql/detail/read_row.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+/// A stream that has stood this long has succeeded, even if nothing came.
+constexpr std::chrono::seconds kSteady{10};
+
+}  // namespace
+
+BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tables, const Position& from,
+                           const ChangeHandler& handler, std::stop_token stop)
+    : core_(core),
+      from_(from),
+      stop_(std::move(stop)),
+      tables_([this](const TableName& name) { return core_.catalogue(name, stop_); }, core.charsets, core.told),
+      reader_(
+          core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); },
+          hooks()),
+      backoff_(core.options.backoff, core.context.jitterSeed) {
+  std::vector<TableName> names;
+  for (const std::string& table : tables) names.push_back(core.nameOf(table));
+  tables_.want(std::move(names));
+}
+
+BinlogReader::Hooks BinlogStream::hooks() {
+  return {.enterPaused = [this] { core_.state.to(SourceState::paused, "paused"); },
+          .leavePaused = [this] { core_.state.to(SourceState::streaming, "resumed"); },
+          .monitor = [this] { monitor(); },
+          .worked = [this] { backoff_.reset(); }};
+}
+
+void BinlogStream::run() {
+  const std::stop_callback wake(stop_, [this] { core_.wake.signal(); });
+  while (!stop_.stop_requested()) {
+    try {
+      attempt();
+    } catch (const StreamStopped&) {
+      return;
+    } catch (const HandlerFailed& failed) {
+      std::rethrow_exception(failed.cause);
+    } catch (const Error& e) {
+      if (stop_.stop_requested()) return;
+      if (begun_) from_ = reader_.taken();
+      if (begun_ && core_.clock->steadyNow() - startedAt_ >= kSteady) backoff_.reset();
+      begun_ = false;
+      if (!waitToRetry(e, backoff_, core_.state, *core_.scheduler, stop_)) return;
+    }
+  }
+}
+
+BinlogStart BinlogStream::startOf(const Border& border) {
+  BinlogStart start{.serverId = core_.options.serverId,
+                    .heartbeat = core_.options.heartbeatInterval,
+                    .silence = core_.silence(),
+                    .from = border};
+  if (!border.byFile) return start;
+  core_.ask(stop_, [&](CLink& link) {
+    const std::string server = link.askText("SELECT @@server_id");
+    if (server != std::to_string(border.file.server)) {
+      throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                  fmt::format("the position {} is one of server {}, and this is server {}; a new baseline is needed",
+                              positionToText(from_), border.file.server, server));
+    }
+    for (const BinlogFile& file : SourceCore::files(link)) {
+      if (file.number == border.file.number) start.file = file.name;
+    }
+  });
+  if (!start.file.empty()) return start;
+  throw Error(
+      ErrorCode::positionLost, Retry::afterOperator,
+      fmt::format("the server no longer has file {} of its binlog; a new baseline is needed. Keep the binlog longer "
+                  "with: SET GLOBAL binlog_expire_logs_seconds = 604800",
+                  border.file.number));
+}
+
+void BinlogStream::attempt() {
+  const Place place = placeOf(from_);
+  BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
+  begun_ = true;
+  startedAt_ = core_.clock->steadyNow();
+  core_.connected("connected");
+  if (core_.paused) {
+    core_.state.to(SourceState::paused, "paused");
+  } else {
+    core_.state.to(SourceState::streaming, fmt::format("streaming from {}", positionToText(from_)));
+  }
+  reader_.restart(from_);
+  const LinkGuard guard(stop_, link.link());
+  reader_.run(link, from_, stop_);
+}
+
+void BinlogStream::fill(const TableBinding& table, ChangeEvent& event) {
+  core_.ask(stop_, [&](CLink& link) { readRowAgain(link, table, event); });
+}
+
+void BinlogStream::monitor() {
+  if (lagDenied_) return;
+  try {
+    core_.ask(stop_, [&](CLink& link) { core_.noteLag(SourceCore::files(link)); });
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::permissionDenied) throw;
+    lagDenied_ = true;
+    core_.warn("how far the source lags is not known: " + e.message());
+  }
+}
+
+}  // namespace tidegate::mysql::detail

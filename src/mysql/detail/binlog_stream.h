@@ -1,0 +1,41 @@
+/// One call of `stream`: connects, reads, and begins again behind what was taken.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "mysql/detail/binlog_reader.h"
+#include "mysql/detail/source_core.h"
+#include "tidegate/source/backoff.h"
+
+namespace tidegate::mysql::detail {
+
+/// @thread The stream's.
+class BinlogStream {
+ public:
+  BinlogStream(SourceCore& core, const std::vector<std::string>& tables, const Position& from,
+               const ChangeHandler& handler, std::stop_token stop);
+
+  /// Until stopped. @throws Error, and whatever the handler threw.
+  void run();
+
+ private:
+  void attempt();
+  BinlogStart startOf(const Border& border);
+  void fill(const TableBinding& table, ChangeEvent& event);
+  void monitor();
+  BinlogReader::Hooks hooks();
+
+  SourceCore& core_;
+  Position from_;
+  std::stop_token stop_;
+  BinlogTables tables_;
+  BinlogReader reader_;
+  Backoff backoff_;
+  bool begun_ = false;  ///< the server accepted a stream in this call
+  bool lagDenied_ = false;
+  Clock::Micros startedAt_{0};
+};
+
+}  // namespace tidegate::mysql::detail

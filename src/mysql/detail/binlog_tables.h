@@ -1,0 +1,88 @@
+/// The tables of a stream: how the rows of each are read now, and what readers were told of its shape.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mysql/detail/logged_statement.h"
+#include "mysql/detail/table_catalogue.h"
+#include "mysql/detail/table_map.h"
+
+namespace tidegate::mysql::detail {
+
+/// What readers were told of a table; outlives a stream.
+struct ToldTable {
+  Shape shape{};
+  std::vector<CatalogueColumn> columns{};
+};
+using ToldTables = std::map<TableName, ToldTable>;
+
+/// How the rows of one TABLE_MAP are read.
+struct TableBinding {
+  TableName name{};
+  Shape shape{};
+  std::vector<CellPlan> plans{};  ///< in the order of the shape
+  std::vector<CatalogueColumn> columns{};
+  std::shared_ptr<const SchemaChange> pending{};  ///< to be told before the next row
+};
+
+/// @thread The stream's.
+class BinlogTables {
+ public:
+  using AskCatalogue = std::function<std::optional<CatalogueTable>(const TableName& name)>;
+  BinlogTables(AskCatalogue catalogue, Charsets& charsets, ToldTables& told)
+      : catalogue_(std::move(catalogue)), charsets_(charsets), told_(told) {}
+
+  void want(std::vector<TableName> tables);
+  bool isWanted(const TableName& name) const;
+  const std::vector<TableName>& wanted() const noexcept { return wanted_; }
+  /// A server's binlog begins: ids are those of one server's run.
+  void restart(bool mariaDb) {
+    byId_.clear();
+    mariaDb_ = mariaDb;
+  }
+
+  /// Takes a TABLE_MAP event. @throws Error{parseError, positionLost, typeUnsupported}
+  void take(const BinlogEvent& event);
+  /// How the table's rows are read; null: it is not wanted. @throws Error{parseError} for an id that was not said.
+  TableBinding* find(std::uint64_t id);
+  /// The pending change was told.
+  void told(TableBinding& binding);
+
+  /// After a statement that may have changed the table: looks at the catalogue.
+  /// @return the change to tell of, with its shape in `shape`; null: none.
+  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, Shape& shape);
+  /// The shape that readers know; null: none yet.
+  Shape toldShape(const TableName& name) const;
+
+ private:
+  struct Known {
+    std::string names{}, description{};  ///< octets of the TABLE_MAP
+    std::shared_ptr<TableBinding> binding{};
+  };
+  std::shared_ptr<TableBinding> bind(const TableMap& map, const TableName& name);
+  void plan(const TableMap& map, const std::optional<CatalogueTable>& table, TableBinding& out);
+  void planColumn(const WireColumn& wire, bool signs, const CatalogueColumn* column, CellPlan& plan);
+
+  AskCatalogue catalogue_;
+  Charsets& charsets_;
+  ToldTables& told_;
+  std::vector<TableName> wanted_;
+  bool mariaDb_ = true;
+  std::unordered_map<std::uint64_t, Known> byId_;
+};
+
+/// What became of the columns between two descriptions of a table. `rowsChanged` unless it is certain that every row
+/// reads as before, or null, in the new columns.
+SchemaChange changeBetween(const ToldTable& before, const std::vector<CatalogueColumn>& after);
+
+/// Whether a column that the catalogue describes so can stand so in the binlog.
+bool suits(const WireColumn& wire, const CatalogueColumn& column);
+
+}  // namespace tidegate::mysql::detail

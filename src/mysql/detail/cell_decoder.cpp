@@ -1,0 +1,233 @@
+#include "mysql/detail/cell_decoder.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <iterator>
+
+#include "core/detail/assign_value.h"
+#include "core/detail/sql_time.h"
+#include "mysql/detail/cell_times.h"
+#include "mysql/detail/geometry_text.h"
+#include "mysql/detail/json_binary.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+using tidegate::detail::assignText;
+using tidegate::detail::stringIn;
+
+/// What the servers allow for one cell.
+constexpr std::uint64_t kMaxCellOctets = std::uint64_t{1} << 30;
+
+void integer(OctetCursor& in, std::size_t size, bool isUnsigned, Value& out) {
+  const std::uint64_t number = in.little(size);
+  if (isUnsigned)
+    out = Value(number);
+  else
+    out.variant() = signExtended(number, size);
+}
+
+/// A UUID is stored so that those of one clock stand together: node and clock first.
+std::string uuidText(std::string_view octets) {
+  Uuid uuid;
+  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(octets[i]); };
+  // Those of versions 1 to 5 only: they show the variant's bit where others have their version, and the other way
+  // round.
+  const unsigned version = at(8) >> 4;
+  if ((at(6) & 0x80) == 0 || version < 1 || version > 5) {
+    for (std::size_t i = 0; i < 16; ++i) uuid.octets[i] = at(i);
+  } else {
+    constexpr std::array<std::uint8_t, 16> kFrom{12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5};
+    for (std::size_t i = 0; i < 16; ++i) uuid.octets[i] = at(kFrom[i]);
+  }
+  return toIso(uuid);
+}
+
+std::string addressText(std::string_view octets, int family) {
+  char text[INET6_ADDRSTRLEN] = {};
+  inet_ntop(family, octets.data(), text, sizeof text);
+  return text;
+}
+
+void stringCell(std::string_view octets, const CellPlan& plan, Value& out) {
+  switch (plan.meaning) {
+    case CellMeaning::text:
+      return plan.charset->decode(octets, out);
+    case CellMeaning::bytes: {
+      std::string& held = stringIn<Bytes>(out);
+      held.assign(octets);
+      if (held.size() < plan.padTo) held.resize(plan.padTo, '\0');
+      return;
+    }
+    default:
+      break;
+  }
+  const std::size_t size = plan.meaning == CellMeaning::inet4 ? 4 : 16;
+  std::string whole(octets);
+  if (whole.size() > size) refuseOctets("an address or UUID is too long");
+  whole.resize(size, '\0');
+  if (plan.meaning == CellMeaning::uuid) return assignText(out, uuidText(whole));
+  assignText(out, addressText(whole, plan.meaning == CellMeaning::inet4 ? AF_INET : AF_INET6));
+}
+
+/// MariaDB's COMPRESSED columns: one octet says how, then the length, then what zlib made of it.
+void compressedCell(std::string_view octets, const CellPlan& plan, Value& out) {
+  if (octets.empty()) return stringCell(octets, plan, out);
+  OctetCursor in(octets, "a compressed cell");
+  const std::uint8_t head = in.octet();
+  if (head == 0) return stringCell(in.rest(), plan, out);
+  const std::size_t sizeOctets = head & 0x07;
+  if ((head >> 4) != 8 || sizeOctets == 0 || sizeOctets > 4) refuseOctets("a cell is compressed in an unknown way");
+  const std::uint64_t size = in.big(sizeOctets);
+  const std::string_view packed = in.rest();
+  if (size > kMaxCellOctets || size > (packed.size() + 1) * 1'040)
+    refuseOctets("a compressed cell is longer than it can be");
+  std::string text(static_cast<std::size_t>(size), '\0');
+  z_stream stream{};
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // zlib's interface; it only reads
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = static_cast<uInt>(text.size());
+  if (inflateInit2(&stream, (head & 0x08) != 0 ? -MAX_WBITS : MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  const int result = inflate(&stream, Z_FINISH);
+  inflateEnd(&stream);
+  if (result != Z_STREAM_END || stream.avail_out != 0) refuseOctets("a compressed cell cannot be inflated");
+  stringCell(text, plan, out);
+}
+
+void enumeration(std::uint64_t number, const CellPlan& plan, Value& out) {
+  if (number == 0) return assignText(out, "");  // what a value that is none of them was stored as
+  if (plan.labels.empty()) return void(out = Value(number));
+  if (number > plan.labels.size()) refuseOctets("an ENUM holds a number without a label");
+  assignText(out, plan.labels[static_cast<std::size_t>(number - 1)]);
+}
+
+void set(std::uint64_t bits, const CellPlan& plan, Value& out) {
+  if (plan.labels.empty()) return void(out = Value(bits));
+  std::string& text = stringIn<std::string>(out);
+  text.clear();
+  for (std::size_t i = 0; i < 64; ++i) {
+    if ((bits & (std::uint64_t{1} << i)) == 0) continue;
+    if (i >= plan.labels.size()) refuseOctets("a SET holds a member without a label");
+    if (!text.empty()) text += ',';
+    text += plan.labels[i];
+  }
+}
+
+std::string_view sized(OctetCursor& in, std::uint32_t most) { return in.take(in.length(most > 255 ? 2 : 1)); }
+
+void blobCell(std::string_view octets, const CellPlan& plan, Value& out) {
+  switch (plan.type) {
+    case WireType::geometry: {
+      std::string& text = stringIn<std::string>(out);
+      text.clear();
+      return geometryToText(octets, text);
+    }
+    case WireType::json: {
+      std::string& text = stringIn<Json>(out).assign("");
+      return jsonFromBinary(octets, text);
+    }
+    case WireType::blobCompressed:
+      return compressedCell(octets, plan, out);
+    default:
+      return stringCell(octets, plan, out);
+  }
+}
+
+}  // namespace
+
+void readDecimal(OctetCursor& in, unsigned precision, unsigned scale, std::string& out) {
+  constexpr std::array<std::uint8_t, 10> kOctets{0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
+  if (precision < 1 || precision > 65 || scale > precision) refuseOctets("a DECIMAL has impossible digits");
+  const unsigned whole = precision - scale;
+  const std::size_t size = whole / 9 * 4 + kOctets[whole % 9] + scale / 9 * 4 + kOctets[scale % 9];
+  std::array<char, 64> octets{};
+  std::memcpy(octets.data(), in.take(size).data(), size);
+  const bool negative = (octets[0] & 0x80) == 0;
+  octets[0] = static_cast<char>(octets[0] ^ 0x80);
+  if (negative) {
+    for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<char>(~octets[i]);
+  }
+  OctetCursor digits({octets.data(), size}, "a DECIMAL");
+  std::array<char, 80> text{};
+  char* at = text.data();
+  const auto put = [&](unsigned count) {
+    const std::uint64_t number = digits.big(kOctets[count]);
+    constexpr std::array<std::uint32_t, 10> kBelow{1,       10,        100,        1'000,       10'000,
+                                                   100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+    if (number >= kBelow[count]) refuseOctets("a DECIMAL holds something that is no digit");
+    for (unsigned i = count; i-- > 0;) *at++ = static_cast<char>('0' + number / kBelow[i] % 10);
+  };
+  if (whole % 9 != 0) put(whole % 9);
+  for (unsigned i = 0; i < whole / 9; ++i) put(9);
+  const char* const point = at;
+  for (unsigned i = 0; i < scale / 9; ++i) put(9);
+  if (scale % 9 != 0) put(scale % 9);
+  const char* first = text.data();
+  while (first != point && *first == '0') ++first;
+  out.clear();
+  if (negative) out += '-';
+  if (first == point) out += '0';
+  out.append(first, point);
+  if (scale > 0) out += '.';
+  out.append(point, static_cast<const char*>(at));
+}
+
+void readCell(OctetCursor& in, const CellPlan& plan, Value& out) {
+  switch (plan.type) {
+    case WireType::tiny:
+      return integer(in, 1, plan.isUnsigned, out);
+    case WireType::shortInteger:
+      return integer(in, 2, plan.isUnsigned, out);
+    case WireType::int24:
+      return integer(in, 3, plan.isUnsigned, out);
+    case WireType::longInteger:
+      return integer(in, 4, plan.isUnsigned, out);
+    case WireType::longLong:
+      return integer(in, 8, plan.isUnsigned, out);
+    case WireType::floating:
+      out.variant() = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(in.little(4))));
+      return;
+    case WireType::doubling:
+      out.variant() = std::bit_cast<double>(in.little(8));
+      return;
+    case WireType::decimal:
+      return readDecimal(in, plan.meta / 256, plan.meta % 256, stringIn<Decimal>(out));
+    case WireType::bit:
+      out = Value(in.big(plan.meta));
+      return;
+    case WireType::year: {
+      const std::int64_t year = in.octet();
+      out.variant() = year == 0 ? year : year + 1900;
+      return;
+    }
+    case WireType::enumeration:
+      return enumeration(in.little(plan.meta), plan, out);
+    case WireType::set:
+      return set(in.little(plan.meta), plan, out);
+    case WireType::varchar:
+    case WireType::varString:
+    case WireType::string:
+      return stringCell(sized(in, plan.meta), plan, out);
+    case WireType::varcharCompressed:
+      return compressedCell(sized(in, plan.meta), plan, out);
+    case WireType::blob:
+    case WireType::tinyBlob:
+    case WireType::mediumBlob:
+    case WireType::longBlob:
+    case WireType::blobCompressed:
+    case WireType::geometry:
+    case WireType::json:
+    case WireType::vector:
+      return blobCell(in.take(in.length(plan.meta)), plan, out);
+    default:
+      return readTimeCell(in, plan.type, plan.meta, out);
+  }
+}
+
+}  // namespace tidegate::mysql::detail

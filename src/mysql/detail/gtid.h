@@ -1,0 +1,46 @@
+/// MariaDB's global transaction ids, and what a server has of each domain.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidegate::mysql::detail {
+
+/// "domain-server-sequence". Within a domain sequences only grow.
+struct Gtid {
+  std::uint32_t domain = 0;
+  std::uint32_t server = 0;
+  std::uint64_t sequence = 0;
+  bool operator==(const Gtid&) const = default;
+};
+
+/// The last transaction of each domain, by domain.
+class GtidState {
+ public:
+  const std::vector<Gtid>& gtids() const noexcept { return gtids_; }
+  bool empty() const noexcept { return gtids_.empty(); }
+  /// The last sequence of a domain; 0: none.
+  std::uint64_t sequenceOf(std::uint32_t domain) const noexcept;
+  /// Puts it in its domain's place, whatever stood there.
+  void set(const Gtid& gtid);
+  bool operator==(const GtidState&) const = default;
+
+  /// Whether everything in it is in `other` too.
+  bool within(const GtidState& other) const noexcept;
+  /// The greatest state within both.
+  GtidState meet(const GtidState& other) const;
+
+ private:
+  std::vector<Gtid> gtids_;  ///< ascending by domain, each once
+};
+
+/// "0-1-5". @throws Error{parseError}
+Gtid gtidFromText(std::string_view text);
+std::string gtidToText(const Gtid& gtid);
+/// "0-1-5,1-2-7"; empty: nothing. @throws Error{parseError}
+GtidState gtidStateFromText(std::string_view text);
+std::string gtidStateToText(const GtidState& state);
+
+}  // namespace tidegate::mysql::detail

@@ -1,0 +1,76 @@
+/// Reads forward through octets from a server, never past their end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tidegate/core/error.h"
+
+namespace tidegate::mysql::detail {
+
+/// What a decoder throws for octets that are not what they claim to be.
+[[noreturn]] inline void refuseOctets(const std::string& what) {
+  throw Error(ErrorCode::parseError, Retry::later, "the binlog cannot be read: " + what);
+}
+
+class OctetCursor {
+ public:
+  /// @param what is read, for messages. A literal.
+  OctetCursor(std::string_view octets, const char* what)
+      : at_(octets.data()), end_(octets.data() + octets.size()), what_(what) {}
+
+  std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  bool done() const noexcept { return at_ == end_; }
+
+  std::string_view take(std::size_t count) {
+    if (count > left()) refuseOctets(std::string(what_) + " ends too early");
+    const char* begin = at_;
+    at_ += count;
+    return {begin, count};
+  }
+  std::string_view rest() { return take(left()); }
+  /// An unsigned number of 1 to 8 octets, least significant first.
+  std::uint64_t little(std::size_t size) {
+    const std::string_view octets = take(size);
+    std::uint64_t number = 0;
+    for (std::size_t i = size; i-- > 0;) number = number << 8 | static_cast<unsigned char>(octets[i]);
+    return number;
+  }
+  /// The same, most significant first.
+  std::uint64_t big(std::size_t size) {
+    std::uint64_t number = 0;
+    for (const char c : take(size)) number = number << 8 | static_cast<unsigned char>(c);
+    return number;
+  }
+  std::uint8_t octet() { return static_cast<std::uint8_t>(take(1)[0]); }
+  std::size_t length(std::size_t size) { return static_cast<std::size_t>(little(size)); }
+  /// The protocol's packed integer: one octet, or a mark and 2, 3 or 8.
+  std::uint64_t packed() {
+    const std::uint8_t first = octet();
+    if (first < 251) return first;
+    if (first == 252) return little(2);
+    if (first == 253) return little(3);
+    if (first == 254) return little(8);
+    refuseOctets(std::string(what_) + " holds no packed number where one should be");
+  }
+  std::string_view packedText() {
+    const std::uint64_t size = packed();
+    if (size > left()) refuseOctets(std::string(what_) + " ends within a text");
+    return take(static_cast<std::size_t>(size));
+  }
+
+ private:
+  const char* at_;
+  const char* end_;
+  const char* what_;
+};
+
+/// A number of `size` octets, least significant first, whose highest bit is its sign.
+inline std::int64_t signExtended(std::uint64_t number, std::size_t size) {
+  const unsigned unused = static_cast<unsigned>(64 - 8 * size);
+  return static_cast<std::int64_t>(number << unused) >> unused;
+}
+
+}  // namespace tidegate::mysql::detail

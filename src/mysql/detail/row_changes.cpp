@@ -1,0 +1,123 @@
+#include "mysql/detail/row_changes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mysql/detail/octet_cursor.h"
+
+namespace tidegate::mysql::detail {
+
+void RowChanges::take(const BinlogEvent& event) {
+  delivery_.nextEvent();
+  const std::uint64_t id = tableIdOf(event);
+  TableBinding* const table = tables_.find(id);
+  if (table == nullptr) return;
+  const RowsEvent rows = readRows(event, inflated_);
+  if (rows.columns != table->plans.size()) {
+    refuseOctets(fmt::format("rows of {} have {} columns, and its description {}", table->name.full(), rows.columns,
+                             table->plans.size()));
+  }
+  OctetCursor in(rows.rows, "a row");
+  while (!in.done()) {
+    const std::size_t left = in.left();
+    if (table->pending) tellSchema(*table);
+    switch (rows.kind) {
+      case RowsKind::write:
+        insert(in, rows, *table);
+        break;
+      case RowsKind::update:
+        update(in, rows, *table);
+        break;
+      case RowsKind::erase:
+        erase(in, rows, *table);
+        break;
+    }
+    if (in.left() == left) refuseOctets("a row has no columns");
+    delivery_.nextRow();
+  }
+}
+
+void RowChanges::tellSchema(TableBinding& table) {
+  if (delivery_.wants(Part::schema)) {
+    ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, table.shape, Part::schema, 0);
+    event.after.clear();
+    event.schemaChange = table.pending;
+  }
+  tables_.told(table);
+}
+
+void RowChanges::insert(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
+  if (!delivery_.wants(Part::row)) return readImage(in, table.plans, rows.present, after_, afterAbsent_);
+  const std::size_t before = in.left();
+  ChangeEvent& event = delivery_.add(ChangeOp::insert, table.shape, Part::row, 0);
+  readImage(in, table.plans, rows.present, event.after, event.unchanged);
+  delivery_.addBytes(before - in.left());
+  // With row image MINIMAL, what the statement did not name took its default.
+  if (!event.unchanged.empty()) {
+    fill_(table, event);
+    event.unchanged.clear();
+  }
+}
+
+void RowChanges::erase(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
+  const std::size_t left = in.left();
+  readImage(in, table.plans, rows.present, before_, beforeAbsent_);
+  if (!delivery_.wants(Part::row)) return;
+  ChangeEvent& event = delivery_.add(ChangeOp::erase, table.shape, Part::row, left - in.left());
+  event.after.clear();
+  event.before.swap(before_);
+  event.beforeAbsent.swap(beforeAbsent_);
+}
+
+void RowChanges::update(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
+  const std::size_t left = in.left();
+  readImage(in, table.plans, rows.present, before_, beforeAbsent_);
+  readImage(in, table.plans, rows.presentAfter, after_, afterAbsent_);
+  completeAfter();
+  const std::size_t bytes = left - in.left();
+  if (keyChanged(table)) return changeKey(table, bytes);
+  if (!delivery_.wants(Part::row)) return;
+  ChangeEvent& event = delivery_.add(ChangeOp::update, table.shape, Part::row, bytes);
+  event.before.swap(before_);
+  event.beforeAbsent.swap(beforeAbsent_);
+  event.after.swap(after_);
+  event.unchanged.swap(afterAbsent_);
+}
+
+/// What the second image leaves out is as it was in the first, where that has it.
+void RowChanges::completeAfter() {
+  if (afterAbsent_.empty()) return;
+  std::erase_if(afterAbsent_, [&](std::uint32_t i) {
+    if (std::binary_search(beforeAbsent_.begin(), beforeAbsent_.end(), i)) return false;
+    after_[i] = before_[i];
+    return true;
+  });
+}
+
+bool RowChanges::keyChanged(const TableBinding& table) const {
+  return std::any_of(table.shape->key.begin(), table.shape->key.end(), [&](std::uint32_t i) {
+    const bool known = !std::binary_search(beforeAbsent_.begin(), beforeAbsent_.end(), i) &&
+                       !std::binary_search(afterAbsent_.begin(), afterAbsent_.end(), i);
+    return known && !(before_[i] == after_[i]);
+  });
+}
+
+/// The row under its old key goes, and one under its new key comes. What the server left out as unchanged would be lost
+/// with the old row, so it is looked up.
+void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
+  if (delivery_.wants(Part::erase)) {
+    ChangeEvent& gone = delivery_.add(ChangeOp::erase, table.shape, Part::erase, bytes);
+    gone.after.clear();
+    gone.before.swap(before_);
+    gone.beforeAbsent.swap(beforeAbsent_);
+  }
+  if (!delivery_.wants(Part::row)) return;
+  ChangeEvent& come = delivery_.add(ChangeOp::insert, table.shape, Part::row, bytes);
+  come.after.swap(after_);
+  come.unchanged.swap(afterAbsent_);
+  if (!come.unchanged.empty()) fill_(table, come);
+  come.unchanged.clear();
+}
+
+}  // namespace tidegate::mysql::detail

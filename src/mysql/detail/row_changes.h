@@ -1,0 +1,45 @@
+/// From row events to changes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mysql/detail/binlog_delivery.h"
+#include "mysql/detail/binlog_tables.h"
+#include "mysql/detail/rows_event.h"
+
+namespace tidegate::mysql::detail {
+
+/// @thread The stream's.
+class RowChanges {
+ public:
+  /// Asks the server for the columns of `event.after` that are listed in `event.unchanged`, by the row's key, and takes
+  /// those off the list that it could fill in.
+  using Fill = std::function<void(const TableBinding& table, ChangeEvent& event)>;
+  RowChanges(BinlogDelivery& delivery, BinlogTables& tables, Fill fill)
+      : delivery_(delivery), tables_(tables), fill_(std::move(fill)) {}
+
+  /// Delivers the rows of a row event. @throws Error{parseError}
+  void take(const BinlogEvent& event);
+
+ private:
+  using Part = BinlogDelivery::Part;
+  void tellSchema(TableBinding& table);
+  void insert(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
+  void erase(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
+  void update(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
+  void changeKey(const TableBinding& table, std::size_t bytes);
+  bool keyChanged(const TableBinding& table) const;
+  void completeAfter();
+
+  BinlogDelivery& delivery_;
+  BinlogTables& tables_;
+  Fill fill_;
+  std::string inflated_;
+  std::vector<Value> before_, after_;
+  std::vector<std::uint32_t> beforeAbsent_, afterAbsent_;
+};
+
+}  // namespace tidegate::mysql::detail

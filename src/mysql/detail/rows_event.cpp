@@ -1,0 +1,96 @@
+#include "mysql/detail/rows_event.h"
+
+#include <fmt/format.h>
+
+namespace tidegate::mysql::detail {
+namespace {
+
+bool isCompressed(EventType type) {
+  return type >= EventType::writeRowsCompressedV1 && type <= EventType::deleteRowsCompressed;
+}
+
+bool hasExtraData(EventType type) {
+  return type == EventType::writeRows || type == EventType::updateRows || type == EventType::deleteRows ||
+         type >= EventType::writeRowsCompressed;
+}
+
+RowsKind kindOf(EventType type) {
+  switch (type) {
+    case EventType::writeRowsV1:
+    case EventType::writeRows:
+    case EventType::writeRowsCompressedV1:
+    case EventType::writeRowsCompressed:
+      return RowsKind::write;
+    case EventType::updateRowsV1:
+    case EventType::updateRows:
+    case EventType::updateRowsCompressedV1:
+    case EventType::updateRowsCompressed:
+      return RowsKind::update;
+    default:
+      return RowsKind::erase;
+  }
+}
+
+bool bitAt(std::string_view bits, std::size_t i) {
+  return (static_cast<std::uint8_t>(bits[i / 8]) & (1U << (i % 8))) != 0;
+}
+
+std::size_t countBits(std::string_view bits, std::size_t columns) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < columns; ++i) count += bitAt(bits, i) ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+bool isRows(EventType type) noexcept {
+  return (type >= EventType::writeRowsV1 && type <= EventType::deleteRowsV1) ||
+         (type >= EventType::writeRows && type <= EventType::deleteRows) || isCompressed(type);
+}
+
+std::uint64_t tableIdOf(const BinlogEvent& event) { return OctetCursor(event.body, "a row event").little(6); }
+
+RowsEvent readRows(const BinlogEvent& event, std::string& inflated) {
+  OctetCursor in(event.body, "a row event");
+  RowsEvent rows;
+  rows.kind = kindOf(event.type);
+  rows.table = in.little(6);
+  in.take(2);  // flags
+  if (hasExtraData(event.type)) {
+    const std::size_t size = in.length(2);  // with these two octets
+    if (size < 2) refuseOctets("a row event's extra data has no length");
+    in.take(size - 2);
+  }
+  const std::uint64_t columns = in.packed();
+  if (columns > in.left() * 8) refuseOctets(fmt::format("a row event has {} columns", columns));
+  rows.columns = static_cast<std::size_t>(columns);
+  rows.present = in.take((rows.columns + 7) / 8);
+  if (rows.kind == RowsKind::update) rows.presentAfter = in.take((rows.columns + 7) / 8);
+  rows.rows = in.rest();
+  if (!isCompressed(event.type)) return rows;
+  inflateEvent(rows.rows, inflated);
+  rows.rows = inflated;
+  return rows;
+}
+
+void readImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_view present,
+               std::vector<Value>& values, std::vector<std::uint32_t>& absent) {
+  const std::size_t columns = plans.size();
+  if (present.size() != (columns + 7) / 8) refuseOctets("a row has another number of columns than its table");
+  values.resize(columns);
+  absent.clear();
+  const std::string_view nulls = in.take((countBits(present, columns) + 7) / 8);
+  std::size_t shown = 0;
+  for (std::size_t i = 0; i < columns; ++i) {
+    if (!bitAt(present, i)) {
+      values[i].variant() = Null{};
+      absent.push_back(static_cast<std::uint32_t>(i));
+    } else if (bitAt(nulls, shown++)) {
+      values[i].variant() = Null{};
+    } else {
+      readCell(in, plans[i], values[i]);
+    }
+  }
+}
+
+}  // namespace tidegate::mysql::detail

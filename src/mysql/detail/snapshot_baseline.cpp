@@ -1,0 +1,193 @@
+#include "mysql/detail/snapshot_baseline.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <charconv>
+
+#include "mysql/detail/binlog_delivery.h"
+#include "mysql/detail/read_row.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+constexpr std::chrono::milliseconds kBreath{1};
+/// A server that sends no row for this long is gone.
+constexpr std::chrono::milliseconds kReadPatience{600'000};
+constexpr std::size_t kMaxPictureBytes = 4u << 20;
+
+std::uint64_t wholeNumber(const std::string& text) {
+  std::uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+struct NamedPlace {
+  std::string file{};
+  std::uint64_t offset = 0;
+};
+
+/// MariaDB notes the binlog's place with each snapshot, under the lock that orders commits: no other lock is needed.
+NamedPlace snapshotOfMariaDb(CLink& link) {
+  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+  NamedPlace place;
+  for (const auto& cells : link.ask("SHOW STATUS LIKE 'binlog_snapshot_%'")) {
+    if (cells.at(0) == "Binlog_snapshot_file") place.file = cells.at(1).value_or("");
+    if (cells.at(0) == "Binlog_snapshot_position") place.offset = wholeNumber(cells.at(1).value_or(""));
+  }
+  return place;
+}
+
+/// MySQL does not: nobody may commit for the moment in which snapshot and place are taken.
+NamedPlace snapshotOfMySql(CLink& link) {
+  link.run("FLUSH TABLES WITH READ LOCK");
+  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+  Cells status;
+  try {
+    status = link.ask("SHOW BINARY LOG STATUS");
+  } catch (const Error&) {
+    status = link.ask("SHOW MASTER STATUS");  // before 8.2
+  }
+  link.run("UNLOCK TABLES");
+  if (status.empty()) return {};
+  return {status[0].at(0).value_or(""), wholeNumber(status[0].at(1).value_or(""))};
+}
+
+/// Collects rows and offers them.
+class Picture {
+ public:
+  Picture(const SnapshotJob& job, const Position& at) : job_(job), at_(at) {}
+
+  ChangeEvent& add(ChangeOp op, const Shape& shape) {
+    if (batch_.size() >= job_.core.options.batchEvents || bytes_ >= kMaxPictureBytes) offer();
+    ChangeEvent& event = batch_.addOver(op, shape);
+    event.transactionBegin = event.transactionEnd = true;
+    event.position.octets.assign(at_.octets);
+    return event;
+  }
+  void addBytes(std::size_t bytes) { bytes_ += bytes; }
+  void offer() {
+    if (batch_.empty()) return;
+    for (Taken answer = Taken::full; answer == Taken::full;) {
+      waitWhilePaused();
+      answer = job_.handler(batch_);
+      if (answer == Taken::full) pause(kBreath);
+    }
+    batch_.clear();
+    bytes_ = 0;
+  }
+
+ private:
+  void checkStopped() const {
+    if (job_.stop.stop_requested()) throw Error(ErrorCode::queryCancelled, Retry::later, "the baseline was stopped");
+  }
+  void pause(std::chrono::milliseconds wait) const {
+    pollfd polled{job_.core.wake.descriptor(), POLLIN, 0};
+    ::poll(&polled, 1, static_cast<int>(wait.count()));
+    job_.core.wake.clear();
+    checkStopped();
+  }
+  void waitWhilePaused() {
+    checkStopped();
+    if (!job_.core.paused) return;
+    const SourceState back = job_.core.state.state();
+    job_.core.state.to(SourceState::paused, "paused");
+    while (job_.core.paused) pause(std::chrono::milliseconds(1'000));
+    job_.core.state.to(back, "resumed");
+  }
+
+  const SnapshotJob& job_;
+  const Position& at_;
+  ChangeBatch batch_;
+  std::size_t bytes_ = 0;
+};
+
+void readIntoPicture(CLink& link, const SnapshotJob& job, const TableName& name, Picture& picture) {
+  const std::optional<CatalogueTable> table = readCatalogueTable(link, name);
+  if (!table) {
+    throw Error(
+        ErrorCode::tableNotFound, Retry::afterOperator,
+        fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
+                    name.full(), name.quoted()));
+  }
+  const Shape shape = shapeOf(*table);
+  picture.add(ChangeOp::baselineBegin, shape).after.clear();
+  std::vector<Value> values;
+  readWholeTable(link, *table, values, [&] {
+    if (job.stop.stop_requested()) return false;
+    ChangeEvent& event = picture.add(ChangeOp::read, shape);
+    event.after.swap(values);
+    return true;
+  });
+  picture.add(ChangeOp::baselineEnd, shape).after.clear();
+  picture.offer();
+  job.core.told[name] = {shape, table->columns};
+}
+
+}  // namespace
+
+Border beginSnapshot(CLink& link, const SourceCore& core) {
+  link.run("SET SESSION net_write_timeout = 31536000");  // a slow sink must not make the server give up
+  link.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+  const NamedPlace place = link.isMariaDb() ? snapshotOfMariaDb(link) : snapshotOfMySql(link);
+  if (place.file.empty()) {
+    throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
+                "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its "
+                "configuration, then restart it");
+  }
+  Border border{.byFile = core.byFile(link.isMariaDb())};
+  if (border.byFile) {
+    border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
+                   fileNumberOf(place.file), place.offset};
+    return border;
+  }
+  const Cells gtids = link.ask(fmt::format("SELECT BINLOG_GTID_POS({}, {})", literal(place.file), place.offset));
+  if (gtids.empty() || !gtids[0].at(0)) {
+    throw Error(ErrorCode::queryFailed, Retry::later,
+                fmt::format("the server does not know the GTIDs at {} of {}", place.offset, place.file));
+  }
+  border.gtids = gtidStateFromText(*gtids[0][0]);
+  return border;
+}
+
+void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>& values,
+                    const std::function<bool()>& row) {
+  const std::string sql = fmt::format("SELECT {} FROM {}", selectList(table.columns), table.name.quoted());
+  MYSQL* const handle = link.raw();
+  if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) link.fail();
+  MYSQL_RES* const result = mysql_use_result(handle);
+  if (result == nullptr) link.fail();
+  // Freed only at its end: before, that would read all the rest. Who leaves early drops the connection.
+  const std::vector<TextForm> forms = textForms(table.columns);
+  while (const MYSQL_ROW cells = mysql_fetch_row(result)) {
+    const unsigned long* const lengths = mysql_fetch_lengths(result);
+    values.resize(forms.size());
+    for (std::size_t i = 0; i < forms.size(); ++i) {
+      if (cells[i] == nullptr)
+        values[i].variant() = Null{};
+      else
+        readTextCell(forms[i], {cells[i], lengths[i]}, values[i]);
+    }
+    if (row()) continue;
+    link.interrupt();
+    break;
+  }
+  const bool failed = mysql_errno(handle) != 0;
+  mysql_free_result(result);
+  if (failed) link.fail();
+}
+
+Position runSnapshot(const SnapshotJob& job) {
+  const std::unique_ptr<CLink> link = job.core.connect(kReadPatience, job.stop);
+  const LinkGuard guard(job.stop, *link);
+  // Not bounded by the timeout of what is asked of the catalogue.
+  link->run(link->isMariaDb() ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0");
+  const Border border = beginSnapshot(*link, job.core);
+  const Position at = positionOf({.before = border});
+  Picture picture(job, at);
+  for (const TableName& name : job.tables) readIntoPicture(*link, job, name, picture);
+  return at;
+}
+
+}  // namespace tidegate::mysql::detail

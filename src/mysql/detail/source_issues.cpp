@@ -1,0 +1,202 @@
+#include "mysql/detail/source_issues.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace tidegate::mysql::detail {
+namespace {
+
+/// A server variable in upper case; empty where the server has none of that name.
+std::string variable(CLink& link, const std::string& name) {
+  const Cells cells = link.ask(fmt::format("SHOW GLOBAL VARIABLES LIKE {}", literal(name)));
+  std::string value = cells.empty() ? std::string() : cells[0].at(1).value_or("");
+  std::transform(value.begin(), value.end(), value.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return value;
+}
+
+class ServerJudge {
+ public:
+  ServerJudge(CLink& link, const SourceOptions& options) : link_(link), options_(options) {}
+
+  std::vector<TableIssue> issues() {
+    if (variable(link_, "log_bin") != "ON") {
+      add(ErrorCode::slotInvalid,
+          "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its configuration, "
+          "then restart it");
+      return std::move(issues_);
+    }
+    judgeFormat();
+    judgeGtids();
+    judgeRights();
+    judgeServerId();
+    return std::move(issues_);
+  }
+
+ private:
+  void add(ErrorCode code, std::string message, bool fatal = true) {
+    issues_.push_back({"", code, std::move(message), fatal});
+  }
+  void judgeFormat() {
+    if (const std::string format = variable(link_, "binlog_format"); format != "ROW") {
+      add(ErrorCode::slotInvalid,
+          fmt::format("binlog_format is {}, and changes logged as statements cannot be read; mend it "
+                      "with: SET GLOBAL binlog_format = ROW (sessions that are open keep theirs)",
+                      format));
+    }
+    const std::string image = variable(link_, "binlog_row_image");
+    if (image == "MINIMAL" || image == "NOBLOB") {
+      add(ErrorCode::slotInvalid,
+          fmt::format(
+              "binlog_row_image is {}: columns that an INSERT does not name are read again from the table, and the "
+              "old row of an update is only its key. Mend it with: SET GLOBAL binlog_row_image = FULL",
+              image),
+          false);
+    }
+    const std::string metadata = variable(link_, "binlog_row_metadata");
+    if (metadata != "FULL") {
+      add(ErrorCode::slotInvalid,
+          fmt::format(
+              "binlog_row_metadata is {}: after an ALTER TABLE that is read late the binlog does not say what the "
+              "columns were called, and the table is read anew. Mend it with: SET GLOBAL binlog_row_metadata = FULL",
+              metadata.empty() ? "missing" : metadata),
+          false);
+    }
+    if (variable(link_, "binlog_transaction_compression") == "ON") {
+      add(ErrorCode::slotInvalid,
+          "the server compresses transactions, which this source cannot read; mend it with: SET "
+          "GLOBAL binlog_transaction_compression = OFF");
+    }
+    if (variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos) {
+      add(ErrorCode::slotInvalid,
+          "the server logs parts of JSON documents, which cannot be put together; mend it with: SET "
+          "GLOBAL binlog_row_value_options = ''");
+    }
+  }
+  void judgeGtids() {
+    if (!link_.isMariaDb()) {
+      if (options_.positions == PositionBy::gtid) {
+        add(ErrorCode::slotInvalid, "positions by GTID need MariaDB; set SourceOptions::positions = PositionBy::file");
+      }
+      return;
+    }
+    if (options_.positions == PositionBy::file || variable(link_, "gtid_strict_mode") == "ON") return;
+    add(ErrorCode::slotInvalid,
+        "gtid_strict_mode is OFF: where two servers write one domain, the order of their transactions is not that of "
+        "their GTIDs, and the source ends with positionLost. Mend it with: SET GLOBAL gtid_strict_mode = ON",
+        false);
+  }
+  /// @param names of the privilege on servers old and new; any of them will do.
+  bool has(const std::string& grants, std::initializer_list<std::string_view> names) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](std::string_view name) { return grants.find(name) != std::string::npos; });
+  }
+  void judgeRights() {
+    std::string global;
+    for (const auto& cells : link_.ask("SHOW GRANTS")) {
+      const std::string grant = cells.at(0).value_or("");
+      if (grant.find(" ON *.*") != std::string::npos) global += grant.substr(0, grant.find(" ON *.*")) + ",";
+    }
+    if (has(global, {"ALL PRIVILEGES", "SUPER"})) return;
+    const std::string account = link_.askText("SELECT CURRENT_USER()");
+    if (!has(global, {"REPLICATION SLAVE", "REPLICATION REPLICA"})) {
+      add(ErrorCode::permissionDenied,
+          fmt::format("{0} may not read the binlog; mend it with: GRANT REPLICATION SLAVE ON *.* TO {0}",
+                      quoted(account)));
+    }
+    if (!has(global, {"REPLICATION CLIENT", "BINLOG MONITOR"})) {
+      add(ErrorCode::permissionDenied,
+          fmt::format(
+              "{0} may not ask for the binlog's files, so how far the source lags is not known; mend it with: GRANT "
+              "{1} ON *.* TO {0}",
+              quoted(account), link_.isMariaDb() ? "BINLOG MONITOR" : "REPLICATION CLIENT"),
+          options_.positions == PositionBy::file || !link_.isMariaDb());
+    }
+    if (!link_.isMariaDb() && !has(global, {"RELOAD"})) {
+      add(ErrorCode::permissionDenied,
+          fmt::format(
+              "{0} may not lock the tables for the moment of a snapshot; mend it with: GRANT RELOAD ON *.* TO {0}",
+              quoted(account)));
+    }
+  }
+  static std::string quoted(const std::string& account) {
+    const auto at = account.rfind('@');
+    return literal(account.substr(0, at)) + "@" + literal(at == std::string::npos ? "%" : account.substr(at + 1));
+  }
+  void judgeServerId() {
+    const std::string own = std::to_string(options_.serverId);
+    if (link_.askText("SELECT @@server_id") == own) {
+      add(ErrorCode::slotInvalid,
+          fmt::format("SourceOptions::serverId is {}, which is the server's own; give the source another", own));
+    }
+    try {
+      for (const auto& cells : link_.ask("SHOW SLAVE HOSTS")) {
+        if (cells.at(0) != own) continue;
+        add(ErrorCode::slotInvalid,
+            fmt::format("SourceOptions::serverId is {}, which another replica has; give the source another", own));
+      }
+    } catch (const Error& e) {
+      // Not allowed, or called otherwise since MySQL 8.4: a collision shows when the stream begins.
+      if (e.code() == ErrorCode::connectionFailed) throw;
+    }
+  }
+
+  CLink& link_;
+  const SourceOptions& options_;
+  std::vector<TableIssue> issues_;
+};
+
+}  // namespace
+
+std::vector<TableIssue> issuesOfServer(CLink& link, const SourceOptions& options) {
+  return ServerJudge(link, options).issues();
+}
+
+std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, const TableName& name) {
+  std::vector<TableIssue> issues;
+  const auto add = [&](ErrorCode code, std::string message, bool fatal = true) {
+    issues.push_back({asked, code, std::move(message), fatal});
+  };
+  const std::optional<CatalogueTable> table = readCatalogueTable(link, name);
+  if (!table) {
+    add(ErrorCode::tableNotFound,
+        fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
+                    name.full(), name.quoted()));
+    return issues;
+  }
+  if (table->type != "BASE TABLE") {
+    add(ErrorCode::typeUnsupported,
+        fmt::format("{} is a {}, whose changes the binlog does not have as rows of their own; name the tables it reads "
+                    "instead",
+                    name.full(), table->type));
+    return issues;
+  }
+  try {
+    link.ask(fmt::format("SELECT 1 FROM {} LIMIT 0", name.quoted()));
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::permissionDenied) throw;
+    add(ErrorCode::permissionDenied, fmt::format("the account may not read {0}; mend it with: GRANT SELECT ON {1} TO …",
+                                                 name.full(), name.quoted()));
+  }
+  if (table->key.empty()) {
+    add(ErrorCode::noReplicaIdentity,
+        fmt::format(
+            "{} has no primary key, so nobody can tell which row a change means; mend it with: ALTER TABLE {} ADD "
+            "PRIMARY KEY (…)",
+            name.full(), name.quoted()));
+  }
+  constexpr std::array<std::string_view, 3> kSnapshots{"InnoDB", "ROCKSDB", "TokuDB"};
+  if (std::find(kSnapshots.begin(), kSnapshots.end(), table->engine) == kSnapshots.end()) {
+    add(ErrorCode::typeUnsupported,
+        fmt::format(
+            "{} is kept by {}, which has no snapshots: rows written while a baseline reads may come twice. Mend it "
+            "with: ALTER TABLE {} ENGINE = InnoDB",
+            name.full(), table->engine, name.quoted()),
+        false);
+  }
+  return issues;
+}
+
+}  // namespace tidegate::mysql::detail

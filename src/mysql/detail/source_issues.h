@@ -1,0 +1,18 @@
+/// Why tables cannot be streamed, each with the SQL that mends it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mysql/detail/c_link.h"
+#include "mysql/detail/source_core.h"
+#include "tidegate/source/sync_source.h"
+
+namespace tidegate::mysql::detail {
+
+/// Of the server and the account.
+std::vector<TableIssue> issuesOfServer(CLink& link, const SourceOptions& options);
+/// Of one table. @param asked as the user wrote it.
+std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, const TableName& name);
+
+}  // namespace tidegate::mysql::detail

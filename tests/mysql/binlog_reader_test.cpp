@@ -1,0 +1,148 @@
+// A reader without a server: events as MySQL sends them, made by hand, since no MySQL is at hand to send them.
+#include "mysql/detail/binlog_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mysql/octets.h"
+#include "tidegate/core/error.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+class BinlogOfMySql : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    tables.want({{"d", "t"}});
+    reader.restart(positionFromText("file:1/3/4"));
+    reader.take(eventOctets(EventType::rotate, littleOctets(4, 8) + "binlog.000003", 0));
+    reader.take(formatOctets("8.0.36"));
+  }
+  void begin() {
+    reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+    reader.take(queryOctets("BEGIN", "d", end += 50));
+  }
+  void insert(std::uint32_t id) {
+    // Names and key, as with binlog_row_metadata = FULL.
+    reader.take(tableMapOctets(
+        fromHex("01 01 80") + fromHex("04 05 02") + "id" + fromHex("01") + "a" + fromHex("08 01 00"), end += 50));
+    reader.take(insertOctets(id, end += 50));
+  }
+  void commit() { reader.take(eventOctets(EventType::xid, littleOctets(9, 8), end += 50)); }
+  /// A transaction behind, so that all before it is handed over.
+  std::string handedOver() {
+    for (const std::uint32_t id : {998, 999}) {
+      begin();
+      insert(id);
+      commit();
+    }
+    std::string text;
+    for (const ChangeEvent& event : events) {
+      if (event.op != ChangeOp::progress) text += std::string(toString(event.op)) + " ";
+      if (!event.after.empty()) text += describe(event.after[0]) + " ";
+    }
+    return text;
+  }
+
+  SourceCore core{SourceOptions{.connect = {.host = "127.0.0.1", .port = 1}, .batchEvents = 1}};
+  BinlogTables tables{[](const TableName&) { return std::optional<CatalogueTable>(); }, core.charsets, core.told};
+  std::vector<ChangeEvent> events;
+  ChangeHandler handler = [this](ChangeBatch& batch) {
+    events.insert(events.end(), batch.begin(), batch.end());
+    return Taken::yes;
+  };
+  BinlogReader reader{core, handler, tables, [](const TableBinding&, ChangeEvent&) {}, {}};
+  std::uint32_t end = 4;
+};
+
+TEST_F(BinlogOfMySql, ATransactionIsReadFromItsEvents) {
+  begin();
+  insert(1);
+  insert(2);
+  commit();
+  EXPECT_EQ(handedOver(), "insert 1 insert 2 insert 998 ");
+  EXPECT_TRUE(events[0].transactionBegin && !events[0].transactionEnd && events[1].transactionEnd);
+  EXPECT_EQ(positionToText(events[0].position), "file:1/3/4+4294967299") << "from the transaction's beginning";
+  EXPECT_EQ(positionToText(events[1].position), "file:1/3/354") << "behind its end";
+  EXPECT_EQ(events[0].shape->schema.table, "d.t");
+  EXPECT_EQ(events[0].shape->schema.primaryKey, std::vector<std::string>{"id"});
+}
+
+TEST_F(BinlogOfMySql, AStatementThatStandsAloneIsATransaction) {
+  begin();
+  insert(1);
+  commit();
+  reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+  reader.take(queryOctets("TRUNCATE TABLE t", "d", end += 50));
+  reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+  reader.take(queryOctets("CREATE USER somebody", "d", end += 50));
+  EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
+}
+
+TEST_F(BinlogOfMySql, AnXaTransactionComesWithItsDecision) {
+  const auto prepare = [&](const std::string& xid, std::uint32_t id) {
+    reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+    reader.take(queryOctets("XA START " + xid, "d", end += 50));
+    insert(id);
+    reader.take(queryOctets("XA END " + xid, "d", end += 50));
+    reader.take(eventOctets(EventType::xaPrepare,
+                            std::string(1, '\0') + littleOctets(1, 4) + littleOctets(1, 4) + littleOctets(0, 4) + "a",
+                            end += 50));
+  };
+  prepare("X'61',X'',1", 1);
+  prepare("X'62',X'',1", 2);
+  begin();
+  insert(3);
+  commit();
+  for (const char* decision : {"XA ROLLBACK X'61',X'',1", "XA COMMIT X'62',X'',1"}) {
+    reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+    reader.take(queryOctets(decision, "d", end += 50));
+  }
+  EXPECT_EQ(handedOver(), "insert 3 insert 2 insert 998 ");
+  EXPECT_NE(positionToText(events[0].position).find(";xa=file:1/3/4"), std::string::npos);
+  EXPECT_EQ(positionToText(events[1].position).find(";xa="), std::string::npos);
+}
+
+TEST_F(BinlogOfMySql, ATransactionThatEndsInARollbackIsTakenBack) {
+  begin();
+  insert(1);
+  reader.take(queryOctets("ROLLBACK", "d", end += 50));
+  EXPECT_EQ(handedOver(), "insert 998 ");
+}
+
+TEST_F(BinlogOfMySql, ARolledBackTransactionThatWasPartlyDeliveredIsALostPlace) {
+  begin();
+  insert(1);
+  insert(2);  // batches of one: the first has been handed over
+  try {
+    reader.take(queryOctets("ROLLBACK", "d", end += 50));
+    ADD_FAILURE() << "it was passed over";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::positionLost);
+  }
+}
+
+TEST_F(BinlogOfMySql, WhatIsOutOfOrderIsRefused) {
+  const std::vector<std::string> misplaced{insertOctets(1), eventOctets(EventType::xid, littleOctets(1, 8))};
+  for (const std::string& octets : misplaced) EXPECT_THROW(reader.take(octets), Error);
+  begin();
+  EXPECT_THROW(reader.take(insertOctets(1)), Error) << "rows of a table that was not described";
+  EXPECT_THROW(reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'))), Error);
+}
+
+TEST_F(BinlogOfMySql, WhatCannotBeReadIsSaidWithItsRemedy) {
+  for (const EventType type : {EventType::transactionPayload, EventType::partialUpdateRows, EventType::incident}) {
+    try {
+      reader.take(eventOctets(type, "x"));
+      ADD_FAILURE() << "it was passed over";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.retry(), Retry::afterOperator) << e.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidegate::mysql::detail

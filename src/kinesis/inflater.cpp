@@ -57,7 +57,8 @@ void Inflater::push(std::string_view piece, const Take& take) {
 }
 
 void Inflater::begin(const Take& take) {
-  const std::string head = std::move(head_);
+  std::string head;
+  head.swap(head_);
   if (head.starts_with(kGzipMagic)) {
     form_ = Form::gzip;
     if (inflateInit2(&unpackers_->gzip, 15 + 16) != Z_OK) throw std::bad_alloc();

@@ -60,6 +60,7 @@ struct ObjectStore::Transfer {
   std::uint64_t at = 0;     ///< octets that were taken
   std::uint64_t skip = 0;   ///< octets of this answer that were taken before
   http::Response answer{};  ///< of this try; its body only where it is a complaint
+  bool changed = false;     ///< it is of another object
   bool failed = false;      ///< the answer is a complaint
   bool enough = false;
   std::exception_ptr thrown{};
@@ -68,7 +69,10 @@ struct ObjectStore::Transfer {
     answer = head;
     failed = head.status != 206 && head.status != 200;
     skip = head.status == 200 ? at : 0;
-    return true;
+    // Not every store looks at If-Match.
+    const std::string_view etag = head.headers.get("etag");
+    changed = !failed && !etag.empty() && etag != object.etag;
+    return !changed;
   }
   bool onData(std::string_view piece) {
     if (failed) {
@@ -147,6 +151,10 @@ bool ObjectStore::transfer(http::Client& client, Transfer& state, const std::sto
   } catch (const Error&) {
     if (state.thrown) std::rethrow_exception(state.thrown);
     if (state.enough) return false;
+    if (state.changed) {
+      throw AwsError(AwsFailure::changed, ErrorCode::queryFailed, Retry::later,
+                     fmt::format("{} was replaced while it was read: take a new baseline", nameOf(state.object.key)));
+    }
     throw;
   }
   if (const auto error = service_.failureOf(state.answer, "GET of " + nameOf(state.object.key));

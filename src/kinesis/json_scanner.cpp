@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
 
 #include "tidegate/core/error.h"
 
@@ -13,14 +15,32 @@ namespace {
 using tidegate::detail::JsonKind;
 using tidegate::detail::JsonTree;
 
-/// Octets that end the plain part of a string.
-constexpr std::array<bool, 256> makeStops() {
-  std::array<bool, 256> stops{};
-  for (std::size_t c = 0; c < 0x20; ++c) stops[c] = true;
-  stops['"'] = stops['\\'] = true;
-  return stops;
+constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
+
+/// The high bit of each octet that is zero; beyond the first such octet there may be others by mistake.
+constexpr std::uint64_t zeros(std::uint64_t octets) { return (octets - kOnes) & ~octets & kHighs; }
+
+/// Octets, from the first on, that stand for themselves in a string: no quote, backslash, control character, nor part
+/// of a longer UTF-8 sequence. Eight at once.
+std::size_t plainOctets(const char* text, std::size_t size) {
+  std::size_t at = 0;
+  for (; at + 8 <= size; at += 8) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text + at, 8);
+    const std::uint64_t stops = zeros(eight ^ (kOnes * '"')) | zeros(eight ^ (kOnes * '\\')) |
+                                ((eight - kOnes * 0x20) & ~eight & kHighs) | (eight & kHighs);
+    if (stops == 0) continue;
+    if constexpr (std::endian::native == std::endian::little) {
+      return at + static_cast<std::size_t>(std::countr_zero(stops)) / 8;
+    }
+    break;
+  }
+  for (; at < size; ++at) {
+    const auto octet = static_cast<unsigned char>(text[at]);
+    if (octet < 0x20 || octet >= 0x80 || octet == '"' || octet == '\\') break;
+  }
+  return at;
 }
-constexpr std::array<bool, 256> kStops = makeStops();
 
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -33,26 +53,12 @@ std::string_view ScannedValue::text(std::string& unescaped) const {
 }
 
 JsonScanner::JsonScanner(std::string_view object) : text_(object) {
-  if (!simdjson::validate_utf8(text_.data(), text_.size())) refuse("the text is no UTF-8");
   skipSpace();
   expect('{');
 }
 
 void JsonScanner::refuse(const char* why) const {
   throw Error(ErrorCode::parseError, Retry::never, fmt::format("JSON at byte {}: {}", at_, why));
-}
-
-void JsonScanner::skipSpace() {
-  while (at_ < text_.size()) {
-    const char c = text_[at_];
-    if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return;
-    ++at_;
-  }
-}
-
-void JsonScanner::expect(char c) {
-  if (peek() != c || at_ >= text_.size()) refuse(c == '{' ? "expected an object" : "expected another character");
-  ++at_;
 }
 
 bool JsonScanner::next(ScannedValue& key, ScannedValue& out) {
@@ -76,20 +82,38 @@ bool JsonScanner::next(ScannedValue& key, ScannedValue& out) {
   return true;
 }
 
+bool JsonScanner::nextIf(std::string_view key, ScannedValue& out) {
+  const std::size_t at = at_ + (first_ ? 0 : 1);
+  if (!first_ && peek() != ',') return false;
+  if (text_.size() < at + key.size() || std::memcmp(text_.data() + at, key.data(), key.size()) != 0) return false;
+  at_ = at + key.size();
+  first_ = false;
+  skipSpace();
+  out = value();
+  return true;
+}
+
 ScannedValue JsonScanner::string() {
   const std::size_t begin = at_;
   expect('"');
-  bool escaped = false;
+  bool escaped = false, ascii = true;
   for (;;) {
-    while (at_ < text_.size() && !kStops[static_cast<unsigned char>(text_[at_])]) ++at_;
+    at_ += plainOctets(text_.data() + at_, text_.size() - at_);
     if (at_ >= text_.size()) refuse("a string does not end");
-    if (text_[at_] == '"') break;
-    if (text_[at_] != '\\') refuse("a control character in a string");
-    escaped = true;
-    at_ += 2;
+    const auto octet = static_cast<unsigned char>(text_[at_]);
+    if (octet == '"') break;
+    if (octet < 0x20) refuse("a control character in a string");
+    if (octet >= 0x80) {
+      ascii = false;
+      ++at_;
+    } else {
+      escaped = true;
+      at_ += 2;
+    }
   }
   ++at_;
   const ScannedValue found{JsonKind::string, text_.substr(begin, at_ - begin), escaped};
+  if (!ascii && !simdjson::validate_utf8(found.source.data(), found.source.size())) refuse("a string that is no UTF-8");
   if (escaped && !JsonTree::tryParse(found.source)) refuse("a string with a malformed escape");
   return found;
 }
@@ -97,8 +121,11 @@ ScannedValue JsonScanner::string() {
 ScannedValue JsonScanner::number() {
   const std::size_t begin = at_;
   const auto digits = [this] {
-    if (!isDigit(peek())) refuse("a malformed number");
-    while (isDigit(peek())) ++at_;
+    const char* const text = text_.data();
+    std::size_t at = at_;
+    while (at < text_.size() && isDigit(text[at])) ++at;
+    if (at == at_) refuse("a malformed number");
+    at_ = at;
   };
   if (peek() == '-') ++at_;
   if (peek() == '0')

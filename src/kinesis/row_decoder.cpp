@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "tidegate/core/error.h"
+#include "tidegate/core/json.h"
 
 namespace tidegate::kinesis::detail {
 namespace {
@@ -21,9 +22,8 @@ using tidegate::detail::JsonKind;
   throw Error(ErrorCode::parseError, Retry::never, fmt::format("member \"{}\" is no {}", member, what));
 }
 
-/// The column that a member names; `hint` is where it is if members stand in the columns' order. SIZE_MAX: none.
-std::size_t columnOf(const ColumnList& columns, std::string_view name, std::size_t hint) {
-  if (hint < columns.size() && columns[hint] == name) return hint;
+/// The column that a member names. SIZE_MAX: none.
+std::size_t columnOf(const ColumnList& columns, std::string_view name) {
   const auto found = columns.find(name);
   return found ? *found : SIZE_MAX;
 }
@@ -91,18 +91,34 @@ void RowDecoder::assign(const ScannedValue& value, const TableShape& shape, std:
   out = std::move(*converted);
 }
 
+void RowDecoder::learn(const TableShape& shape) {
+  if (learned_ == shape.columns) return;
+  learned_ = shape.columns;
+  keys_.clear();
+  for (const std::string& name : learned_->names()) {
+    appendJsonString(name, keys_.emplace_back());
+    keys_.back().push_back(':');
+  }
+}
+
 void RowDecoder::decode(std::string_view json, const TableShape& shape, std::vector<Value>& values,
                         std::vector<std::uint32_t>& missing) {
   const std::size_t count = shape.columns->size();
   values.resize(count);
+  learn(shape);
   seen_.assign(count, 0);
   missing.clear();
   JsonScanner scanner(json);
   ScannedValue key, value;
   std::size_t hint = 0, known = 0;
-  while (scanner.next(key, value)) {
-    const std::size_t column = columnOf(*shape.columns, key.text(unescaped_), hint);
-    if (column == SIZE_MAX) continue;
+  for (;;) {
+    // Mostly members stand in the columns' order.
+    std::size_t column = hint;
+    if (hint >= count || !scanner.nextIf(keys_[hint], value)) {
+      if (!scanner.next(key, value)) break;
+      column = columnOf(*shape.columns, key.text(unescaped_));
+      if (column == SIZE_MAX) continue;
+    }
     hint = column + 1;
     assign(value, shape, column, values[column]);
     known += seen_[column] == 0 ? 1 : 0;

@@ -25,11 +25,22 @@ class JsonScanner {
   explicit JsonScanner(std::string_view object);
   /// The next member. @return false: there was none, and nothing follows the object.
   bool next(ScannedValue& key, ScannedValue& value);
+  /// The next member, if its key is written exactly so: `"name":`. @return false: nothing was read.
+  bool nextIf(std::string_view key, ScannedValue& value);
 
  private:
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  void skipSpace();
-  void expect(char c);
+  void skipSpace() {
+    while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) <= ' ') {
+      const char c = text_[at_];
+      if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return;
+      ++at_;
+    }
+  }
+  void expect(char c) {
+    if (at_ >= text_.size() || text_[at_] != c) refuse(c == '{' ? "expected an object" : "expected another character");
+    ++at_;
+  }
   ScannedValue string();
   ScannedValue number();
   ScannedValue word(std::string_view word, tidegate::detail::JsonKind kind);

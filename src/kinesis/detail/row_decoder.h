@@ -35,8 +35,12 @@ class RowDecoder {
               std::vector<std::uint32_t>& missing);
 
  private:
+  /// The keys of a shape as they are written, made once.
+  void learn(const TableShape& shape);
   void assign(const ScannedValue& value, const TableShape& shape, std::size_t column, Value& out);
 
+  Columns learned_;
+  std::vector<std::string> keys_;  ///< of learned_: `"name":`
   std::vector<char> seen_;
   std::string unescaped_;
 };

@@ -80,7 +80,9 @@ void ShardReader::reconcile(const std::vector<ShardInfo>& listed) {
 }
 
 bool ShardReader::finishEnded(const std::stop_token& stop) {
-  for (auto& [name, shard] : shards_) {
+  for (auto& entry : shards_) {
+    const std::string name = entry.first;
+    const auto& shard = entry.second;
     if (shard->phase != Phase::ended || shard->due > clock_.steadyNow()) continue;
     std::vector<ShardInfo> listed;
     try {
@@ -92,7 +94,7 @@ bool ShardReader::finishEnded(const std::stop_token& stop) {
       if (fatal_) throw Error(*fatal_);
       continue;
     }
-    const auto isChild = [name = name](const ShardInfo& s) {
+    const auto isChild = [name](const ShardInfo& s) {
       return std::find(s.parents.begin(), s.parents.end(), name) != s.parents.end();
     };
     const bool listedItself =
@@ -106,8 +108,7 @@ bool ShardReader::finishEnded(const std::stop_token& stop) {
     place_.shards[name].kind = ShardPlaceKind::done;
     place_.shards[name].sequence.clear();
     place_.shards[name].parts = 0;
-    const std::string finished = name;
-    shards_.erase(finished);
+    shards_.erase(name);
     for (const ShardInfo& child : listed) {
       if (!isChild(child) && !shards_.contains(child.id)) continue;
       if (place_.shards.emplace(child.id, ShardPlace{.millis = nowMillis(), .parents = child.parents}).second ||

@@ -43,7 +43,7 @@ cmake --build "$scratch/consumer" || exit 1
 "$scratch/consumer/consumer"
 
 declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn
-  [http]=libcurl [durable_streams]=libcurl [electric]=libcurl [kinesis]='libcurl libzstd' [server]=libcurl)
+  [http]=libcurl [durable_streams]=libcurl [electric]=libcurl [kinesis]=libcurl [server]=libcurl)
 ldd "$scratch/consumer/consumer" >"$scratch/linked"
 failed=0
 for other in "${!own[@]}"; do

@@ -18,7 +18,7 @@ TEXT
 declare -A groups=(
   [build]="g++ cmake ninja-build pkg-config ccache libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libcli11-dev
            libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev
-           libboost-dev libcurl4-openssl-dev zlib1g-dev libsimdjson-dev"
+           libboost-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsimdjson-dev"
   [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nodejs npm
           chromium"
   [fuzz]="clang libclang-rt-14-dev"

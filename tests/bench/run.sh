@@ -31,7 +31,14 @@ if [ "$needs_peer" = 1 ] && command -v npm >/dev/null; then
   cp "$top/tests/bench/ds_peer.mjs" "$peer/"
   export TIDEGATE_DS_PEER=$peer
 fi
-if [ "$needs_servers" = 1 ]; then
-  exec "$top/tests/servers/with_servers.sh" "$build/tests/bench/tidegate_bench" "$@"
+# The same for the emulators of Kinesis and S3.
+emulators=()
+needs_emulators=$needs_servers
+for name in "$@"; do case "$name" in kinesis_*) needs_emulators=1 ;; esac; done
+if [ "$needs_emulators" = 1 ] && command -v npm >/dev/null; then
+  emulators=("$top/tests/kinesis/with_emulators.sh" --npm "$build/emulators")
 fi
-exec "$build/tests/bench/tidegate_bench" "$@"
+if [ "$needs_servers" = 1 ]; then
+  exec "$top/tests/servers/with_servers.sh" "${emulators[@]}" "$build/tests/bench/tidegate_bench" "$@"
+fi
+exec "${emulators[@]}" "$build/tests/bench/tidegate_bench" "$@"

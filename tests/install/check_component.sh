@@ -20,7 +20,7 @@ done
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 parts=(core "$component")
-[[ $component == durable_streams || $component == electric || $component == server ]] && parts=(core http "$component")
+[[ $component == durable_streams || $component == electric || $component == kinesis || $component == server ]] && parts=(core http "$component")
 for part in "${parts[@]}"; do
   cmake --install "$build" --prefix "$scratch/prefix" --component "$part" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
 done
@@ -28,6 +28,7 @@ done
 # Looking for another component's library is an error, not only linking it.
 declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]=ZLIB
   [http]='CURL ZLIB' [durable_streams]='CURL ZLIB simdjson' [electric]='CURL ZLIB'
+  [kinesis]='CURL ZLIB simdjson'
   [server]='CURL ZLIB')
 forbidden=()
 for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json Boost CURL ZLIB simdjson; do
@@ -48,7 +49,7 @@ cmake --build "$scratch/consumer" || exit 1
 "$scratch/consumer/consumer"
 
 declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn
-  [http]=libcurl [durable_streams]=libcurl [electric]=libcurl [server]=libcurl)
+  [http]=libcurl [durable_streams]=libcurl [electric]=libcurl [kinesis]=libcurl [server]=libcurl)
 ldd "$scratch/consumer/consumer" >"$scratch/linked"
 failed=0
 for other in "${!own[@]}"; do

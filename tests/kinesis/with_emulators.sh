@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# with_emulators.sh [--npm DIR] <command> [argument...]: runs the command beside emulators of Kinesis, DynamoDB and S3.
+#
+# They are npm's kinesalite, dynalite and s3rver, in one node process, on free ports of 127.0.0.1, in memory and in a
+# folder below /tmp that goes with them. The command sees TIDEGATE_KINESIS_URL, TIDEGATE_DYNAMODB_URL, TIDEGATE_S3_URL.
+# The packages are kept below DIR (default: build/emulators beside the sources, or TIDEGATE_NPM_DIR).
+set -euo pipefail
+[ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+npm_dir=${TIDEGATE_NPM_DIR:-$here/../../build/emulators}
+if [ "${1:-}" = --npm ]; then
+  npm_dir=$2
+  shift 2
+fi
+[ $# -gt 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
+for tool in node npm; do
+  command -v $tool >/dev/null || { echo "with_emulators.sh: $tool was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
+done
+
+packages="kinesalite@3.3.3 dynalite@4.0.0 s3rver@3.7.1"
+mkdir -p "$npm_dir"
+exec 9>"$npm_dir/lock"
+flock 9
+if [ "$(cat "$npm_dir/installed" 2>/dev/null || :)" != "$packages" ]; then
+  echo '{"private": true}' >"$npm_dir/package.json"
+  # shellcheck disable=SC2086
+  (cd "$npm_dir" && npm install --no-audit --no-fund --loglevel=error $packages) >"$npm_dir/npm.log" 2>&1 ||
+    { echo "with_emulators.sh: npm could not install $packages:" >&2; cat "$npm_dir/npm.log" >&2; exit 1; }
+  echo "$packages" >"$npm_dir/installed"
+fi
+flock -u 9
+exec 9>&-
+
+dir=$(mktemp -d /tmp/tidegate-emulators.XXXXXX)
+emulators= command_pid=
+finish() {
+  local code=$?
+  trap '' INT TERM HUP
+  [ -z "$command_pid" ] || kill -TERM "$command_pid" 2>/dev/null || :
+  [ -z "$emulators" ] || { kill -KILL "$emulators" && wait "$emulators"; } 2>/dev/null || :
+  rm -rf "$dir"
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# A truncated listing of s3rver is a 500 without the old provider.
+NODE_PATH=$npm_dir/node_modules NODE_OPTIONS="--openssl-legacy-provider --no-deprecation" \
+  node "$here/emulators.cjs" "$dir" >"$dir/ports" 2>"$dir/log" &
+emulators=$!
+for ((i = 0; i < 600; ++i)); do
+  [ ! -s "$dir/ports" ] || break
+  kill -0 "$emulators" 2>/dev/null || { echo "with_emulators.sh: the emulators did not start:" >&2; cat "$dir/log" >&2; exit 1; }
+  sleep 0.05
+done
+read -r kinesis dynamodb s3 <"$dir/ports"
+export TIDEGATE_KINESIS_URL=http://127.0.0.1:$kinesis TIDEGATE_DYNAMODB_URL=http://127.0.0.1:$dynamodb
+export TIDEGATE_S3_URL=http://127.0.0.1:$s3
+
+"$@" <&0 &
+command_pid=$!
+code=0
+wait "$command_pid" || code=$?
+command_pid=
+exit "$code"

@@ -20,7 +20,7 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   asan        clang++ build of everything and the benchmarks, warnings are errors; unit and property tests under
               AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same tests under ThreadSanitizer, with g++
-  fuzz        each fuzz target for 60 seconds
+  fuzz        each fuzz target for 30 seconds
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four
   --only STAGE  only this one; may be repeated
@@ -89,7 +89,7 @@ run_asan() {
     ctest --preset asan -j "$jobs" -LE "$outer"
 }
 run_tsan() { build tsan && TSAN_OPTIONS=halt_on_error=1 ctest --preset tsan -j "$jobs" -LE "$outer"; }
-run_fuzz() { tests/fuzz/run.sh --seconds 60; }
+run_fuzz() { tests/fuzz/run.sh --seconds 30; }
 
 passed=0
 failed=0

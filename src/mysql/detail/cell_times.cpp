@@ -74,11 +74,11 @@ Moment momentOf(std::uint64_t packed) {
 }
 
 void timestamp2(OctetCursor& in, std::uint32_t digits, Value& out) {
-  const auto seconds = static_cast<std::int64_t>(in.big(4));
+  const auto inSeconds = static_cast<std::int64_t>(in.big(4));
   const std::size_t octets = fractionOctets(digits);
   const auto fraction = static_cast<std::int64_t>(in.big(octets) * kFractionUnit[octets]);
-  if (seconds != 0 || fraction != 0) {
-    out.variant() = Timestamp::utc(seconds * kMicrosPerSecond + fraction);
+  if (inSeconds != 0 || fraction != 0) {
+    out.variant() = Timestamp::utc(inSeconds * kMicrosPerSecond + fraction);
     return;
   }
   assignText(out, momentText({}, digits));  // 1970-01-01 00:00:00 cannot be stored: 0 is the zero date
@@ -102,15 +102,15 @@ void time2(OctetCursor& in, std::uint32_t digits, Value& out) {
   const std::int64_t size = packed < 0 ? -packed : packed;
   const std::int64_t whole = size >> (8 * octets);
   const std::int64_t fraction = size & ((std::int64_t{1} << (8 * octets)) - 1);
-  const std::int64_t seconds = (whole >> 12 & 0x3FF) * 3600 + (whole >> 6 & 63) * 60 + (whole & 63);
-  const std::int64_t micros = seconds * kMicrosPerSecond + fraction * kFractionUnit[octets];
+  const std::int64_t inSeconds = (whole >> 12 & 0x3FF) * 3600 + (whole >> 6 & 63) * 60 + (whole & 63);
+  const std::int64_t micros = inSeconds * kMicrosPerSecond + fraction * kFractionUnit[octets];
   out.variant() = Time{packed < 0 ? -micros : micros};
 }
 
 void oldTimestamp(OctetCursor& in, Value& out) {
-  const auto seconds = static_cast<std::int64_t>(in.little(4));
-  if (seconds == 0) return assignText(out, momentText({}, 0));
-  out.variant() = Timestamp::utc(seconds * kMicrosPerSecond);
+  const auto inSeconds = static_cast<std::int64_t>(in.little(4));
+  if (inSeconds == 0) return assignText(out, momentText({}, 0));
+  out.variant() = Timestamp::utc(inSeconds * kMicrosPerSecond);
 }
 
 /// 20240501120000
@@ -131,8 +131,8 @@ void oldDateTime(OctetCursor& in, Value& out) {
 void oldTime(OctetCursor& in, Value& out) {
   const std::int64_t number = signExtended(in.little(3), 3);
   const std::int64_t size = number < 0 ? -number : number;
-  const std::int64_t seconds = size / 10'000 * 3600 + size / 100 % 100 * 60 + size % 100;
-  out.variant() = Time{(number < 0 ? -seconds : seconds) * kMicrosPerSecond};
+  const std::int64_t inSeconds = size / 10'000 * 3600 + size / 100 % 100 * 60 + size % 100;
+  out.variant() = Time{(number < 0 ? -inSeconds : inSeconds) * kMicrosPerSecond};
 }
 
 }  // namespace

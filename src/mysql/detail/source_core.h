@@ -27,6 +27,15 @@ struct BinlogFile {
   std::uint64_t size = 0;
 };
 
+/// A stop cuts the link that is asked, also where it comes just after the answer: such a link is not asked again.
+struct DropIfStopped {
+  const std::stop_token& stop;
+  std::unique_ptr<CLink>& link;
+  ~DropIfStopped() {
+    if (stop.stop_requested()) link.reset();
+  }
+};
+
 struct SourceCore {
   /// @throws Error{invalidConfig} naming the option.
   explicit SourceCore(SourceOptions given);
@@ -36,11 +45,12 @@ struct SourceCore {
   template <class Work>
   auto ask(const std::stop_token& stop, Work&& work) {
     if (!side) side = connect(silence(), stop);
+    const DropIfStopped drop{stop, side};
     try {
       const LinkGuard guard(stop, *side);
       return work(*side);
     } catch (const Error& e) {
-      if (stop.stop_requested() || e.code() == ErrorCode::connectionFailed) side.reset();
+      if (e.code() == ErrorCode::connectionFailed) side.reset();
       if (stop.stop_requested()) throw Error(ErrorCode::queryCancelled, Retry::later, "stopped");
       throw;
     }

@@ -34,7 +34,7 @@ class BinlogOfMySql : public ::testing::Test {
   void commit() { reader.take(eventOctets(EventType::xid, littleOctets(9, 8), end += 50)); }
   /// A transaction behind, so that all before it is handed over.
   std::string handedOver() {
-    for (const std::uint32_t id : {998, 999}) {
+    for (const std::uint32_t id : {998u, 999u}) {
       begin();
       insert(id);
       commit();

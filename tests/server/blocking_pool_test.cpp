@@ -15,11 +15,12 @@ using http::test::eventually;
 
 /// Asks for another call when it goes, as what holds a stream may.
 struct AsksAgain {
-  BlockingPool& pool;
-  std::atomic<int>& ran;
+  AsksAgain(BlockingPool& of, std::atomic<int>& count) : pool(of), ran(count) {}
   ~AsksAgain() {
     pool.run([count = &ran] { ++*count; });
   }
+  BlockingPool& pool;
+  std::atomic<int>& ran;
 };
 
 TEST(BlockingPool, DestroysACallWhereItMayAskForAnother) {

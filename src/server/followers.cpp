@@ -108,10 +108,11 @@ std::optional<PullResult> Follower::live() {
 }
 
 std::optional<PullResult> Follower::read() {
-  if (subscription_) return live();
-  auto page = catchUp();
-  if (page || subscription_) return page;
-  return catchUp();
+  for (int tries = 0; !subscription_ && tries < 2; ++tries) {
+    if (auto page = catchUp()) return page;
+  }
+  // What was committed between the last page and the subscription has woken nobody.
+  return subscription_ ? live() : std::nullopt;
 }
 
 void Follower::serve() {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "http/server_rig.h"
+#include "support/sanitized.h"
 
 namespace tidegate::http {
 namespace {
@@ -175,13 +176,7 @@ TEST(HttpLimits, HoldAPipelinedFloodWithoutReadingIt) {
 }
 
 /// A sanitizer's allocator keeps what was freed.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
+using tidegate::test::kSanitized;
 
 TEST(HttpLimits, AnswerFiftyThousandTinyRequestsInLittleMemory) {
   const auto residentKib = [] {

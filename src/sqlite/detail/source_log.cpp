@@ -224,7 +224,7 @@ std::int64_t SourceLog::addShape(const SourceTable& table, const Shape& shape) {
   const StatementPtr add =
       file_.prepare("INSERT INTO main." + sqlName(names_.shapes) + "(name, live, others, shape) VALUES (?, 1, ?, ?)");
   const std::string text = shapeToText(*shape);
-  bindValue(add.get(), 1, table.name);
+  sqlite3_bind_text64(add.get(), 1, table.name.data(), table.name.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   sqlite3_bind_int64(add.get(), 2, table.foreignTriggers);
   sqlite3_bind_text64(add.get(), 3, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   file_.run(add.get());

@@ -15,6 +15,11 @@ Error unreadableShape() {
           "a shape in the source's own tables cannot be read; give the source up with reset() and begin anew"};
 }
 
+std::int64_t wholeNumber(const ShapeJson& json) {
+  if (!json.is_number_integer()) throw unreadableShape();
+  return json.get<std::int64_t>();
+}
+
 template <class Read>
 auto parsedShapeText(std::string_view text, Read&& read) {
   try {
@@ -43,8 +48,8 @@ Shape shapeFromText(std::string_view text, const std::string& table) {
   return parsedShapeText(text, [&](const ShapeJson& json) {
     TableSchema schema{.table = table};
     for (const ShapeJson& column : json.at("columns")) {
-      const int kind = column.at("kind").get<int>();
-      if (kind < 0 || kind > static_cast<int>(ValueKind::json)) throw unreadableShape();
+      const std::int64_t kind = wholeNumber(column.at("kind"));
+      if (kind < 0 || kind > static_cast<std::int64_t>(ValueKind::json)) throw unreadableShape();
       schema.columns.push_back({.name = column.at("name").get<std::string>(),
                                 .kind = static_cast<ValueKind>(kind),
                                 .nullable = column.at("nullable").get<bool>(),
@@ -62,7 +67,7 @@ std::string changeToText(const LoggedChange& change) {
 LoggedChange changeFromText(std::string_view text) {
   return parsedShapeText(text, [](const ShapeJson& json) {
     LoggedChange change;
-    change.before = json.at("before").get<std::int64_t>();
+    change.before = wholeNumber(json.at("before"));
     change.renamed = json.at("renamed").get<std::vector<std::pair<std::string, std::string>>>();
     change.rowsChanged = json.at("rowsChanged").get<bool>();
     return change;

@@ -23,6 +23,7 @@ bool fitsJson(std::string_view text) noexcept;
 /// statement is reset.
 /// @return SQLite's result code. @throws Error{invalidArgument} for a NaN, which SQLite would turn into NULL.
 int bindValue(sqlite3_stmt* statement, int index, const Value& value);
+int bindValue(sqlite3_stmt* statement, int index, Value&& value) = delete;
 
 /// Reads a cell of the current row into `out`, reusing its string's capacity.
 void readValue(sqlite3_stmt* statement, int column, Lift lift, Value& out);

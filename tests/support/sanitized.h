@@ -1,0 +1,14 @@
+/// Whether this program was built with a sanitizer, which takes many times the time and has an allocator of its own.
+#pragma once
+
+namespace tidegate::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace tidegate::test

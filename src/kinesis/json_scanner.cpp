@@ -107,6 +107,7 @@ ScannedValue JsonScanner::string() {
       ascii = false;
       ++at_;
     } else {
+      if (text_.size() - at_ < 2) refuse("a string does not end");
       escaped = true;
       at_ += 2;
     }

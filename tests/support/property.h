@@ -1,5 +1,5 @@
-/// Property tests over many seeds. TIDEGATE_SEED=n runs exactly that seed, TIDEGATE_SEEDS=n that many. With a sanitizer a
-/// quarter of them run: it looks for what any seed does, and takes ten times as long.
+/// Property tests over many seeds. TIDEGATE_SEED=n runs exactly that seed, TIDEGATE_SEEDS=n that many. With a sanitizer
+/// a quarter of them run: it looks for what any seed does, and takes ten times as long.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -8,15 +8,13 @@
 #include <charconv>
 
 #include "core/detail/assign_value.h"
-#include "core/detail/sql_time.h"
+#include "mysql/detail/text_times.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
 using tidegate::detail::assignText;
-using tidegate::detail::CivilDate;
-using tidegate::detail::SqlTimeReader;
 using tidegate::detail::stringIn;
 
 Reading readingOf(sql::ResultSetMetaData& metadata, unsigned column, bool binary) {
@@ -56,34 +54,6 @@ Reading readingOf(sql::ResultSetMetaData& metadata, unsigned column, bool binary
   }
 }
 
-/// A zero date ("0000-00-00"), or one with a zero month or day, is no day: it stays text.
-void decodeDate(std::string_view text, Value& out) {
-  SqlTimeReader in(text);
-  CivilDate date;
-  if (!in.date(date) || !in.done() || !isCivil(date)) return assignText(out, text);
-  out.variant() = Date{static_cast<std::int32_t>(daysFromCivil(date))};
-}
-
-/// The session's time_zone is +00:00, so that a TIMESTAMP is printed in UTC.
-void decodeMoment(std::string_view text, bool hasZone, Value& out) {
-  SqlTimeReader in(text);
-  CivilDate date;
-  std::int64_t time = 0, micros = 0;
-  if (!in.date(date) || !isCivil(date) || !in.skip(' ') || !in.clock(time) || !in.done() ||
-      !tidegate::detail::joinMicros(daysFromCivil(date), time, micros)) {
-    return assignText(out, text);
-  }
-  out.variant() = Timestamp{micros, hasZone};
-}
-
-void decodeTime(std::string_view text, Value& out) {
-  SqlTimeReader in(text);
-  const bool negative = in.skip('-');
-  std::int64_t micros = 0;
-  if (!in.clock(micros) || !in.done()) return assignText(out, text);
-  out.variant() = Time{negative ? -micros : micros};
-}
-
 /// The server prints a DOUBLE with the shortest digits that read back as the same number.
 void decodeReal(std::string_view text, Value& out) {
   double number = 0;
@@ -97,13 +67,13 @@ void decodeText(Reading reading, std::string_view text, Value& out) {
     case Reading::real:
       return decodeReal(text, out);
     case Reading::date:
-      return decodeDate(text, out);
+      return textDate(text, out);
     case Reading::dateTime:
-      return decodeMoment(text, false, out);
+      return textMoment(text, false, out);
     case Reading::timestamp:
-      return decodeMoment(text, true, out);
+      return textMoment(text, true, out);
     case Reading::time:
-      return decodeTime(text, out);
+      return textTime(text, out);
     case Reading::decimal:
       return void(stringIn<Decimal>(out).assign(text));
     case Reading::bytes:
@@ -177,7 +147,7 @@ void readRow(const sql::ResultSet& rows, const ResultShape& shape, std::vector<V
         if (text.length() == 0 && rows.isNull(column))
           out.variant() = Null{};
         else if (reading == Reading::date)
-          decodeDate(paddedDate(text), out);
+          textDate(paddedDate(text), out);
         else
           decodeText(reading, text.asStdString(), out);
       }

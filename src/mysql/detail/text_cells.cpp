@@ -4,19 +4,15 @@
 #include <charconv>
 
 #include "core/detail/assign_value.h"
-#include "core/detail/sql_time.h"
 #include "mysql/detail/binlog_tables.h"
 #include "mysql/detail/geometry_text.h"
 #include "mysql/detail/octet_cursor.h"
+#include "mysql/detail/text_times.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
 using tidegate::detail::assignText;
-using tidegate::detail::CivilDate;
-using tidegate::detail::daysFromCivil;
-using tidegate::detail::isCivil;
-using tidegate::detail::SqlTimeReader;
 using tidegate::detail::stringIn;
 
 template <class Number>
@@ -25,33 +21,6 @@ void textNumber(std::string_view text, Value& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size()) refuseOctets("a number that is none");
   out = Value(number);
-}
-
-/// A zero date ("0000-00-00"), or one with a zero month or day, is no day: it stays text.
-void textDate(std::string_view text, Value& out) {
-  SqlTimeReader in(text);
-  CivilDate date;
-  if (!in.date(date) || !in.done() || !isCivil(date)) return assignText(out, text);
-  out.variant() = Date{static_cast<std::int32_t>(daysFromCivil(date))};
-}
-
-void textMoment(std::string_view text, bool hasZone, Value& out) {
-  SqlTimeReader in(text);
-  CivilDate date;
-  std::int64_t time = 0, micros = 0;
-  if (!in.date(date) || !isCivil(date) || !in.skip(' ') || !in.clock(time) || !in.done() ||
-      !tidegate::detail::joinMicros(daysFromCivil(date), time, micros)) {
-    return assignText(out, text);
-  }
-  out.variant() = Timestamp{micros, hasZone};
-}
-
-void textTime(std::string_view text, Value& out) {
-  SqlTimeReader in(text);
-  const bool negative = in.skip('-');
-  std::int64_t micros = 0;
-  if (!in.clock(micros) || !in.done()) return assignText(out, text);
-  out.variant() = Time{negative ? -micros : micros};
 }
 
 TextForm formOf(const CatalogueColumn& column) {

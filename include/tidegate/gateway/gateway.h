@@ -134,7 +134,8 @@ struct SubscribeOptions {
   std::size_t maxBatch = 1'000;
   std::size_t maxQueuedEntries = 100'000;  ///< log entries a subscriber may lie behind before it must resync
   /// Called after a commit that the subscription has not read yet, on the committing thread, outside every lock;
-  /// must not block. For hosts with an event loop of their own. May be empty.
+  /// must not block. For hosts with an event loop of their own: they call `next` once first, since nobody is told of
+  /// what was committed before `subscribe` returned. May be empty.
   std::function<void()> onReady{};
 };
 

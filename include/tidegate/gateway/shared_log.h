@@ -25,8 +25,9 @@
 namespace tidegate {
 
 /// A gateway's end of the shared log: one object per gateway.
-/// @thread `append`, `read`, `putSnapshot`, `readSnapshot` and `trim`: one at a time (the gateway sees to it). A wake
-///         comes from any thread, at any time.
+/// @thread `append`, `read`, `readSnapshot` and `trim`: one at a time (the gateway sees to it). `putSnapshot` takes
+/// long
+///         and runs beside them, one at a time too. A wake comes from any thread, at any time.
 class SharedLog {
  public:
   virtual ~SharedLog() = default;

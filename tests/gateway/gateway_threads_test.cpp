@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "gateway/detail/gateway_core.h"
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/faulty_gateway_store.h"
 
 namespace tidegate {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/detail/packed.h"
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "tidegate/core/conflict.h"
 
 namespace tidegate::detail {

@@ -23,7 +23,7 @@ void EntryNames::take(std::string_view payload, std::uint64_t sequence) {
     NameId own = theirs;
     if (const auto known = names_.find(text)) {
       own = *known;
-    } else if (names_.next() == theirs) {
+    } else if (!names_.has(theirs)) {
       names_.restore(theirs, text);
     } else {
       own = names_.intern(text);

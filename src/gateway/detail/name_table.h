@@ -34,8 +34,6 @@ class NameTable {
   bool has(NameId id) const noexcept {
     return id < next_ && chunks_[id / kPerChunk] && !(*chunks_[id / kPerChunk])[id % kPerChunk].empty();
   }
-  /// The number that the next new name gets.
-  NameId next() const noexcept { return next_; }
   /// How many more names fit under the limit.
   std::size_t room() const noexcept { return byName_.size() >= maxNames_ ? 0 : maxNames_ - byName_.size(); }
   std::size_t bytes() const noexcept { return bytes_; }

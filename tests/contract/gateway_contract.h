@@ -15,7 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +40,8 @@ struct GatewayHomeCase {
   bool several = false;       ///< whether several gateways may use it at once
   std::function<Opener()> make = [] { return [](GatewayOptions&) {}; };
 };
+
+inline void PrintTo(const GatewayHomeCase& home, std::ostream* out) { *out << home.name; }
 
 inline std::string gatewayHomeCaseName(const ::testing::TestParamInfo<GatewayHomeCase>& info) {
   return info.param.name;
@@ -227,7 +229,7 @@ TEST_P(GatewayContract, WhatWasAcknowledgedIsThereWhenItIsOpenedAgain) {
     Hlc since;
     for (std::size_t i = 0; i < deltas.size(); ++i) {
       const IngestNotes notes{gateway->takeIngest("ingest:shop").epoch, {{"place", std::to_string(i)}}};
-      gateway->handlePush({"host", {deltas[i]}, {}}, {.trusted = true, .notes = &notes});
+      gateway->handlePush({"ingest:shop", {deltas[i]}, {}}, {.trusted = true, .notes = &notes});
       model.add(deltas[i]);
       if (random.chance(30)) since = pullAll(*gateway, replica, since, 1 + random.below(4));
       if (!random.chance(10)) continue;

@@ -11,7 +11,7 @@ namespace {
 
 using namespace test;  // NOLINT: the tests' own words
 
-constexpr std::uint64_t kSeeds = 600;
+constexpr std::uint64_t kSeeds = 250;
 
 /// All that a gateway shows of its state.
 void expectEqual(Gateway& a, Gateway& b) {

@@ -9,7 +9,7 @@ namespace {
 
 using namespace test;  // NOLINT: the tests' own words
 
-constexpr std::uint64_t kSeeds = 600;
+constexpr std::uint64_t kSeeds = 250;
 
 /// One page, or a snapshot, of whichever gateway answers.
 bool pullAnywhere(SharedCluster& cluster, Follower& follower, std::size_t page) {

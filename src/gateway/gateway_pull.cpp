@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "gateway/detail/gateway_parts.h"
 #include "tidegate/core/error.h"
 
@@ -54,10 +56,16 @@ PullResult pullPage(GatewayCore& core, const SyncPull& pull, const Claims& claim
   }
   core.counters.pulls.fetch_add(1, std::memory_order_relaxed);
   core.catchUpBeyond(pull.sinceHlc.raw);
-  const CompiledView view = core.viewOf(claims);
+  CompiledView view = core.viewOf(claims);
   PullResult result;
   result.serverHlc = pull.sinceHlc;
   auto resync = admitReader(core, pull.clientId, pull.sinceHlc.raw, view.view);
+  while (core.shared()) {  // admitting may have brought other rules
+    CompiledView now = core.viewOf(claims);
+    if (now.generation == view.generation) break;
+    view = std::move(now);
+    resync = admitReader(core, pull.clientId, pull.sinceHlc.raw, view.view);
+  }
   if (!resync) {
     LogReading reading =
         core.read(pull.sinceHlc.raw, view, pull.maxDeltas, result.deltas, pull.stamps ? &result.stamps : nullptr);

@@ -159,8 +159,8 @@ void Simulation::quiesce() {
   for (SimPoller& poller : pollers_) poller.settle();
   for (SimClient& client : clients_) client.settle();
   for (SimPoller& poller : pollers_) poller.settle();
+  gateway_.settle();  // so that the clients' last pulls find all there is, wherever they pull
   for (SimClient& client : clients_) client.settle();
-  gateway_.settle();
 }
 
 RunResult runSeed(const RunOptions& options) { return Simulation(options).run(); }

@@ -11,7 +11,7 @@ namespace {
 
 using namespace test;  // NOLINT: the tests' own words
 
-constexpr std::uint64_t kSeeds = 250;
+constexpr std::uint64_t kClusterSeeds = 250;
 
 /// All that a gateway shows of its state.
 void expectEqual(Gateway& a, Gateway& b) {
@@ -36,7 +36,7 @@ void expectEqual(Gateway& a, Gateway& b) {
 }
 
 TEST(SharedGateways, AreEqualAndEqualTheModelOfOneGateway) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kClusterSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);
@@ -86,7 +86,7 @@ TEST(SharedGateways, AreEqualAndEqualTheModelOfOneGateway) {
 }
 
 TEST(SharedGateways, EachAcceptedPushIsThereOnceHoweverOftenItWasSent) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kClusterSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);
@@ -116,7 +116,7 @@ TEST(SharedGateways, EachAcceptedPushIsThereOnceHoweverOftenItWasSent) {
 }
 
 TEST(SharedGateways, ForgetTombstonesTogetherAndMergeLateWritesAlike) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kClusterSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);
@@ -148,7 +148,7 @@ TEST(SharedGateways, ForgetTombstonesTogetherAndMergeLateWritesAlike) {
 }
 
 TEST(SharedGateways, HoldTheNotesAndEpochsOfIngestSendersTogether) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kClusterSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);

@@ -9,7 +9,7 @@ namespace {
 
 using namespace test;  // NOLINT: the tests' own words
 
-constexpr std::uint64_t kSeeds = 250;
+constexpr std::uint64_t kMovingSeeds = 250;
 
 /// One page, or a snapshot, of whichever gateway answers.
 bool pullAnywhere(SharedCluster& cluster, Follower& follower, std::size_t page) {
@@ -19,7 +19,7 @@ bool pullAnywhere(SharedCluster& cluster, Follower& follower, std::size_t page) 
 }
 
 TEST(SharedViews, AClientMayMoveAtAnyTimeAndMissesNothing) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kMovingSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);
@@ -53,7 +53,7 @@ TEST(SharedViews, AClientMayMoveAtAnyTimeAndMissesNothing) {
 }
 
 TEST(SharedViews, ThroughTrimsPurgesNewRulesAndNewClaimsNobodyEverHasASilentGap) {
-  forEachSeed(kSeeds, [](std::uint64_t seed) {
+  forEachSeed(kMovingSeeds, [](std::uint64_t seed) {
     Random random(seed);
     ManualClock clock;
     SharedCluster cluster(random, clock);

@@ -11,7 +11,7 @@ namespace tidegate::detail {
 namespace {
 
 constexpr std::size_t kChunkOctets = 512u << 10;
-constexpr std::uint32_t kSlotsPerLook = 512;
+constexpr std::uint32_t kSnapshotSlotsPerLook = 512;
 constexpr std::size_t kKeysPerChunk = kChunkOctets / sizeof(SeenKey);
 
 void addNames(const RecordView& record, NameSet& names) {
@@ -119,17 +119,17 @@ void GatewayCore::SharedSnapshot::copySmallParts() {
 }
 
 void GatewayCore::SharedSnapshot::putState(std::string& out) const {
-  const BufferState& state = core_.state;
-  for (const std::uint64_t v : {state.head, state.rulesEpoch, state.resyncBefore, state.tombstonesPurgedTo,
-                                state.purgedStamp, static_cast<std::uint64_t>(state.snapshotRoom)}) {
+  const BufferState& held = core_.state;
+  for (const std::uint64_t v : {held.head, held.rulesEpoch, held.resyncBefore, held.tombstonesPurgedTo,
+                                held.purgedStamp, static_cast<std::uint64_t>(held.snapshotRoom)}) {
     putFixed64(v, out);
   }
-  putText(state.rules.toJson(), out);
-  putVarint(state.snapshotViews.size(), out);
-  for (const std::string& view : state.snapshotViews) putText(view, out);
-  putVarint(state.purged.size(), out);
-  for (const PurgedTable& purge : state.purged) {
-    putText(state.names.at(purge.table), out);
+  putText(held.rules.toJson(), out);
+  putVarint(held.snapshotViews.size(), out);
+  for (const std::string& view : held.snapshotViews) putText(view, out);
+  putVarint(held.purged.size(), out);
+  for (const PurgedTable& purge : held.purged) {
+    putText(held.names.at(purge.table), out);
     putFixed64(purge.at, out);
   }
 }
@@ -168,10 +168,11 @@ bool GatewayCore::SharedSnapshot::rows(std::string& chunk) {
   names_.clear();
   while (octets.size() < kChunkOctets && nextSlot_ < endSlot_) {
     const std::shared_lock lock(core_.mutex);
-    const BufferState& state = core_.state;
-    for (const std::uint32_t until = std::min(endSlot_, nextSlot_ + kSlotsPerLook); nextSlot_ < until; ++nextSlot_) {
-      const RowBlock* block = state.slots[nextSlot_].committed;
-      if (block == nullptr || block->sequence > sequence_) block = state.retained.find(nextSlot_, sequence_);
+    const BufferState& held = core_.state;
+    for (const std::uint32_t until = std::min(endSlot_, nextSlot_ + kSnapshotSlotsPerLook); nextSlot_ < until;
+         ++nextSlot_) {
+      const RowBlock* block = held.slots[nextSlot_].committed;
+      if (block == nullptr || block->sequence > sequence_) block = held.retained.find(nextSlot_, sequence_);
       if (block == nullptr) continue;
       readRow(block->octets(), row_);
       names_.addRow(row_);

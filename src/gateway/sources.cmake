@@ -35,6 +35,7 @@ set(gateway_sources
   gateway_shared_snapshot.cpp
   ingested_rows.cpp
   messages.cpp
+  partitioned_gateway.cpp
   push_scanner.cpp
   push_text.cpp
   push_validation.cpp

@@ -22,6 +22,16 @@ std::string sealed(const std::uint8_t* data, std::size_t size) {
   return octets;
 }
 
+/// A snapshot's last chunk, which makes it whole.
+std::string ending() {
+  std::string sections(1, '\x19');
+  detail::putFixed64(8, sections);
+  detail::putFixed64(0, sections);
+  sections.push_back('\x1a');
+  detail::putFixed64(0, sections);
+  return sealed(reinterpret_cast<const std::uint8_t*>(sections.data()), sections.size());
+}
+
 GatewayOptions optionsOf(const MemorySharedLog& log) {
   GatewayOptions options;
   options.sharedLog = log.another();
@@ -52,10 +62,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   MemorySharedLog log;
   try {
     if ((data[0] & 1) != 0) {
-      bool given = false;
+      const std::string last = ending();
+      int given = 0;
       log.putSnapshot(1, [&](std::string& chunk) {
-        chunk = entry;
-        return !std::exchange(given, true);
+        chunk = given == 0 ? entry : last;
+        return given++ < 2;
       });
       (void)log.append(0, "x");
       log.trim(1);

@@ -205,8 +205,17 @@ bool GatewayCore::SharedSnapshot::next(std::string& chunk) {
 }
 
 void GatewayCore::saveSnapshot() {
-  if (!shared()) return;
-  const std::lock_guard one(snapshotMutex_);
+  if (!shared() || savingSnapshot_.exchange(true)) return;
+  try {
+    storeSnapshot();
+  } catch (...) {
+    savingSnapshot_ = false;
+    throw;
+  }
+  savingSnapshot_ = false;
+}
+
+void GatewayCore::storeSnapshot() {
   std::uint64_t saved = 0;
   {
     SharedSnapshot snapshot(*this);

@@ -62,7 +62,9 @@ struct GatewayOptions {
   GatewayRetention retention{};
   std::chrono::milliseconds maxDrift{5000};
   std::shared_ptr<GatewayStore> store{};   ///< null: memory only
-  std::shared_ptr<SharedLog> sharedLog{};  ///< instead of a store: this gateway is one of several over the log
+  std::shared_ptr<SharedLog> sharedLog{};  ///< instead of a store: this gateway is one of several over the log.
+                                           ///< Then whatever writes, snapshots, and pulls from beyond the head or by
+                                           ///< clients new under rules may throw storeUnavailable
   const Clock* clock = nullptr;            ///< null: the system's; must outlive the gateway
 };
 
@@ -155,6 +157,8 @@ class Gateway {
   /// @param push 0..maxDeltasPerPush deltas.
   /// @return status, one verdict per delta, and the `serverHlc` of the last log entry written.
   /// @throws Error{storeUnavailable, Retry::later} if the store cannot commit; the gateway is unchanged.
+  ///         Error{storeUnavailable, Retry::outcomeUnknown} if nobody knows whether it did; over a shared log push
+  ///         again then: what was written changes nothing.
   ///         Error{fenced, Retry::afterOperator} if `context.notes` is of an epoch that is over.
   /// Origin: LakeSync's gateway push; differs in that everything is checked before anything is applied.
   PushResult handlePush(const SyncPush& push, PushContext context = {});
@@ -224,7 +228,7 @@ class Gateway {
   Hlc catchUp();
   /// Stores a snapshot in the shared log, so that a gateway that joins need not read all of it, and lets go of the
   /// entries that the snapshot before covers. Pushes and readers go on meanwhile. Call it now and then, on one
-  /// gateway. Does nothing without a shared log. @throws Error{storeUnavailable}
+  /// gateway. Does nothing without a shared log, or while another thread is at it. @throws Error{storeUnavailable}
   void saveSnapshot();
 
   /// The clock that stamps the log; pollers in this process stamp their deltas with it.

@@ -200,6 +200,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void afterCommit() noexcept;
   void onWake() noexcept;
   void answerNews() noexcept;
+  void storeSnapshot();
   std::optional<std::uint64_t> loadSharedSnapshot();
   void loadChunk(const EntryView& chunk, std::uint64_t sequence);
   void loadState(std::string_view payload);
@@ -220,9 +221,9 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   bool appending_ = false;             ///< guarded by commitMutex_: what is staged is the entry that is being appended
   std::atomic<bool> appended_{false};  ///< others must be woken
   std::atomic<unsigned> news_{0};      ///< the log woke this gateway, and nobody has looked since
-  std::mutex snapshotMutex_;           ///< one snapshot of the log at a time; before commitMutex_
-  std::uint64_t lastSnapshot_ = 0;     ///< guarded by snapshotMutex_: sequence of the newest known here
-  std::int64_t tombstonesLookedMs_ = 0;  ///< guarded by commitMutex_
+  std::atomic<bool> savingSnapshot_{false};  ///< one snapshot of the log at a time
+  std::uint64_t lastSnapshot_ = 0;           ///< sequence of the newest known here; whoever saves one may touch it
+  std::int64_t tombstonesLookedMs_ = 0;      ///< guarded by commitMutex_
   std::atomic<std::size_t> segmentBytes_{0};
   bool broken_ = false;  ///< guarded by commitMutex_: a commit's outcome is unknown
 

@@ -325,6 +325,7 @@ void SimGateway::passNews() {
 void SimGateway::settle() {
   if (!several()) return;
   quorum_.land();
+  observer_->catchUp();
   for (std::size_t at = 0; at < nodes_.size(); ++at) {
     if (down(at)) continue;
     const bool faults = std::exchange(nodes_[at].life.faultsOn, false);
@@ -358,6 +359,7 @@ void SimGateway::restart(std::size_t at) {
 }
 
 void SimGateway::checkWhole(const char* when) {
+  if (several()) observer_->catchUp();
   const ModelState wanted = plan_.exactModel() ? model_.visible() : history_.now();
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     for (const auto& [key, row] : wanted) {

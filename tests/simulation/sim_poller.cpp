@@ -191,6 +191,7 @@ PollReport SimPoller::pollOnce() {
     trace_.line(name_, "polled {}: {} rows, {} suppressed, {}+{}-{} deltas, {} applied{}{}", table.table,
                 table.rowsRead, table.suppressed, table.inserts, table.updates, table.erases, table.applied,
                 table.error ? ", " : "", table.error ? table.error->what() : "");
+    if (table.error) gateway_.noteError(node_, *table.error);
   }
   trace_.rethrow();
   return report;

@@ -62,7 +62,7 @@ run_format() {
 }
 run_release() { build release; }
 # Tests that need servers mostly wait for them, and take turns: every other one gets servers of its own, and those that
-# need none go on beside them. What failed is shown last.
+# need none go on beside them.
 run_tests() {
   build release || return
   local part rc=0 logs=build/logs/tests
@@ -90,6 +90,12 @@ run_asan() {
 }
 run_tsan() { build tsan && TSAN_OPTIONS=halt_on_error=1 ctest --preset tsan -j "$jobs" -LE "$outer"; }
 run_fuzz() { tests/fuzz/run.sh --seconds 30; }
+
+# What a log says of what failed, shortly: the end of a long one tells of what passed.
+failures() { # LOG
+  grep -E -A4 'Test +#.*\*\*\*|^\[  FAILED  \]|: Failure$|^FAILED: |error: |ERROR: |SUMMARY: |could not|\((Failed|Timeout)\)$' "$1" |
+    sed -E 's/\.{4,}/.../; s/(.{300}).*/\1/' | awk '!seen[$0]++' | head -n 70
+}
 
 passed=0
 failed=0
@@ -126,7 +132,7 @@ for stage in "${only[@]}"; do
     printf 'ok      %4d s\n' $((SECONDS - start))
   else
     printf 'FAILED  %4d s\n' $((SECONDS - start))
-    [[ -n $verbose ]] || tail -n 80 "$log"
+    [[ -n $verbose ]] || { tail -n 40 "$log"; echo "What failed in build/logs/$stage.log:"; failures "$log"; }
     printf 'Run this stage again: tests/run.sh --only %s --verbose\n' "$stage"
     break
   fi

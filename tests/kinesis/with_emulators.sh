@@ -13,23 +13,7 @@ if [ "${1:-}" = --npm ]; then
   shift 2
 fi
 [ $# -gt 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
-for tool in node npm; do
-  command -v $tool >/dev/null || { echo "with_emulators.sh: $tool was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
-done
-
-packages="kinesalite@3.3.3 dynalite@4.0.0 s3rver@3.7.1"
-mkdir -p "$npm_dir"
-exec 9>"$npm_dir/lock"
-flock 9
-if [ "$(cat "$npm_dir/installed" 2>/dev/null || :)" != "$packages" ]; then
-  echo '{"private": true}' >"$npm_dir/package.json"
-  # shellcheck disable=SC2086
-  (cd "$npm_dir" && npm install --no-audit --no-fund --loglevel=error $packages) >"$npm_dir/npm.log" 2>&1 ||
-    { echo "with_emulators.sh: npm could not install $packages:" >&2; cat "$npm_dir/npm.log" >&2; exit 1; }
-  echo "$packages" >"$npm_dir/installed"
-fi
-flock -u 9
-exec 9>&-
+"$here/../servers/npm_install.sh" "$npm_dir" kinesalite@3.3.3 dynalite@4.0.0 s3rver@3.7.1
 
 dir=$(mktemp -d /tmp/tidegate-emulators.XXXXXX)
 emulators= command_pid=

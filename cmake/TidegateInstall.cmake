@@ -35,7 +35,7 @@ target_include_directories(tidegate_contract INTERFACE $<BUILD_INTERFACE:${PROJE
 tidegate_install(contract tidegate_contract)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/contract DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing
         COMPONENT contract FILES_MATCHING PATTERN "*.h")
-install(FILES ${PROJECT_SOURCE_DIR}/tests/support/property.h
+install(FILES ${PROJECT_SOURCE_DIR}/tests/support/property.h ${PROJECT_SOURCE_DIR}/tests/support/sanitized.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing/support COMPONENT contract)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tidegateConfig.cmake.in

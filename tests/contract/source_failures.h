@@ -68,6 +68,23 @@ TEST_P(SourceFailures, APauseBeforeTheStreamHoldsItBack) {
   EXPECT_EQ(source->state(), SourceState::streaming);
 }
 
+/// Whoever asks "paused?" twice may be told otherwise the second time.
+TEST_P(SourceFailures, APauseThatEndsAtOnceLeavesItStreaming) {
+  read();
+  const Position at = wholeBaseline();
+  source->pause();
+  reader->start(names, at);
+  for (int i = 0; i < 200; ++i) {
+    source->resume();
+    std::this_thread::yield();
+    source->pause();
+    std::this_thread::yield();
+  }
+  source->resume();
+  settle();
+  EXPECT_TRUE(awaitState(SourceState::streaming));
+}
+
 TEST_P(SourceFailures, AStopEndsABaselineWithAnError) {
   for (int id = 0; id < 300; ++id) model->insert(0, id);
   read();

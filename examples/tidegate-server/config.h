@@ -31,6 +31,7 @@ struct EngineConfig {
   Place from{}, into{};  ///< into nothing named: replica.db
   std::vector<Table> tables{};
   std::uint64_t intervalSeconds = 10;
+  bool deadLetters = false;  ///< rows that its target refuses are put aside, and the others go on
 
   /// The tables that it writes: their names without the schema.
   std::vector<std::string> targets() const {

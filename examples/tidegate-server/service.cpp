@@ -158,10 +158,13 @@ struct Service::Impl {
     std::vector<server::AdministeredEngine> named;
     for (const EngineConfig& one : config.engines) {
       const bool own = one.into.kind != EngineConfig::Kind::unknown;
-      EngineOptions options = engineOptions(one, config.data, own ? feed->watched(sinkOf(one.into)) : replica());
+      const auto letters = lettersOf(one, config.data);
+      EngineOptions options =
+          engineOptions(one, config.data, own ? feed->watched(sinkOf(one.into)) : replica(), letters);
       options.observer = observers({logObserver(), engineCounters, feed->engineObserver(one.name)});
       engines.push_back(std::make_unique<Engine>(std::move(options)));
       named.push_back({.name = one.name, .engine = engines.back().get()});
+      if (letters) named.back().deadLetters.emplace(one.name, letters);
     }
     server::addEngineApi(api, std::move(named));
   }

@@ -14,7 +14,7 @@ if(TIDEGATE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       ${TIDEGATE_CCACHE})
 endif()
 
-set(TIDEGATE_SANITIZE "" CACHE STRING "address,undefined or thread")
+set(TIDEGATE_SANITIZE "" CACHE STRING "what -fsanitize= is given")
 if(TIDEGATE_SANITIZE)
   add_compile_options(-fsanitize=${TIDEGATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TIDEGATE_SANITIZE})

@@ -23,11 +23,7 @@ fi
 # The reference Durable Streams server, which ours is measured beside. Without npm those benchmarks say what they lack.
 if [ "$needs_peer" = 1 ] && command -v npm >/dev/null; then
   peer=$build/npm-ds
-  mkdir -p "$peer"
-  if [ ! -d "$peer/node_modules/@durable-streams/server" ]; then
-    echo '{"private": true, "type": "module"}' >"$peer/package.json"
-    (cd "$peer" && npm install --no-audit --no-fund --loglevel=error @durable-streams/server@0.3.7) >&2
-  fi
+  "$top/tests/servers/npm_install.sh" "$peer" @durable-streams/server@0.3.7
   cp "$top/tests/bench/ds_peer.mjs" "$peer/"
   export TIDEGATE_DS_PEER=$peer
 fi

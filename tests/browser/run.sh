@@ -12,10 +12,7 @@ chromium=${CHROMIUM:-$(command -v chromium || :)}
 [ -n "$chromium" ] || { echo "run.sh: chromium was not found (Debian: chromium)" >&2; exit 1; }
 command -v psql >/dev/null || { echo "run.sh: psql was not found (Debian: postgresql-client)" >&2; exit 1; }
 modules=${TIDEGATE_NODE_DIR:-$root/build/node/browser}
-mkdir -p "$modules"
-if [ ! -d "$modules/node_modules/playwright-core" ]; then
-  (cd "$modules" && npm init -y >/dev/null && npm install --no-audit --no-fund --loglevel=error playwright-core@1.48.2)
-fi
+"$here/../servers/npm_install.sh" "$modules" playwright-core@1.48.2
 cp "$here/sync_layer.mjs" "$modules/"
 data=$(mktemp -d /tmp/sync-layer-browser.XXXXXX)
 trap 'rm -rf "$data"' EXIT

@@ -10,10 +10,7 @@ program=$(readlink -f "${1:-$root/build/debug/examples/tidegate-server/tidegate-
 chromium=${CHROMIUM:-$(command -v chromium || :)}
 [ -n "$chromium" ] || { echo "status_page.sh: chromium was not found (Debian: chromium)" >&2; exit 1; }
 modules=${TIDEGATE_NODE_DIR:-$root/build/node/browser}
-mkdir -p "$modules"
-if [ ! -d "$modules/node_modules/playwright-core" ]; then
-  (cd "$modules" && npm init -y >/dev/null && npm install --no-audit --no-fund --loglevel=error playwright-core@1.48.2)
-fi
+"$here/../servers/npm_install.sh" "$modules" playwright-core@1.48.2
 cp "$here/status_page.mjs" "$modules/"
 cd "$modules"
 CHROMIUM=$chromium TIDEGATE_SERVER=$program node status_page.mjs

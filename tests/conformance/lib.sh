@@ -10,18 +10,7 @@ build_target() {
   cmake --build "$build" --target "$1" >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log" >&2; return 1; }
 }
 
-# npm_install FOLDER PACKAGE…: exactly these packages, once.
-npm_install() {
-  local folder=$1
-  shift
-  mkdir -p "$folder"
-  if [[ ! -f $folder/installed || $(cat "$folder/installed") != "$*" ]]; then
-    echo '{"private": true, "type": "module"}' >"$folder/package.json"
-    (cd "$folder" && npm install --no-audit --no-fund --loglevel=error "$@") >"$work/npm.log" 2>&1 ||
-      { cat "$work/npm.log" >&2; return 1; }
-    echo "$*" >"$folder/installed"
-  fi
-}
+npm_install() { "$top/tests/servers/npm_install.sh" "$@"; }
 
 # start_server LOG COMMAND…: starts it, waits for "Listening on URL", and sets url and pid.
 start_server() {

@@ -68,6 +68,22 @@ TEST_P(SourceFailures, APauseBeforeTheStreamHoldsItBack) {
   EXPECT_EQ(source->state(), SourceState::streaming);
 }
 
+/// Whoever asks "paused?" twice may be told otherwise the second time.
+TEST_P(SourceFailures, APauseThatEndsAtOnceLeavesItStreaming) {
+  read();
+  for (int i = 0; i < 3; ++i) {
+    const Position at = wholeBaseline();
+    source->pause();
+    reader->start(names, at);
+    // Not awaitState, which sleeps: to be there before the source's next look.
+    while (source->state() != SourceState::paused && !reader->failure()) std::this_thread::yield();
+    source->resume();
+    settle();
+    ASSERT_TRUE(awaitState(SourceState::streaming)) << "in round " << i;
+    reader->stop();
+  }
+}
+
 TEST_P(SourceFailures, AStopEndsABaselineWithAnError) {
   for (int id = 0; id < 300; ++id) model->insert(0, id);
   read();

@@ -13,23 +13,7 @@ if [ "${1:-}" = --npm ]; then
   shift 2
 fi
 [ $# -gt 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
-for tool in node npm; do
-  command -v $tool >/dev/null || { echo "with_emulators.sh: $tool was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
-done
-
-packages="kinesalite@3.3.3 dynalite@4.0.0 s3rver@3.7.1"
-mkdir -p "$npm_dir"
-exec 9>"$npm_dir/lock"
-flock 9
-if [ "$(cat "$npm_dir/installed" 2>/dev/null || :)" != "$packages" ]; then
-  echo '{"private": true}' >"$npm_dir/package.json"
-  # shellcheck disable=SC2086
-  (cd "$npm_dir" && npm install --no-audit --no-fund --loglevel=error $packages) >"$npm_dir/npm.log" 2>&1 ||
-    { echo "with_emulators.sh: npm could not install $packages:" >&2; cat "$npm_dir/npm.log" >&2; exit 1; }
-  echo "$packages" >"$npm_dir/installed"
-fi
-flock -u 9
-exec 9>&-
+"$here/../servers/npm_install.sh" "$npm_dir" kinesalite@3.3.3 dynalite@4.0.0 s3rver@3.7.1
 
 dir=$(mktemp -d /tmp/tidegate-emulators.XXXXXX)
 emulators= command_pid=
@@ -49,11 +33,13 @@ trap 'exit 143' TERM HUP
 NODE_PATH=$npm_dir/node_modules NODE_OPTIONS="--openssl-legacy-provider --no-deprecation" \
   node "$here/emulators.cjs" "$dir" >"$dir/ports" 2>"$dir/log" &
 emulators=$!
-for ((i = 0; i < 600; ++i)); do
+# The first start reads a thousand files from what may be a cold and busy disk.
+for ((i = 0; i < 2400; ++i)); do
   [ ! -s "$dir/ports" ] || break
   kill -0 "$emulators" 2>/dev/null || { echo "with_emulators.sh: the emulators did not start:" >&2; cat "$dir/log" >&2; exit 1; }
   sleep 0.05
 done
+[ -s "$dir/ports" ] || { echo "with_emulators.sh: the emulators did not listen within two minutes:" >&2; cat "$dir/log" >&2; exit 1; }
 read -r kinesis dynamodb s3 <"$dir/ports"
 export TIDEGATE_KINESIS_URL=http://127.0.0.1:$kinesis TIDEGATE_DYNAMODB_URL=http://127.0.0.1:$dynamodb
 export TIDEGATE_S3_URL=http://127.0.0.1:$s3
@@ -63,4 +49,8 @@ command_pid=$!
 code=0
 wait "$command_pid" || code=$?
 command_pid=
+if [ "$code" != 0 ]; then
+  kill -0 "$emulators" 2>/dev/null || echo "with_emulators.sh: the emulators died before the command ended" >&2
+  [ ! -s "$dir/log" ] || { echo "with_emulators.sh: the emulators said:" >&2; tail -n 40 "$dir/log" >&2; }
+fi
 exit "$code"

@@ -87,11 +87,7 @@ void BinlogStream::attempt() {
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
   core_.connected("connected");
-  if (core_.paused) {
-    core_.state.to(SourceState::paused, "paused");
-  } else {
-    core_.state.to(SourceState::streaming, fmt::format("streaming from {}", positionToText(from_)));
-  }
+  core_.state.to(SourceState::streaming, fmt::format("streaming from {}", positionToText(from_)));
   reader_.restart(from_);
   const LinkGuard guard(stop_, link.link());
   reader_.run(link, from_, stop_);

@@ -214,11 +214,7 @@ void SourceStream::start() {
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
   core_.connected("connected");
-  if (core_.paused) {
-    core_.state.to(SourceState::paused, "paused");
-  } else {
-    core_.state.to(SourceState::streaming, fmt::format("streaming from {}", positionToText(from_)));
-  }
+  core_.state.to(SourceState::streaming, fmt::format("streaming from {}", positionToText(from_)));
 }
 
 Error SourceStream::meaningOf(const Error& failure) {

@@ -72,19 +72,19 @@ void StreamReader::drained() {
 
 void StreamReader::whilePaused() {
   hooks_.enterPaused();
-  const Micros now = parts_.clock.steadyNow();
-  keepUp(now);
-  connection_->wait(parts_.wake, untilNextDuty(now), /*read=*/false);
-  if (!hooks_.paused()) hooks_.leavePaused();
+  while (hooks_.paused()) {
+    if (stop_.stop_requested()) throw StreamStopped{};
+    const Micros now = parts_.clock.steadyNow();
+    keepUp(now);
+    connection_->wait(parts_.wake, untilNextDuty(now), /*read=*/false);
+  }
+  hooks_.leavePaused();
 }
 
 /// The handler declined: the server must not think that we are gone.
 void StreamReader::breathe() {
   if (stop_.stop_requested()) throw StreamStopped{};
-  while (hooks_.paused()) {
-    whilePaused();
-    if (stop_.stop_requested()) throw StreamStopped{};
-  }
+  if (hooks_.paused()) whilePaused();
   const Micros now = parts_.clock.steadyNow();
   keepUp(now);
   connection_->wait(parts_.wake, kBreath, /*read=*/false);

@@ -71,8 +71,7 @@ void SourceStream::open() {
   if (!good) followAnew();
   core_.deliveredSeq = taken_.seq;
   core_.connected("connected");
-  core_.state.to(core_.paused ? SourceState::paused : SourceState::streaming,
-                 core_.paused ? "paused" : "streaming from " + placeToText(taken_));
+  core_.state.to(SourceState::streaming, "streaming from " + placeToText(taken_));
 }
 
 void SourceStream::followAnew() {

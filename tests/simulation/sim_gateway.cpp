@@ -316,6 +316,7 @@ void SimGateway::saveSnapshot() {
 
 void SimGateway::passNews() {
   if (!several()) return;
+  observer_->catchUp();  // nothing happens to it, not even a trim
   for (Node& node : nodes_) {
     if (random_.chance(30) && !node.life.dead && !node.closed) node.log->wake();
   }

@@ -49,11 +49,13 @@ trap 'exit 143' TERM HUP
 NODE_PATH=$npm_dir/node_modules NODE_OPTIONS="--openssl-legacy-provider --no-deprecation" \
   node "$here/emulators.cjs" "$dir" >"$dir/ports" 2>"$dir/log" &
 emulators=$!
-for ((i = 0; i < 600; ++i)); do
+# The first start reads a thousand files from what may be a cold and busy disk.
+for ((i = 0; i < 2400; ++i)); do
   [ ! -s "$dir/ports" ] || break
   kill -0 "$emulators" 2>/dev/null || { echo "with_emulators.sh: the emulators did not start:" >&2; cat "$dir/log" >&2; exit 1; }
   sleep 0.05
 done
+[ -s "$dir/ports" ] || { echo "with_emulators.sh: the emulators did not listen within two minutes:" >&2; cat "$dir/log" >&2; exit 1; }
 read -r kinesis dynamodb s3 <"$dir/ports"
 export TIDEGATE_KINESIS_URL=http://127.0.0.1:$kinesis TIDEGATE_DYNAMODB_URL=http://127.0.0.1:$dynamodb
 export TIDEGATE_S3_URL=http://127.0.0.1:$s3
@@ -63,4 +65,8 @@ command_pid=$!
 code=0
 wait "$command_pid" || code=$?
 command_pid=
+if [ "$code" != 0 ]; then
+  kill -0 "$emulators" 2>/dev/null || echo "with_emulators.sh: the emulators died before the command ended" >&2
+  [ ! -s "$dir/log" ] || { echo "with_emulators.sh: the emulators said:" >&2; tail -n 40 "$dir/log" >&2; }
+fi
 exit "$code"

@@ -28,15 +28,21 @@ sockaddr_in loopback(std::uint16_t port) {
 }
 
 int openListener(std::uint16_t& port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   // Below the ephemeral range, so that no outgoing connection holds the port.
-  for (std::uint32_t attempt = 0; fd >= 0 && attempt < 200; ++attempt) {
-    port = static_cast<std::uint16_t>(20'000 + (static_cast<std::uint32_t>(::getpid()) * 7 + attempt * 131) % 12'000);
+  constexpr std::uint32_t kFirst = 20'000, kPorts = 12'000;
+  static std::atomic<std::uint32_t> next{static_cast<std::uint32_t>(::getpid()) * 7};
+  for (std::uint32_t attempt = 0; attempt < kPorts; ++attempt) {
+    port = static_cast<std::uint16_t>(kFirst + next.fetch_add(131) % kPorts);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) break;
+    // Connections that were cut a moment ago still count as the port's.
+    const int yes = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     const sockaddr_in address = loopback(port);
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(fd, 64) == 0)
       return fd;
+    ::close(fd);
   }
-  if (fd >= 0) ::close(fd);
   throw std::runtime_error("the proxy found no free port");
 }
 

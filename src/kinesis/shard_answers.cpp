@@ -14,6 +14,7 @@ constexpr std::chrono::minutes kClocksApart{5};
 
 void ShardReader::onIterator(ReadShard& shard, const http::Outcome& outcome) {
   shard.phase = Phase::place;
+  if (shard.dropped) return;
   if (outcome.error) return fail(shard, *outcome.error);
   try {
     if (const auto error = api_.failureOf(outcome.response, "GetShardIterator for " + nameOf(shard))) {
@@ -28,6 +29,7 @@ void ShardReader::onIterator(ReadShard& shard, const http::Outcome& outcome) {
 
 void ShardReader::onRecords(ReadShard& shard, const http::Outcome& outcome) {
   shard.phase = Phase::reading;
+  if (shard.dropped) return;
   if (outcome.error) return fail(shard, *outcome.error);
   try {
     if (const auto error = api_.failureOf(outcome.response, "GetRecords of " + nameOf(shard))) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tidegate::kinesis::detail {
 namespace {
@@ -171,10 +172,15 @@ std::optional<milliseconds> ShardReader::behind() const {
   return most;
 }
 
-std::uint64_t ShardReader::waiting() const {
-  std::uint64_t count = 0;
-  for (const auto& [name, shard] : shards_) count += shard->answer.records.size();
-  return count;
+std::optional<std::uint64_t> ShardReader::recordsBehind() const {
+  double count = 0;
+  for (const auto& [name, shard] : shards_) {
+    if (shard->phase == Phase::parents || shard->phase == Phase::ended) continue;
+    if (shard->askedMillis == 0) return std::nullopt;
+    count += static_cast<double>(shard->answer.records.size()) +
+             std::round(static_cast<double>(shard->answer.millisBehind) * shard->recordsPerMilli);
+  }
+  return static_cast<std::uint64_t>(count);
 }
 
 }  // namespace tidegate::kinesis::detail

@@ -244,8 +244,10 @@ bool SourceCore::tellProgress(Streaming& streaming) {
 
 void SourceCore::noteLag(const ShardReader& reader) {
   const auto behind = reader.behind();
+  const auto records = reader.recordsBehind();
   const std::lock_guard lock(mutex_);
   lag_.time = behind;
+  lag_.records = records;
 }
 
 }  // namespace tidegate::kinesis::detail

@@ -53,6 +53,7 @@ struct ReadShard {
   bool dropped = false;          ///< nobody wants its answers any more
   bool unverified = false;       ///< the first record must be the one that the place is after
   std::uint32_t partsTaken = 0;  ///< of the first record
+  double recordsPerMilli = 0;    ///< as they arrived, in the last answer that had any
   RecordsAnswer answer{};
 };
 
@@ -77,8 +78,9 @@ class ShardReader {
   bool failing() const;
   /// The one furthest behind; none before each has answered once.
   std::optional<std::chrono::milliseconds> behind() const;
-  /// Records that were read and not taken yet.
-  std::uint64_t waiting() const;
+  /// Records that were not taken yet: those that were read, and for the time that Kinesis says lies between them and
+  /// the shard's end as many as came in such a time before. None before each shard has answered once.
+  std::optional<std::uint64_t> recordsBehind() const;
   /// Shards that have ended and whose children are not known yet are looked after here. @return whether the place
   /// moved.
   bool finishEnded(const std::stop_token& stop);
@@ -101,6 +103,7 @@ class ShardReader {
   void ask(ReadShard& shard, const std::stop_token& stop);
   void onIterator(ReadShard& shard, const http::Outcome& outcome);
   void onRecords(ReadShard& shard, const http::Outcome& outcome);
+  static void measure(ReadShard& shard);
   void verify(ReadShard& shard);
   void onTrimmed(const ReadShard& shard);
   void fail(ReadShard& shard, const Error& error);

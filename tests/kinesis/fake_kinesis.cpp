@@ -61,6 +61,7 @@ void FakeKinesis::putObject(const std::string& key, const std::string& body, std
   objects_["/none/" + key] = {.headers = {{"etag", "\"1\""}, {"last-modified", text}}, .body = body};
 }
 http::Response FakeKinesis::object(const http::Request& request) const {
+  const std::lock_guard lock(mutex_);
   const auto found = objects_.find(request.path);
   return found != objects_.end() ? found->second : http::Response{.status = 404};
 }
@@ -99,12 +100,12 @@ std::string FakeKinesis::insert(std::int64_t id) {
 
 http::Response FakeKinesis::answer(const http::Request& request) {
   const std::string target(request.headers.get("x-amz-target"));
+  if (target.empty()) return object(request);
   Asked asked{.action = target.substr(target.find('.') + 1), .date = std::string(request.headers.get("x-amz-date"))};
   const FakeJson body = FakeJson::parse(request.body, nullptr, false);
   const std::string iterator = body.value("ShardIterator", "");
   asked.shard = iterator.empty() ? body.value("ShardId", "") : iterator.substr(0, iterator.find(':'));
   const std::lock_guard lock(mutex_);
-  if (target.empty()) return object(request);
   ++asked_[asked.action];
   if (fault_) {
     if (auto fault = fault_(asked)) return *fault;

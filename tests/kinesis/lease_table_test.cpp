@@ -44,7 +44,7 @@ TEST(KinesisLeaseTable, RefusesWhatIsNone) {
 
 /// Workers that come, die, read on and give back, in any order, against what must hold after each turn.
 TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
-  test::forEachSeed(200, [](std::uint64_t seed) {
+  test::forEachSeed(20, [](std::uint64_t seed) {
     test::Random random(seed);
     LeaseTable table;
     table.place = shardsNamed({"s000", "s001", "s002"});
@@ -68,7 +68,7 @@ TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
       ASSERT_TRUE(parseLeases(leaseText(table)) == table);
     };
     const auto settle = [&] {
-      for (int round = 0; round < 40; ++round) {
+      for (int round = 0; round < 12; ++round) {
         for (const auto& [me, place] : acked) {
           for (const std::string& shard : surplusOf(table, me)) givenBack[me].insert(shard);
           turn(me, {});
@@ -87,7 +87,7 @@ TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
       }
     };
     acked[fmt::format("w{}", workers++)];
-    for (int step = 0; step < 60; ++step) {
+    for (int step = 0; step < 40; ++step) {
       switch (random.below(5)) {
         case 0:
           if (acked.size() < 5) acked[fmt::format("w{}", workers++)];
@@ -100,7 +100,7 @@ TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
           }
           break;
         case 2:  // a shard ends, and splits
-          if (!table.owners.empty() && shards < 40) {
+          if (!table.owners.empty() && shards < 20) {
             const auto& [shard, owner] =
                 *std::next(table.owners.begin(), static_cast<long>(random.below(table.owners.size())));
             if (!acked.contains(owner)) break;

@@ -128,9 +128,9 @@ class PostgresStateStore final : public StateStore {
   }
 
   void makeTable() {
-    const SqlResult there = ask("SELECT to_regclass($1) IS NOT NULL", {table_});
-    if (detail::cellIsTrue(there, 0, 0)) return;
     try {
+      const SqlResult there = ask("SELECT to_regclass($1) IS NOT NULL", {table_});
+      if (detail::cellIsTrue(there, 0, 0)) return;
       connection_.begin();
       connection_.run("SELECT pg_advisory_xact_lock(7233942)");  // two stores that make it at once
       const SqlResult schema = connection_.ask("SELECT 1 FROM pg_namespace WHERE nspname = $1", {options_.schema});
@@ -143,9 +143,8 @@ class PostgresStateStore final : public StateStore {
       if (e.code() != ErrorCode::permissionDenied) throw;
       throw Error(
           e.code(), e.retry(),
-          fmt::format("it cannot be made: {}: GRANT CREATE ON SCHEMA {} TO the role, or let an owner run CREATE "
-                      "TABLE {} (key bytea PRIMARY KEY, octets bytea NOT NULL) and grant SELECT, INSERT, "
-                      "UPDATE, DELETE on it",
+          fmt::format("{}: GRANT USAGE, CREATE ON SCHEMA {} TO the role, or let an owner run CREATE TABLE {} (key "
+                      "bytea PRIMARY KEY, octets bytea NOT NULL) and grant SELECT, INSERT, UPDATE, DELETE on it",
                       e.message(), schema_, table_));
     }
   }

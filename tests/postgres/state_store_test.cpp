@@ -57,7 +57,7 @@ TEST(PostgresStateStore, SaysWhatIsMissingWhereItMayNotMakeItsTable) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::storeUnavailable);
     EXPECT_EQ(e.retry(), Retry::afterOperator);
-    EXPECT_NE(e.message().find("GRANT CREATE ON SCHEMA \"state test\""), std::string::npos) << e.message();
+    EXPECT_NE(e.message().find("GRANT USAGE, CREATE ON SCHEMA \"state test\""), std::string::npos) << e.message();
   }
   execute(stateAdmin(), {"DROP SCHEMA \"state test\" CASCADE", "DROP ROLE state_reader"});
 }

@@ -137,7 +137,8 @@ StreamPlace LeaseKeeper::join(const StreamPlace& from) {
 
 void LeaseKeeper::turn(LeaseTable& table, const StreamPlace& acked) {
   std::set<std::string> givenBack;
-  for (const auto& [shard, left] : leaving_) {
+  for (const auto& [shard, leaving] : leaving_) {
+    const Leaving& left = leaving;
     const auto durable = acked.shards.find(shard);
     const auto known = table.place.shards.find(shard);
     const auto reached = [&](const auto& at, const auto& end) {

@@ -10,7 +10,6 @@ namespace tidegate::kinesis::detail {
 namespace {
 
 constexpr int kMostTries = 200;
-constexpr std::chrono::seconds kLongestBetweenTurns{1};
 
 [[noreturn]] void refuseLeases(const LeaseOptions& options) {
   throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
@@ -166,7 +165,7 @@ void LeaseKeeper::settle(const StreamPlace& listed, const StreamPlace& acked) {
     turn(table, acked);
     return true;
   });
-  due_ = clock_.steadyNow() + std::min<Clock::Micros>(options_.duration / 4, kLongestBetweenTurns);
+  due_ = clock_.steadyNow() + std::min<Clock::Micros>(options_.duration / 4, options_.interval);
 }
 
 void LeaseKeeper::renew(const StreamPlace& acked) {
@@ -199,7 +198,7 @@ bool LeaseKeeper::tend(const StreamPlace& acked) {
   try {
     epoch_ ? renew(acked) : renewBaseline();
     std::erase_if(leaving_, [&](const auto& entry) { return !owns(entry.first); });
-    due_ = clock_.steadyNow() + std::min<Clock::Micros>(options_.duration / 4, kLongestBetweenTurns);
+    due_ = clock_.steadyNow() + std::min<Clock::Micros>(options_.duration / 4, options_.interval);
     if (std::exchange(failing_, false) && warn_) warn_("the leases can be renewed again");
     return true;
   } catch (const Error& e) {

@@ -23,6 +23,7 @@ void checkOptions(const SourceOptions& options) {
   if (options.leases.store && options.leases.duration < std::chrono::milliseconds(100)) {
     refuse("a lease lasts at least 100 ms");
   }
+  if (options.leases.store && options.leases.interval.count() < 1) refuse("leases are renewed at most once a ms");
   if (options.maxLineBytes == 0) refuse("maxLineBytes must be over 0");
   if (options.manifest.empty() && options.tables.empty()) refuse("it needs a manifest, or tables");
   std::set<std::string> names;

@@ -43,87 +43,106 @@ TEST(KinesisLeaseTable, RefusesWhatIsNone) {
 }
 
 /// Workers that come, die, read on and give back, in any order, against what must hold after each turn.
+class LeaseHistory {
+ public:
+  explicit LeaseHistory(std::uint64_t seed) : random_(seed) {
+    table_.place = shardsNamed({"s000", "s001", "s002"});
+    join();
+  }
+
+  void step() {
+    switch (random_.below(5)) {
+      case 0:
+        if (acked_.size() < 5) join();
+        break;
+      case 1:
+        if (acked_.size() > 1) die();
+        break;
+      case 2:
+        split();
+        break;
+      case 3:
+        settle();
+        break;
+      default:
+        readOn();
+    }
+    turn(anyWorker(), {});
+  }
+
+  /// After some turns of each, all that can be read is shared fairly.
+  void settle() {
+    for (int round = 0; round < 12; ++round) {
+      for (const auto& worker : acked_) {
+        for (const std::string& shard : surplusOf(table_, worker.first)) givenBack_[worker.first].insert(shard);
+        turn(worker.first, {});
+      }
+    }
+    const auto readable = readableShards(table_);
+    std::map<std::string, std::size_t> counts;
+    for (const auto& worker : acked_) counts[worker.first] = 0;
+    for (const std::string& shard : readable) {
+      ASSERT_TRUE(table_.owners.contains(shard)) << shard << " is read by nobody";
+      ++counts[table_.owners.at(shard)];
+    }
+    for (const auto& [me, count] : counts) {
+      EXPECT_GE(count, readable.size() / counts.size()) << me;
+      EXPECT_LE(count, (readable.size() + counts.size() - 1) / counts.size()) << me;
+    }
+  }
+
+ private:
+  std::string anyWorker() { return std::next(acked_.begin(), static_cast<long>(random_.below(acked_.size())))->first; }
+  void join() { acked_[fmt::format("w{}", workers_++)]; }
+  void die() {
+    const std::string dead = anyWorker();
+    acked_.erase(dead);
+    turn(acked_.begin()->first, {dead});
+  }
+  /// A shard ends, and two follow it.
+  void split() {
+    if (table_.owners.empty() || shards_ >= 20) return;
+    const auto owned = std::next(table_.owners.begin(), static_cast<long>(random_.below(table_.owners.size())));
+    const auto worker = acked_.find(owned->second);
+    if (worker == acked_.end()) return;
+    worker->second.shards[owned->first] = {.kind = ShardPlaceKind::done};
+    for (int child = 0; child < 2; ++child)
+      worker->second.shards[fmt::format("s{:03}", shards_++)] = {.parents = {owned->first}};
+  }
+  void readOn() {
+    for (const auto& [shard, owner] : table_.owners) {
+      if (!acked_.contains(owner) || random_.below(2) == 0) continue;
+      acked_[owner].shards[shard] = {.kind = ShardPlaceKind::after, .sequence = std::to_string(sequence_++)};
+    }
+  }
+  void turn(const std::string& me, const std::set<std::string>& dead) {
+    const LeaseTable before = table_;
+    takeTurn(table_, {.me = me, .dead = dead, .acked = acked_[me], .givenBack = givenBack_[me]});
+    givenBack_[me].clear();
+    const auto readable = readableShards(table_);
+    for (const auto& [shard, owner] : table_.owners) {
+      const auto had = before.owners.find(shard);
+      ASSERT_TRUE(owner == me || (had != before.owners.end() && had->second == owner)) << "it takes for nobody else";
+      ASSERT_TRUE(std::find(readable.begin(), readable.end(), shard) != readable.end()) << "parents first";
+    }
+    for (const auto& [shard, at] : before.place.shards) {
+      ASSERT_NE(compareShardPlaces(table_.place.shards.at(shard), at), std::strong_ordering::less);
+    }
+    ASSERT_TRUE(parseLeases(leaseText(table_)) == table_);
+  }
+
+  test::Random random_;
+  LeaseTable table_;
+  std::map<std::string, StreamPlace> acked_;  ///< of each worker that lives
+  std::map<std::string, std::set<std::string>> givenBack_;
+  unsigned shards_ = 3, workers_ = 0, sequence_ = 100;
+};
+
 TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
   test::forEachSeed(20, [](std::uint64_t seed) {
-    test::Random random(seed);
-    LeaseTable table;
-    table.place = shardsNamed({"s000", "s001", "s002"});
-    std::map<std::string, StreamPlace> acked;  // of each worker that lives
-    std::map<std::string, std::set<std::string>> givenBack;
-    unsigned shards = 3, workers = 0, sequence = 100;
-    const auto turn = [&](const std::string& me, const std::set<std::string>& dead) {
-      const LeaseTable before = table;
-      takeTurn(table, {.me = me, .dead = dead, .acked = acked[me], .givenBack = givenBack[me]});
-      givenBack[me].clear();
-      for (const auto& [shard, owner] : table.owners) {
-        const auto had = before.owners.find(shard);
-        const bool kept = had != before.owners.end() && had->second == owner;
-        ASSERT_TRUE(kept || owner == me) << "a turn takes for nobody else";
-        const auto readable = readableShards(table);
-        ASSERT_TRUE(std::find(readable.begin(), readable.end(), shard) != readable.end()) << "parents first";
-      }
-      for (const auto& [shard, at] : before.place.shards) {
-        ASSERT_NE(compareShardPlaces(table.place.shards.at(shard), at), std::strong_ordering::less);
-      }
-      ASSERT_TRUE(parseLeases(leaseText(table)) == table);
-    };
-    const auto settle = [&] {
-      for (int round = 0; round < 12; ++round) {
-        for (const auto& [me, place] : acked) {
-          for (const std::string& shard : surplusOf(table, me)) givenBack[me].insert(shard);
-          turn(me, {});
-        }
-      }
-      const auto readable = readableShards(table);
-      std::map<std::string, std::size_t> counts;
-      for (const auto& [me, place] : acked) counts[me] = 0;
-      for (const std::string& shard : readable) {
-        ASSERT_TRUE(table.owners.contains(shard)) << shard << " is read by nobody";
-        ++counts[table.owners.at(shard)];
-      }
-      for (const auto& [me, count] : counts) {
-        EXPECT_GE(count, readable.size() / counts.size()) << me;
-        EXPECT_LE(count, (readable.size() + counts.size() - 1) / counts.size()) << me;
-      }
-    };
-    acked[fmt::format("w{}", workers++)];
-    for (int step = 0; step < 40; ++step) {
-      switch (random.below(5)) {
-        case 0:
-          if (acked.size() < 5) acked[fmt::format("w{}", workers++)];
-          break;
-        case 1:
-          if (acked.size() > 1) {
-            const std::string dead = std::next(acked.begin(), static_cast<long>(random.below(acked.size())))->first;
-            acked.erase(dead);
-            turn(acked.begin()->first, {dead});
-          }
-          break;
-        case 2:  // a shard ends, and splits
-          if (!table.owners.empty() && shards < 20) {
-            const auto& [shard, owner] =
-                *std::next(table.owners.begin(), static_cast<long>(random.below(table.owners.size())));
-            if (!acked.contains(owner)) break;
-            acked[owner].shards[shard] = {.kind = ShardPlaceKind::done};
-            for (int child = 0; child < 2; ++child)
-              acked[owner].shards[fmt::format("s{:03}", shards++)] = {.parents = {shard}};
-          }
-          break;
-        case 3:
-          settle();
-          break;
-        default:
-          for (const auto& [shard, owner] : table.owners) {
-            if (acked.contains(owner) && random.below(2) == 0) {
-              acked[owner].shards[shard] = {.kind = ShardPlaceKind::after, .sequence = std::to_string(sequence++)};
-            }
-          }
-      }
-      const std::string me = std::next(acked.begin(), static_cast<long>(random.below(acked.size())))->first;
-      turn(me, {});
-      if (::testing::Test::HasFailure()) return;
-    }
-    settle();
+    LeaseHistory history(seed);
+    for (int step = 0; step < 40 && !::testing::Test::HasFailure(); ++step) history.step();
+    history.settle();
   });
 }
 

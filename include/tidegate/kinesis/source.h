@@ -37,6 +37,8 @@ struct LeaseOptions {
   std::string worker{};                 ///< another for each worker; empty: a random one
   /// A worker that did not renew for so long is taken to be dead. At least 100 ms.
   std::chrono::milliseconds duration{10'000};
+  /// Between signs of life, which also note what was acknowledged; at most a quarter of `duration` counts.
+  std::chrono::milliseconds interval{1'000};
 };
 
 struct SourceOptions {

@@ -20,7 +20,7 @@ check() {
       allowed["http"] = "core"
       allowed["server"] = "core gateway source sink engine jobs http"
       split("sqlite postgres mysql kinesis electric durable_streams nats", drivers)
-      for (i in drivers) { allowed[drivers[i]] = "core source sink gateway/store.h jobs/job_store.h jobs/job_source.h"; driver[drivers[i]] = 1 }
+      for (i in drivers) { allowed[drivers[i]] = "core source sink gateway/store.h gateway/shared_log.h jobs/job_store.h jobs/job_source.h"; driver[drivers[i]] = 1 }
       allowed["kinesis"] = allowed["kinesis"] " http"
       allowed["durable_streams"] = allowed["durable_streams"] " http"
       allowed["electric"] = allowed["electric"] " http gateway"

@@ -35,6 +35,7 @@ set(gateway_sources
   rule_literals.cpp
   rules_check.cpp
   schema_check.cpp
+  shared_log.cpp
   snapshot.cpp
   store.cpp
   subscription.cpp

@@ -1,0 +1,29 @@
+#include "contract/sync_source_contract.h"
+#include "nats/stream_database.h"
+
+namespace tidegate::contract {
+namespace {
+
+using nats::Body;
+using nats::testing::StreamDatabase;
+
+SourceAbilities natsAbilities() {
+  SourceAbilities can;
+  can.seeds = 8;
+  return can;
+}
+
+const auto kJson = SourceCase{
+    .name = "json", .make = [] { return std::make_unique<StreamDatabase>(); }, .can = natsAbilities()};
+// A unit of several messages is larger than what is held: it is read twice.
+const auto kPacked = SourceCase{.name = "packed_small_buffer",
+                                .make = [] { return std::make_unique<StreamDatabase>(Body::packed, 100); },
+                                .can = natsAbilities()};
+
+INSTANTIATE_TEST_SUITE_P(Nats, SyncSourceContract, testing::Values(kJson, kPacked), sourceCaseName);
+INSTANTIATE_TEST_SUITE_P(Nats, SourceFailures, testing::Values(kJson, kPacked), sourceCaseName);
+INSTANTIATE_TEST_SUITE_P(Nats, SourceHistories, testing::Values(kJson, kPacked), sourceCaseName);
+INSTANTIATE_TEST_SUITE_P(Nats, SourcePositions, testing::Values(kJson, kPacked), sourceCaseName);
+
+}  // namespace
+}  // namespace tidegate::contract

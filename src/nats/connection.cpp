@@ -108,6 +108,8 @@ void throwStatus(natsStatus status, Effect effect, const std::string& what, std:
     case NATS_INVALID_SUBSCRIPTION:
     case NATS_SLOW_CONSUMER:
     case NATS_INSUFFICIENT_BUFFER:
+    case NATS_PROTOCOL_ERROR:
+    case NATS_SYS_ERROR:
       throw Error(ErrorCode::connectionFailed, unknown, message(""));
     default:
       throw Error(ErrorCode::queryFailed, Retry::never, message(""));
@@ -264,7 +266,7 @@ std::string Connection::freshInbox() {
 }
 
 bool Connection::waitForRetry(std::chrono::microseconds since, unsigned tries, const std::stop_token& stop) {
-  if (clock().steadyNow() - since >= options_.retryFor) return false;
+  if (natsConnection_IsClosed(connection_) || clock().steadyNow() - since >= options_.retryFor) return false;
   const auto pause = std::min(kFirstPause * (1u << std::min(tries, 6u)), kMostPause);
   return scheduler().waitFor(pause, stop);
 }

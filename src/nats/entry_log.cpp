@@ -85,7 +85,7 @@ std::optional<std::uint64_t> EntryLog::append(std::uint64_t last, std::string_vi
     log_.setLast(seen_);
     std::vector<Place> places;
     try {
-      log_.append(parts, places, {});
+      log_.append(parts, places, Order::single, {});
       entry_ = seen_ = places.back().sequence;
       return entry_;
     } catch (const ForeignWrite&) {

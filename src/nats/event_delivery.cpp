@@ -1,4 +1,5 @@
 #include <charconv>
+#include <utility>
 
 #include "nats/detail/source_core.h"
 #include "source/detail/hash.h"
@@ -76,6 +77,7 @@ bool EventDelivery::flush(std::size_t keep) {
 bool EventDelivery::take(ChangeEvent& event, std::uint64_t sequence) {
   if (event.transactionBegin) begins_ = true;
   if (!wanted_.contains(event.shape->schema.table)) {
+    dropped_ = true;
     // The transaction's end may be nobody's: then the last event in hand is its end.
     if (event.transactionEnd && !batch_.empty() && !begins_) batch_.back().transactionEnd = true;
     if (event.transactionEnd) begins_ = false;
@@ -91,9 +93,11 @@ bool EventDelivery::take(ChangeEvent& event, std::uint64_t sequence) {
   return true;
 }
 
-bool EventDelivery::endUnit(std::uint64_t sequence) {
+bool EventDelivery::endUnit(std::uint64_t sequence, bool empty) {
+  const bool dropped = std::exchange(dropped_, false);
   if (!batch_.empty()) return flush(0);
-  if (sequence <= told_) return true;
+  // Of a unit that was told before nothing is news.
+  if (sequence <= told_ || !(empty || dropped)) return true;
   ChangeEvent& event = batch_.add(ChangeOp::progress, nullptr);
   event.transactionBegin = event.transactionEnd = true;
   event.position = positionOf({sequence, incarnation_});

@@ -29,6 +29,7 @@ struct FencedLog::Window {
   std::span<OutMessage> messages;
   std::vector<Place>& places;  ///< of the messages before `sent`; certain before `done`
   const BeforeSend& beforeSend;
+  Order order = Order::free;
   std::size_t done = 0;          ///< the first whose fate is not settled
   std::size_t sent = 0;          ///< the first not sent
   std::uint64_t firstToken = 0;  ///< of message `done`
@@ -56,11 +57,11 @@ FencedLog::FencedLog(JetStream& js, std::string stream, FencedLogOptions options
       answers_(connection_.subscribe(inbox_ + ".*")),
       last_(last) {}
 
-void FencedLog::append(std::span<OutMessage> messages, std::vector<Place>& places, const std::stop_token& stop,
-                       const BeforeSend& beforeSend) {
+void FencedLog::append(std::span<OutMessage> messages, std::vector<Place>& places, Order order,
+                       const std::stop_token& stop, const BeforeSend& beforeSend) {
   places.clear();
   places.reserve(messages.size());
-  Window window{.messages = messages, .places = places, .beforeSend = beforeSend};
+  Window window{.messages = messages, .places = places, .beforeSend = beforeSend, .order = order};
   window.progress = connection_.clock().steadyNow();
   window.firstToken = token_;
   while (window.done < messages.size()) {
@@ -83,16 +84,17 @@ void FencedLog::send(Window& window) {
   while (!window.odd && window.sent < window.messages.size()) {
     OutMessage& message = window.messages[window.sent];
     const std::size_t bytes = message.bytes();
-    if (window.open > 0 &&
-        (window.open >= options_.windowMessages || window.openBytes + bytes > options_.windowBytes)) {
-      break;
-    }
+    const std::size_t most = window.order == Order::single ? 1 : options_.windowMessages;
+    if (window.open > 0 && (window.open >= most || window.openBytes + bytes > options_.windowBytes)) break;
     if (window.beforeSend) window.beforeSend(window.sent, window.places, window.done, message);
     const std::uint64_t expected = last_ + window.fates.size();
     std::vector<Header> headers = message.headers;
     headers.push_back({kMarkHeader, message.mark});
     headers.push_back({kExpectHeader, std::to_string(expected)});
     if (!message.id.empty()) headers.push_back({kIdHeader, message.id});
+    if (window.order == Order::chained && !window.fates.empty()) {
+      headers.push_back({kExpectIdHeader, window.messages[window.sent - 1].id});
+    }
     const std::string reply = fmt::format("{}.{}", inbox_, token_);
     const Msg msg = makeMsg(message.subject, reply.c_str(), headers, message.body);
     try {
@@ -142,7 +144,8 @@ void FencedLog::receive(Window& window) {
   if (ack.sequence == 0) {
     fate = Fate::refused;
     window.odd = true;
-    const bool passing = ack.error.errorCode == kWrongLastSequence || ack.error.code == 503;
+    const bool passing = ack.error.errorCode == kWrongLastSequence || ack.error.errorCode == kWrongLastId ||
+                         isPassing(ack.error);
     if (!passing && window.refusal.errorCode == 0) window.refusal = ack.error;
     return;
   }
@@ -150,7 +153,7 @@ void FencedLog::receive(Window& window) {
   if (ack.duplicate || ack.sequence != place.sequence) window.odd = true;
   place = {ack.sequence, ack.duplicate};
   // Each expects the one before it: those are there as well, though nobody said so.
-  if (ack.duplicate) return;
+  if (ack.duplicate || window.order != Order::chained) return;
   for (std::size_t i = 0; i < at; ++i) {
     if (window.fates[i] == Fate::silent || window.fates[i] == Fate::open) {
       if (window.fates[i] == Fate::open) window.answered(i);
@@ -209,9 +212,12 @@ void FencedLog::adopt(Window& window, const StreamInfo& info, const std::stop_to
   while (last_ < info.lastSequence) {
     const auto stored = js_.get(stream_, last_ + 1, stop);
     const std::string mark(stored ? stored->header(kMarkHeader) : std::string_view());
-    if (!stored || window.done == window.messages.size() || mark != window.messages[window.done].mark) {
-      throw ForeignWrite{last_ + 1, mark};
+    const bool ours = stored && window.done < window.messages.size() && mark == window.messages[window.done].mark;
+    if (!ours && stored && options_.isStray && options_.isStray(mark)) {
+      last_ = stored->sequence;
+      continue;
     }
+    if (!ours) throw ForeignWrite{last_ + 1, mark};
     last_ = stored->sequence;
     if (window.places.size() == window.done) window.places.push_back({});
     window.places[window.done++] = {last_, false};

@@ -19,6 +19,9 @@ using tidegate::detail::JsonTree;
 /// Refusals that pass: no leader, no quorum, a server that has just started.
 const std::set<int> kPassing{10005, 10008, 10009, 10023, 10118, 10119};
 
+/// Those that stay until somebody makes room, though their code says that the service is unavailable.
+const std::set<int> kFull{10028, 10047, 10077};
+
 std::string jsonText(std::string_view text) {
   std::string out;
   appendJsonString(text, out);
@@ -91,10 +94,14 @@ int digitOf64(char c) {
 
 }  // namespace
 
+bool isPassing(const ApiError& error) noexcept {
+  return kPassing.contains(error.errorCode) || (error.code == 503 && !kFull.contains(error.errorCode));
+}
+
 void throwApiError(const ApiError& error, const std::string& what) {
   const std::string text = fmt::format("nats: {}: {} (JetStream error {})", what, redactSecrets(error.description),
                                        error.errorCode);
-  if (error.code == 503 || kPassing.contains(error.errorCode)) {
+  if (isPassing(error)) {
     throw Error(ErrorCode::connectionFailed, Retry::later, text);
   }
   if (error.errorCode == kNoStream) {

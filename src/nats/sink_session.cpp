@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <random>
 
 #include "core/detail/packed.h"
@@ -15,6 +16,8 @@ constexpr int kMostClaims = 32;
 constexpr std::size_t kMostPartBytes = 512u << 10;
 /// Headers and their names.
 constexpr std::size_t kHeaderBytes = 4u << 10;
+/// Messages of a unit whose commit record is sent with them.
+constexpr std::size_t kMostChained = 256;
 constexpr std::size_t kMostPositionBytes = 1u << 10;
 
 /// The message being judged has an id that must not be used.
@@ -78,7 +81,10 @@ std::optional<std::string> SinkSession::open() {
 bool SinkSession::tryClaim() {
   const StreamInfo info = js_.info(names_.stream, stop_);
   const auto last = lastControl(js_, names_, stop_);
-  log_ = std::make_unique<FencedLog>(js_, names_.stream, FencedLogOptions{}, info.lastSequence);
+  log_.reset();
+  claimed_ = false;
+  const auto isStray = [this](std::string_view mark) { return claimed_ && isStrayMark(mark); };
+  log_ = std::make_unique<FencedLog>(js_, names_.stream, FencedLogOptions{.isStray = isStray}, info.lastSequence);
   now_ = {};
   if (last) {
     epoch_ = last->record.epoch;
@@ -97,7 +103,17 @@ bool SinkSession::tryClaim() {
   } catch (const ForeignWrite&) {
     return false;
   }
+  claimed_ = true;
   return true;
+}
+
+/// Of a writer that was replaced, what it had under way may still come, and take the place of ours, so that only what
+/// follows those is there. None of that counts, since no commit record does.
+bool SinkSession::isStrayMark(std::string_view mark) const {
+  std::uint64_t epoch = 0;
+  const auto read = std::from_chars(mark.data(), mark.data() + mark.size(), epoch);
+  if (read.ec != std::errc() || read.ptr == mark.data() + mark.size() || *read.ptr != '.') return false;
+  return epoch < epoch_ || (epoch == epoch_ && mark.starts_with(fmt::format("{}.{}.", epoch_, nonce_)));
 }
 
 OutMessage SinkSession::controlMessage(const ControlRecord& record) {
@@ -111,7 +127,7 @@ void SinkSession::appendControl(const ControlRecord& record) {
   std::vector<OutMessage> parts;
   appendParts(controlMessage(record), partBytes_, parts);
   std::vector<Place> places;
-  log_->append(parts, places, stop_);
+  log_->append(parts, places, Order::single, stop_);
   noteControl(places.back().sequence, record.shapesAt == 0);
 }
 
@@ -297,7 +313,8 @@ void SinkSession::appendPending(const ControlRecord* control) {
       message.body = controlJson(record);
     };
     try {
-      log_->append(std::span(pending_).subspan(base), some, stop_, beforeSend);
+      log_->append(std::span(pending_).subspan(base), some, control != nullptr ? Order::chained : Order::free, stop_,
+                    beforeSend);
       whole = true;
     } catch (const SaltNeeded&) {
       pending_[judged_].id += fmt::format("-{}.{}", epoch_, unit_);
@@ -342,9 +359,11 @@ void SinkSession::commit(std::string_view checkpoint) {
       record.shapesAt = shapesAt_;
     }
     record.runs = runs_;
-    // One more run for each message is the most that can be.
-    const bool small = controlJson(record).size() + 48 * (pending_.size() + 1) <= partBytes_;
-    if (small) {
+    // In one go with its record, where that cannot come to stand without them.
+    const bool chained = pending_.size() <= kMostChained &&
+                         std::all_of(pending_.begin(), pending_.end(), [](const auto& m) { return !m.id.empty(); }) &&
+                         controlJson(record).size() + 48 * (pending_.size() + 1) <= partBytes_;
+    if (chained) {
       appendPending(&record);
     } else {
       if (!pending_.empty()) appendPending(nullptr);

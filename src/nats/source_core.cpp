@@ -273,8 +273,8 @@ void SourceCore::readOn(EventDelivery& delivery, Backoff& backoff, const StreamP
   const UnitReader::Visitor visitor{
       .event = [&](ChangeEvent& event, std::uint64_t sequence) { return delivery.take(event, sequence); },
       .unit =
-          [&](const ControlRecord&, std::uint64_t sequence) {
-            if (!delivery.endUnit(sequence)) return false;
+          [&](const ControlRecord& record, std::uint64_t sequence) {
+            if (!delivery.endUnit(sequence, record.runs.empty())) return false;
             backoff.reset();
             return true;
           }};

@@ -135,9 +135,9 @@ TEST(NatsControlRecord, ComesBackAsItWas) {
 }
 
 TEST(NatsControlRecord, RunsGrowTogether) {
-  std::vector<Run> runs;
+  std::vector<detail::Run> runs;
   for (const std::uint64_t at : {3u, 4u, 5u, 9u}) addToRuns(runs, at);
-  EXPECT_EQ(runs, (std::vector<Run>{{3, 5}, {9, 9}}));
+  EXPECT_EQ(runs, (std::vector<detail::Run>{{3, 5}, {9, 9}}));
   EXPECT_TRUE(inRuns(runs, 4) && inRuns(runs, 9));
   EXPECT_FALSE(inRuns(runs, 6) || inRuns(runs, 2) || inRuns(runs, 10));
 }

@@ -7,18 +7,18 @@ namespace {
 using nats::Body;
 using nats::testing::StreamDatabase;
 
-SourceAbilities natsAbilities() {
+SourceAbilities natsSourceAbilities() {
   SourceAbilities can;
   can.seeds = 8;
   return can;
 }
 
 const auto kJson = SourceCase{
-    .name = "json", .make = [] { return std::make_unique<StreamDatabase>(); }, .can = natsAbilities()};
+    .name = "json", .make = [] { return std::make_unique<StreamDatabase>(); }, .can = natsSourceAbilities()};
 // A unit of several messages is larger than what is held: it is read twice.
 const auto kPacked = SourceCase{.name = "packed_small_buffer",
                                 .make = [] { return std::make_unique<StreamDatabase>(Body::packed, 100); },
-                                .can = natsAbilities()};
+                                .can = natsSourceAbilities()};
 
 INSTANTIATE_TEST_SUITE_P(Nats, SyncSourceContract, testing::Values(kJson, kPacked), sourceCaseName);
 INSTANTIATE_TEST_SUITE_P(Nats, SourceFailures, testing::Values(kJson, kPacked), sourceCaseName);

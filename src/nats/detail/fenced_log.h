@@ -20,6 +20,7 @@ namespace tidegate::nats::detail {
 inline constexpr const char* kMarkHeader = "Tidegate-Mark";
 inline constexpr const char* kIdHeader = "Nats-Msg-Id";
 inline constexpr const char* kExpectHeader = "Nats-Expected-Last-Sequence";
+inline constexpr const char* kExpectIdHeader = "Nats-Expected-Last-Msg-Id";
 
 struct OutMessage {
   std::string subject{};
@@ -37,6 +38,17 @@ struct Place {
   bool duplicate = false;  ///< a message with its id was there before, at that place
 };
 
+/// How messages follow each other.
+///
+/// Each expects a number as the stream's last. Where somebody else's message took the place of one under way, the next
+/// finds the number that it expects, and is stored though the one before it was not: a stray. So what may not be there
+/// without what comes before it must be sent in another way than `free`.
+enum class Order {
+  free,     ///< many under way; readers take strays for nothing
+  chained,  ///< many under way; each expects the one before it by its id as well, which all but the last must have
+  single    ///< one after the other
+};
+
 /// Somebody else's message stands where ours should: nothing of ours follows it.
 struct ForeignWrite {
   std::uint64_t sequence = 0;
@@ -46,6 +58,8 @@ struct ForeignWrite {
 struct FencedLogOptions {
   std::size_t windowMessages = 4'096;     ///< not yet answered
   std::size_t windowBytes = 8u << 20;
+  /// Whether a mark is that of a writer that was replaced: its strays are passed over. Null: none is.
+  std::function<bool(std::string_view mark)> isStray{};
 };
 
 /// @thread One at a time.
@@ -60,7 +74,7 @@ class FencedLog {
   /// Appends all messages. Nobody else's message stands between them.
   /// @throws ForeignWrite; Error{connectionFailed, Retry::later} where nothing was written, Retry::outcomeUnknown where
   ///         something may have been: `places` then holds what is known.
-  void append(std::span<OutMessage> messages, std::vector<Place>& places, const std::stop_token& stop,
+  void append(std::span<OutMessage> messages, std::vector<Place>& places, Order order, const std::stop_token& stop,
               const BeforeSend& beforeSend = {});
   /// The stream's last message, as far as this log knows.
   std::uint64_t last() const noexcept { return last_; }

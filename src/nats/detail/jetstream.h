@@ -15,6 +15,7 @@ namespace tidegate::nats::detail {
 
 // Error codes of the JetStream API (server/errors.json).
 inline constexpr int kWrongLastSequence = 10071;
+inline constexpr int kWrongLastId = 10070;
 inline constexpr int kNoMessage = 10037;
 inline constexpr int kNoStream = 10059;
 inline constexpr int kNoConsumer = 10014;
@@ -26,6 +27,8 @@ struct ApiError {
   std::string description{};
 };
 
+/// Whether it is no refusal for good: no leader, no quorum, a server that has just started.
+bool isPassing(const ApiError& error) noexcept;
 /// @throws Error that says the refusal; connectionFailed, Retry::later where the cluster has no leader.
 [[noreturn]] void throwApiError(const ApiError& error, const std::string& what);
 

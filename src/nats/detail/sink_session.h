@@ -47,6 +47,7 @@ class SinkSession {
   };
 
   bool tryClaim();
+  bool isStrayMark(std::string_view mark) const;
   void write(const ChangeEvent& event);
   void changeShape(const ChangeEvent& event, const std::string& name);
   std::string subjectOf(const ChangeEvent& event) const;
@@ -75,6 +76,7 @@ class SinkSession {
   ShapeNames shapeNames_;
 
   std::string nonce_;
+  bool claimed_ = false;  ///< the stream is ours since `epoch_`
   std::uint64_t epoch_ = 0, unit_ = 0, marks_ = 0;
   std::optional<std::string> checkpoint_;
   std::uint64_t committedAt_ = 0;  ///< the last control record

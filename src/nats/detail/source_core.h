@@ -42,8 +42,9 @@ class EventDelivery {
 
   /// @return false: stopped.
   bool take(ChangeEvent& event, std::uint64_t sequence);
-  /// After a unit: tells what is in hand, or only that the stream went on. @return false: stopped.
-  bool endUnit(std::uint64_t sequence);
+  /// After a unit: tells what is in hand, or only that the stream went on. `empty`: the unit had no events at all.
+  /// @return false: stopped.
+  bool endUnit(std::uint64_t sequence, bool empty);
   /// What was offered last and taken.
   std::uint64_t told() const noexcept { return told_; }
   void setTold(std::uint64_t sequence) noexcept { told_ = sequence; }
@@ -63,7 +64,8 @@ class EventDelivery {
   const Offer offer_;
   ChangeBatch batch_;
   std::uint64_t told_ = 0;
-  bool begins_ = false;  ///< the transaction began with an event that nobody wants
+  bool dropped_ = false;  ///< an event that nobody wants came since the last that was told
+  bool begins_ = false;   ///< the transaction began with an event that nobody wants
   std::int64_t lastCommitMicros_ = 0;
 };
 

@@ -116,6 +116,16 @@ void throwStatus(natsStatus status, Effect effect, const std::string& what, std:
   }
 }
 
+void endSubscription(natsConnection* connection, natsSubscription* sub) noexcept {
+  if (sub == nullptr) return;
+  // The reading thread of cnats 3.4 takes a message's subscription out of its table and then locks it, without keeping
+  // it alive in between. Once it has read the answer to a ping, it is past every message of a subscription that it does
+  // not find any more. Where the connection is broken, it reads no more.
+  natsSubscription_Unsubscribe(sub);
+  natsConnection_FlushTimeout(connection, kClosing.count() * 1'000);
+  natsSubscription_Destroy(sub);
+}
+
 Msg Subscription::next(std::chrono::milliseconds timeout) {
   natsMsg* msg = nullptr;
   const auto wait = std::max<std::int64_t>(timeout.count(), 1);
@@ -251,7 +261,7 @@ void Connection::flush() noexcept { natsConnection_FlushTimeout(connection_, opt
 Subscription Connection::subscribe(const std::string& subject) {
   natsSubscription* sub = nullptr;
   natsStatus status = natsConnection_SubscribeSync(&sub, connection_, subject.c_str());
-  Subscription owned(sub);
+  Subscription owned(connection_, sub);
   if (status == NATS_OK) status = natsSubscription_SetPendingLimits(sub, -1, -1);
   if (status != NATS_OK) throwStatus(status, Effect::none, fmt::format("subscribing to \"{}\"", subject));
   return owned;

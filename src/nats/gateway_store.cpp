@@ -87,8 +87,7 @@ class NatsGatewayStore final : public SharedLog {
   }
   ~NatsGatewayStore() override {
     wake_->set({});
-    natsSubscription_Unsubscribe(wakes_);
-    natsSubscription_Destroy(wakes_);
+    detail::endSubscription(connection_.raw(), wakes_);
   }
 
   std::optional<std::uint64_t> append(std::uint64_t last, std::string_view octets) override {

@@ -41,23 +41,29 @@ Msg makeMsg(const std::string& subject, const char* reply, const std::vector<Hea
 /// Whether a request changed something where no answer came.
 enum class Effect { none, possible };
 
-/// A synchronous subscription.
+/// Ends a subscription once no thread of cnats has it in hand.
+void endSubscription(natsConnection* connection, natsSubscription* sub) noexcept;
+
+/// A synchronous subscription. The connection must outlive it.
 /// @thread One at a time.
 class Subscription {
  public:
   Subscription() = default;
-  explicit Subscription(natsSubscription* sub) : sub_(sub) {}
-  Subscription(Subscription&& other) noexcept : sub_(std::exchange(other.sub_, nullptr)) {}
+  Subscription(natsConnection* connection, natsSubscription* sub) : connection_(connection), sub_(sub) {}
+  Subscription(Subscription&& other) noexcept
+      : connection_(other.connection_), sub_(std::exchange(other.sub_, nullptr)) {}
   Subscription& operator=(Subscription&& other) noexcept {
+    std::swap(connection_, other.connection_);
     std::swap(sub_, other.sub_);
     return *this;
   }
-  ~Subscription() { natsSubscription_Destroy(sub_); }
+  ~Subscription() { endSubscription(connection_, sub_); }
 
   /// null: nothing came. @throws Error{connectionFailed} where the connection is gone.
   Msg next(std::chrono::milliseconds timeout);
 
  private:
+  natsConnection* connection_ = nullptr;
   natsSubscription* sub_ = nullptr;
 };
 

@@ -89,6 +89,7 @@ self_test() {
   expect ok include/tidegate/core/a.h '#include <stop_token>'
   expect ok include/tidegate/source/source_poller.h '#include "tidegate/gateway/gateway.h"'
   expect ok include/tidegate/sqlite/a.h '#include "tidegate/gateway/store.h"'
+  expect ok include/tidegate/nats/a.h '#include "tidegate/gateway/shared_log.h"'
   expect ok include/tidegate/sqlite/a.h '#include "tidegate/jobs/job_store.h"'
   expect ok include/tidegate/postgres/a.h '#include "tidegate/jobs/job_source.h"'
   expect bad src/postgres/a.cpp '#include "tidegate/jobs/replication_jobs.h"'

@@ -85,9 +85,11 @@ Value numberCell(const JsonRef& cell) {
   if (text.find_first_of(".eE") != std::string_view::npos) return doubleFrom(cell, text);
   std::int64_t whole = 0;
   const char* end = text.data() + text.size();
-  if (const auto read = std::from_chars(text.data(), end, whole); read.ec == std::errc() && read.ptr == end) return whole;
+  if (const auto read = std::from_chars(text.data(), end, whole); read.ec == std::errc() && read.ptr == end)
+    return whole;
   std::uint64_t large = 0;
-  if (const auto read = std::from_chars(text.data(), end, large); read.ec == std::errc() && read.ptr == end) return large;
+  if (const auto read = std::from_chars(text.data(), end, large); read.ec == std::errc() && read.ptr == end)
+    return large;
   cell.fail("an integer beyond 64 bits");
 }
 

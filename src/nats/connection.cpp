@@ -40,8 +40,8 @@ void checkOptions(const ConnectOptions& options) {
     throw Error(ErrorCode::invalidConfig, Retry::never, "nats: " + why);
   };
   if (options.servers.empty()) refuse("it needs at least one server");
-  const int logins = (options.credentialsFile.empty() ? 0 : 1) + (options.token.empty() ? 0 : 1) +
-                     (options.user.empty() ? 0 : 1);
+  const int logins =
+      (options.credentialsFile.empty() ? 0 : 1) + (options.token.empty() ? 0 : 1) + (options.user.empty() ? 0 : 1);
   if (logins > 1) refuse("give one of credentialsFile, token, and user with password");
   if (options.user.empty() && !options.password.empty()) refuse("a password needs a user");
   if (options.tls.certificateFile.empty() != options.tls.keyFile.empty()) {
@@ -248,7 +248,8 @@ Msg Connection::request(natsMsg* msg, Effect effect, const std::string& what) {
 
 void Connection::publish(natsMsg* msg) {
   const natsStatus status = natsConnection_PublishMsg(connection_, msg);
-  if (status != NATS_OK) throwStatus(status, Effect::none, fmt::format("publishing to \"{}\"", natsMsg_GetSubject(msg)));
+  if (status != NATS_OK)
+    throwStatus(status, Effect::none, fmt::format("publishing to \"{}\"", natsMsg_GetSubject(msg)));
 }
 
 void Connection::publish(const std::string& subject, const std::string& reply, std::string_view body) {

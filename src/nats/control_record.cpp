@@ -54,7 +54,8 @@ std::string boundedName(const std::string& prefix, const std::string& pipeline) 
   const std::string token = subjectToken(pipeline);
   if (token.size() <= kMostNameBytes) return prefix + token;
   const auto digest = sha256(pipeline);
-  return prefix + token.substr(0, 100) + "-" + hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 16));
+  return prefix + token.substr(0, 100) + "-" +
+         hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 16));
 }
 
 }  // namespace
@@ -149,9 +150,9 @@ std::optional<std::string> wholeBody(JetStream& js, const std::string& stream, S
                                      const std::stop_token& stop) {
   PartOf part;
   if (!partFrom(lastPart.header(kPartHeader), part) || part.number != part.count || part.count > lastPart.sequence) {
-    throw Error(ErrorCode::parseError, Retry::never,
-                fmt::format("message {} of stream \"{}\": {}: expected the last part", lastPart.sequence, stream,
-                            kPartHeader));
+    throw Error(
+        ErrorCode::parseError, Retry::never,
+        fmt::format("message {} of stream \"{}\": {}: expected the last part", lastPart.sequence, stream, kPartHeader));
   }
   if (part.count == 1) return std::move(lastPart.body);
   std::string whole;

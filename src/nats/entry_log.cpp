@@ -31,7 +31,8 @@ EntryLog::EntryLog(JetStream& js, std::string stream, std::string subject)
       stream_(std::move(stream)),
       subject_(std::move(subject)),
       writer_(randomWriter()),
-      partBytes_(std::min(kMostEntryPart, js.connection().maxPayload() - std::min(js.connection().maxPayload() / 2, kEntryHeaders))),
+      partBytes_(std::min(kMostEntryPart,
+                          js.connection().maxPayload() - std::min(js.connection().maxPayload() / 2, kEntryHeaders))),
       log_(js, stream_, {}, 0) {}
 
 void EntryLog::makeParts(std::string_view octets, std::vector<OutMessage>& parts) {

@@ -165,7 +165,8 @@ void readSchemaChange(std::string_view body, const ShapeOf& shapeOf, ChangeEvent
 std::uint64_t numberFrom(std::string_view text, const char* header) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) refuseMessage(fmt::format("{}: expected a number", header));
+  if (error != std::errc() || end != text.data() + text.size())
+    refuseMessage(fmt::format("{}: expected a number", header));
   return number;
 }
 

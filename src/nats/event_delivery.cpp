@@ -57,7 +57,9 @@ std::optional<StreamPlace> placeFromText(std::string_view text) noexcept {
   return place;
 }
 
-std::uint64_t incarnationOf(const StreamInfo& info) { return tidegate::detail::hash64(info.created) & kIncarnationMask; }
+std::uint64_t incarnationOf(const StreamInfo& info) {
+  return tidegate::detail::hash64(info.created) & kIncarnationMask;
+}
 
 bool EventDelivery::flush(std::size_t keep) {
   if (batch_.size() <= keep) return true;

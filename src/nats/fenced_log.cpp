@@ -36,9 +36,9 @@ struct FencedLog::Window {
   std::deque<Fate> fates{};      ///< from `done` to `sent`
   std::size_t openBytes = 0;
   std::size_t open = 0;
-  bool odd = false;             ///< something went otherwise than expected: send no more before a resync
-  bool unknown = false;         ///< a message may have been stored without our knowledge
-  ApiError refusal{};           ///< one that repeating cannot help
+  bool odd = false;      ///< something went otherwise than expected: send no more before a resync
+  bool unknown = false;  ///< a message may have been stored without our knowledge
+  ApiError refusal{};    ///< one that repeating cannot help
   std::chrono::microseconds progress{0};
   unsigned tries = 0;
 
@@ -144,8 +144,8 @@ void FencedLog::receive(Window& window) {
   if (ack.sequence == 0) {
     fate = Fate::refused;
     window.odd = true;
-    const bool passing = ack.error.errorCode == kWrongLastSequence || ack.error.errorCode == kWrongLastId ||
-                         isPassing(ack.error);
+    const bool passing =
+        ack.error.errorCode == kWrongLastSequence || ack.error.errorCode == kWrongLastId || isPassing(ack.error);
     if (!passing && window.refusal.errorCode == 0) window.refusal = ack.error;
     return;
   }
@@ -201,10 +201,9 @@ void FencedLog::resync(Window& window, const std::stop_token& stop) {
   if (window.done == window.messages.size()) return;
   if (window.tries++ == 0) return;
   if (connection_.waitForRetry(window.progress, window.tries, stop)) return;
-  throw Error(ErrorCode::connectionFailed,
-              window.unknown || window.done > 0 ? Retry::outcomeUnknown : Retry::later,
-              fmt::format("nats: appending to stream \"{}\" does not get on: its leader refuses or does not answer",
-                          stream_));
+  throw Error(
+      ErrorCode::connectionFailed, window.unknown || window.done > 0 ? Retry::outcomeUnknown : Retry::later,
+      fmt::format("nats: appending to stream \"{}\" does not get on: its leader refuses or does not answer", stream_));
 }
 
 /// Looks at what was written after the last message that is known.

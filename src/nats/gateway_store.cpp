@@ -95,9 +95,8 @@ class NatsGatewayStore final : public SharedLog {
   }
   std::uint64_t read(std::uint64_t after, const Visitor& visit) override {
     return guarded([&](const auto& theirs) {
-      return entries_.read(after, [&](std::uint64_t sequence, std::string_view octets) {
-        theirs([&] { visit(sequence, octets); });
-      });
+      return entries_.read(
+          after, [&](std::uint64_t sequence, std::string_view octets) { theirs([&] { visit(sequence, octets); }); });
     });
   }
   void onEntries(std::function<void()> wake) override { wake_->set(std::move(wake)); }
@@ -161,8 +160,9 @@ class NatsGatewayStore final : public SharedLog {
 std::shared_ptr<SharedLog> gatewayStore(GatewayStoreOptions options) {
   detail::checkBucket(options.log, "nats::gatewayStore");
   if (options.stream.maxAge.count() != 0) {
-    throw Error(ErrorCode::invalidConfig, Retry::never,
-                "nats::gatewayStore: maxAge must be 0: an entry that goes by age alone may be one that no snapshot has");
+    throw Error(
+        ErrorCode::invalidConfig, Retry::never,
+        "nats::gatewayStore: maxAge must be 0: an entry that goes by age alone may be one that no snapshot has");
   }
   return std::make_shared<NatsGatewayStore>(options);
 }

@@ -75,8 +75,8 @@ std::string specJson(const StreamSpec& spec) {
       R"({{"name":{},"subjects":[{}],"retention":"limits","discard":"{}","storage":"{}","num_replicas":{},)"
       R"("max_age":{},"max_bytes":{},"max_msgs_per_subject":{},"allow_direct":true,"deny_delete":{},)"
       R"("allow_rollup_hdrs":{})",
-      jsonText(spec.name), subjects, spec.discardNew ? "new" : "old", o.storage == Storage::memory ? "memory" : "file", o.replicas,
-      std::chrono::nanoseconds(o.maxAge).count(), o.maxBytes == 0 ? "-1" : std::to_string(o.maxBytes),
+      jsonText(spec.name), subjects, spec.discardNew ? "new" : "old", o.storage == Storage::memory ? "memory" : "file",
+      o.replicas, std::chrono::nanoseconds(o.maxAge).count(), o.maxBytes == 0 ? "-1" : std::to_string(o.maxBytes),
       spec.perSubject == 0 ? -1 : spec.perSubject, spec.denyDelete, spec.allowRollup);
   // A window beyond the age of what is kept is refused.
   auto window = o.window;
@@ -99,8 +99,8 @@ bool isPassing(const ApiError& error) noexcept {
 }
 
 void throwApiError(const ApiError& error, const std::string& what) {
-  const std::string text = fmt::format("nats: {}: {} (JetStream error {})", what, redactSecrets(error.description),
-                                       error.errorCode);
+  const std::string text =
+      fmt::format("nats: {}: {} (JetStream error {})", what, redactSecrets(error.description), error.errorCode);
   if (isPassing(error)) {
     throw Error(ErrorCode::connectionFailed, Retry::later, text);
   }
@@ -129,7 +129,8 @@ bool appendFromBase64(std::string_view text, std::string& out) {
 std::string subjectToken(std::string_view name) {
   std::string token;
   for (const char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     if (plain)
       token.push_back(c);
     else
@@ -193,8 +194,8 @@ std::optional<std::string> JetStream::call(const std::string& subject, const std
 }
 
 std::optional<StreamInfo> JetStream::find(const std::string& stream, const std::stop_token& stop) {
-  const auto answer =
-      call("STREAM.INFO." + stream, "", Effect::none, fmt::format("asking for stream \"{}\"", stream), {kNoStream}, stop);
+  const auto answer = call("STREAM.INFO." + stream, "", Effect::none, fmt::format("asking for stream \"{}\"", stream),
+                           {kNoStream}, stop);
   return answer ? std::optional(infoFrom(*answer)) : std::nullopt;
 }
 
@@ -275,9 +276,9 @@ std::string JetStream::makeConsumer(const std::string& stream, std::uint64_t seq
       R"("inactive_threshold":30000000000,"num_replicas":1,"mem_storage":true,"max_waiting":64)",
       std::max<std::uint64_t>(sequence, 1));
   if (!subject.empty()) config += fmt::format(R"(,"filter_subject":{})", jsonText(subject));
-  const auto answer =
-      call("CONSUMER.CREATE." + stream, fmt::format(R"({{"stream_name":{},"config":{{{}}}}})", jsonText(stream), config),
-           Effect::none, fmt::format("making a consumer of stream \"{}\"", stream), {}, {});
+  const auto answer = call("CONSUMER.CREATE." + stream,
+                           fmt::format(R"({{"stream_name":{},"config":{{{}}}}})", jsonText(stream), config),
+                           Effect::none, fmt::format("making a consumer of stream \"{}\"", stream), {}, {});
   const JsonTree tree(*answer);
   return tree.root().member("name").string();
 }

@@ -61,7 +61,8 @@ std::string Kv::keyOf(std::string_view anything) {
 }
 
 std::size_t Kv::mostValueBytes() const {
-  return std::min(kMostValueBytes, js_.connection().maxPayload() - std::min(js_.connection().maxPayload() / 2, std::size_t{4'096}));
+  return std::min(kMostValueBytes,
+                  js_.connection().maxPayload() - std::min(js_.connection().maxPayload() / 2, std::size_t{4'096}));
 }
 
 std::optional<KvEntry> Kv::get(const std::string& key) {

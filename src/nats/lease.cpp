@@ -35,7 +35,8 @@ void checkLease(const LeaseOptions& options) {
 /// A request that takes longer than the lease lasts is of no use.
 ConnectOptions quickly(const LeaseOptions& options) {
   ConnectOptions connect = options.connect;
-  connect.requestTimeout = std::min(connect.requestTimeout, std::max(options.duration / 3, std::chrono::milliseconds(50)));
+  connect.requestTimeout =
+      std::min(connect.requestTimeout, std::max(options.duration / 3, std::chrono::milliseconds(50)));
   connect.retryFor = std::min(connect.retryFor, options.duration / 3);
   return connect;
 }
@@ -61,9 +62,7 @@ struct Lease::Impl {
   bool heldNow() const { return token != 0 && now() < validUntil; }
 
   /// Writes our name over revision `before`. @return the new one; nullopt: it was no longer the last.
-  std::optional<std::uint64_t> write(std::uint64_t before) {
-    return kv->putIf({.key = key, .value = value}, before);
-  }
+  std::optional<std::uint64_t> write(std::uint64_t before) { return kv->putIf({.key = key, .value = value}, before); }
 
   /// A write that succeeded counts from when it was sent: others may have seen it since then.
   bool take(std::uint64_t before) {

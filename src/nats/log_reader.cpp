@@ -55,10 +55,10 @@ LogReader::~LogReader() { js_.removeConsumer(stream_, consumer_); }
 void LogReader::ask() {
   if (asked_ > options_.batch / 2) return;
   const std::size_t bytes = std::max(options_.batchBytes, 2 * js_.connection().maxPayload());
-  js_.connection().publish("$JS.API.CONSUMER.MSG.NEXT." + stream_ + "." + consumer_, inbox_,
-                           fmt::format(R"({{"batch":{},"max_bytes":{},"expires":{},"idle_heartbeat":{}}})",
-                                       options_.batch, bytes, std::chrono::nanoseconds(kExpires).count(),
-                                       std::chrono::nanoseconds(kHeartbeat).count()));
+  js_.connection().publish(
+      "$JS.API.CONSUMER.MSG.NEXT." + stream_ + "." + consumer_, inbox_,
+      fmt::format(R"({{"batch":{},"max_bytes":{},"expires":{},"idle_heartbeat":{}}})", options_.batch, bytes,
+                  std::chrono::nanoseconds(kExpires).count(), std::chrono::nanoseconds(kHeartbeat).count()));
   const bool first = asked_ == 0;
   asked_ += options_.batch;
   if (first) js_.connection().flush();

@@ -17,23 +17,22 @@ void foldStream(JetStream& js, const std::string& stream, FoldedStream& out, con
   out.fromBeginning = first == 1;
   if (info.lastSequence < first) return;
   UnitReader reader(js, stream, first - 1);
-  const UnitReader::Visitor visitor{
-      .event =
-          [&](ChangeEvent& event, std::uint64_t) {
-            out.fold.apply(event);
-            return true;
-          },
-      .unit =
-          [&](const ControlRecord& record, std::uint64_t sequence) {
-            out.committedAt = sequence;
-            if (record.shapesAt != 0) return true;
-            out.tables.clear();
-            for (const auto& [table, name] : record.tables) {
-              const auto shape = record.shapes.find(name);
-              if (shape != record.shapes.end()) out.tables[table] = shape->second;
-            }
-            return true;
-          }};
+  const UnitReader::Visitor visitor{.event =
+                                        [&](ChangeEvent& event, std::uint64_t) {
+                                          out.fold.apply(event);
+                                          return true;
+                                        },
+                                    .unit =
+                                        [&](const ControlRecord& record, std::uint64_t sequence) {
+                                          out.committedAt = sequence;
+                                          if (record.shapesAt != 0) return true;
+                                          out.tables.clear();
+                                          for (const auto& [table, name] : record.tables) {
+                                            const auto shape = record.shapes.find(name);
+                                            if (shape != record.shapes.end()) out.tables[table] = shape->second;
+                                          }
+                                          return true;
+                                        }};
   while (reader.sequence() < info.lastSequence) {
     if (stop.stop_requested()) {
       throw Error(ErrorCode::queryCancelled, Retry::later, fmt::format("reading stream \"{}\" was stopped", stream));

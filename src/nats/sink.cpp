@@ -58,9 +58,9 @@ class NatsSink final : public Sink {
   std::uint64_t expire(const Shape& shape, std::string_view column, const Value& cutoff) override {
     const auto at = shape->columns->find(column);
     if (!at || shape->key.empty()) {
-      throw Error(ErrorCode::invalidArgument, Retry::never,
-                  fmt::format("table \"{}\" has no column \"{}\", or no key, to expire rows by", shape->schema.table,
-                              column));
+      throw Error(
+          ErrorCode::invalidArgument, Retry::never,
+          fmt::format("table \"{}\" has no column \"{}\", or no key, to expire rows by", shape->schema.table, column));
     }
     std::uint64_t erased = 0;
     ChangeBatch erases;

@@ -197,8 +197,8 @@ std::string SinkSession::idOf(const ChangeEvent& event, const std::string& shape
   // While a baseline is under way a change also says that its row is there: it must not be taken for an earlier one.
   const bool counts = event.op == ChangeOp::insert || event.op == ChangeOp::update || event.op == ChangeOp::erase;
   if (!counts || spilled_ || now_.reading.contains(event.shape->schema.table)) return {};
-  std::string text = fmt::format("{}/{}/{}/{}/", hexOf(event.position.octets), samePosition_, shapeName,
-                                 toString(event.op));
+  std::string text =
+      fmt::format("{}/{}/{}/{}/", hexOf(event.position.octets), samePosition_, shapeName, toString(event.op));
   text += body;
   const auto print = tidegate::detail::hash128(text);
   return fmt::format("{:016x}{:016x}", print.high, print.low);
@@ -314,7 +314,7 @@ void SinkSession::appendPending(const ControlRecord* control) {
     };
     try {
       log_->append(std::span(pending_).subspan(base), some, control != nullptr ? Order::chained : Order::free, stop_,
-                    beforeSend);
+                   beforeSend);
       whole = true;
     } catch (const SaltNeeded&) {
       pending_[judged_].id += fmt::format("-{}.{}", epoch_, unit_);

@@ -116,9 +116,9 @@ bool Snapshots::name(const SnapshotManifest& manifest, const std::string& mark) 
     if (before && before->manifest.writing == mark) return true;  // an answer was lost
     if (before && before->manifest.sequence > manifest.sequence) return false;
     previous_ = before ? before->manifest.writing : "";
-    const Msg msg = makeMsg(prefix_ + ".m", nullptr,
-                            {{kExpectSubjectHeader, std::to_string(before ? before->revision : 0)}},
-                            manifestJson(manifest));
+    const Msg msg =
+        makeMsg(prefix_ + ".m", nullptr, {{kExpectSubjectHeader, std::to_string(before ? before->revision : 0)}},
+                manifestJson(manifest));
     try {
       const Msg answer = connection.request(msg.get(), Effect::possible, "naming a snapshot");
       const PublishAck ack = parseAck(bodyOf(answer.get()));
@@ -151,8 +151,7 @@ std::optional<std::uint64_t> Snapshots::read(const std::function<void(std::strin
               fmt::format("snapshot of stream \"{}\" was replaced while it was read: read it anew", stream_));
 }
 
-bool Snapshots::readChunks(const SnapshotManifest& manifest,
-                           const std::function<void(std::string_view chunk)>& chunk) {
+bool Snapshots::readChunks(const SnapshotManifest& manifest, const std::function<void(std::string_view chunk)>& chunk) {
   if (manifest.messages == 0) return true;
   LogReader reader(js_, stream_, manifest.first - 1, {.batch = 8, .subject = chunkSubject(manifest.writing)});
   PartJoiner joiner;

@@ -39,7 +39,8 @@ class NatsSource final : public SyncSource {
   }
   Position meet(const Position& a, const Position& b) const override {
     const StreamPlace left = detail::requirePlace(a), right = detail::requirePlace(b);
-    // Of two streams of one name only the operator knows which is the later: the first message of either misses nothing.
+    // Of two streams of one name only the operator knows which is the later: the first message of either misses
+    // nothing.
     if (left.incarnation != right.incarnation) return detail::positionOf({0, left.incarnation});
     return left.sequence <= right.sequence ? a : b;
   }

@@ -258,10 +258,11 @@ void SourceCore::checkPlace(const StreamInfo& info, const StreamPlace& place, st
   const bool another = incarnationOf(info) != place.incarnation || info.lastSequence < told;
   if (!another && info.firstSequence <= told + 1) return;
   throw Error(ErrorCode::positionLost, Retry::afterOperator,
-              another ? fmt::format("stream \"{}\" was deleted and made anew: take a new baseline", options_.stream)
-                      : fmt::format("stream \"{}\" no longer has what follows message {}: it begins with {}. Take a new "
-                                    "baseline, and let the stream keep more",
-                                    options_.stream, told, info.firstSequence));
+              another
+                  ? fmt::format("stream \"{}\" was deleted and made anew: take a new baseline", options_.stream)
+                  : fmt::format("stream \"{}\" no longer has what follows message {}: it begins with {}. Take a new "
+                                "baseline, and let the stream keep more",
+                                options_.stream, told, info.firstSequence));
 }
 
 void SourceCore::readOn(EventDelivery& delivery, Backoff& backoff, const StreamPlace& from,

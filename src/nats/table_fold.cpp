@@ -26,9 +26,10 @@ std::string TableFold::keyOf(const TableShape& shape, const std::vector<Value>& 
 void TableFold::count(std::size_t before, std::size_t now, const std::string& table) {
   bytes_ = bytes_ - std::min(bytes_, before) + now;
   if (bytes_ <= mostBytes_) return;
-  throw Error(ErrorCode::invalidConfig, Retry::afterOperator,
-              fmt::format("nats: rows of table \"{}\" and others need more than {} octets of memory: raise readBackBytes",
-                          table, mostBytes_));
+  throw Error(
+      ErrorCode::invalidConfig, Retry::afterOperator,
+      fmt::format("nats: rows of table \"{}\" and others need more than {} octets of memory: raise readBackBytes",
+                  table, mostBytes_));
 }
 
 void TableFold::place(Table& table, const TableShape& shape) {

@@ -102,10 +102,11 @@ void UnitReader::learnShapes(const ControlRecord& record, std::uint64_t sequence
   if (record.shapesAt == shapesAt_) return;
   const auto full = controlAt(js_, stream_, record.shapesAt, stop);
   if (!full) {
-    throw Error(ErrorCode::positionLost, Retry::afterOperator,
-                fmt::format("stream \"{}\" no longer has the shapes of its tables (message {}). Take a new baseline, and "
-                            "let the stream keep more",
-                            stream_, record.shapesAt));
+    throw Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("stream \"{}\" no longer has the shapes of its tables (message {}). Take a new baseline, and "
+                    "let the stream keep more",
+                    stream_, record.shapesAt));
   }
   for (const auto& [name, shape] : full->shapes) shapes_[name] = shape;
   shapesAt_ = record.shapesAt;

@@ -1,5 +1,5 @@
-/// What comes from NATS: headers and bodies of changes, control records, parts, answers, places. Nothing but a parseError
-/// for bad input, and what is read is written the same again.
+/// What comes from NATS: headers and bodies of changes, control records, parts, answers, places. Nothing but a
+/// parseError for bad input, and what is read is written the same again.
 #include "fuzz/check.h"
 #include "nats/detail/control_record.h"
 #include "nats/detail/log_reader.h"
@@ -41,8 +41,8 @@ void readsAnEvent(std::string_view text) {
     std::string body;
     appendEventBody(event, form, event.schemaChange && event.schemaChange->before ? "s" : "", body);
     const std::string transaction = transactionText(event);
-    const ChangeEvent again = eventFrom(
-        {.op = headers.op, .hlc = headers.hlc, .shape = "s", .transaction = transaction}, body, shapeOf);
+    const ChangeEvent again =
+        eventFrom({.op = headers.op, .hlc = headers.hlc, .shape = "s", .transaction = transaction}, body, shapeOf);
     FUZZ_CHECK(again.before == event.before && again.after == event.after);
     FUZZ_CHECK(again.unchanged == event.unchanged && again.beforeAbsent == event.beforeAbsent);
     FUZZ_CHECK(again.transactionId == event.transactionId && again.commitMicros == event.commitMicros);

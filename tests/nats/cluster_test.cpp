@@ -72,7 +72,8 @@ class NatsCluster : public ::testing::Test {
 /// Appends entries of its own until told to stop; where the outcome was unknown, it reads to see.
 class Appender {
  public:
-  Appender(const GatewayStoreOptions& options, std::string name) : log_(gatewayStore(options)), name_(std::move(name)) {}
+  Appender(const GatewayStoreOptions& options, std::string name)
+      : log_(gatewayStore(options)), name_(std::move(name)) {}
 
   void run(const std::atomic<bool>& stop) {
     std::uint64_t last = 0;
@@ -115,8 +116,8 @@ class Appender {
 };
 
 TEST_F(NatsCluster, EveryAcknowledgedAppendIsThereOnceInOneOrderThoughLeadersAreKilled) {
-  GatewayStoreOptions options{.connect = testing::serverOptions(), .log = testing::freshName("L"),
-                              .stream = replicated()};
+  GatewayStoreOptions options{
+      .connect = testing::serverOptions(), .log = testing::freshName("L"), .stream = replicated()};
   options.connect.requestTimeout = std::chrono::milliseconds(2'000);
   std::atomic<bool> stop{false};
   std::vector<std::unique_ptr<Appender>> appenders;
@@ -156,7 +157,8 @@ TEST_F(NatsCluster, EveryAcknowledgedAppendIsThereOnceInOneOrderThoughLeadersAre
 }
 
 TEST_F(NatsCluster, ASinkGoesOnThroughTheDeathOfItsLeaderAndWritesEachChangeOnce) {
-  SinkOptions options{.connect = testing::serverOptions(), .stream = replicated(), .streamName = testing::freshName("P")};
+  SinkOptions options{
+      .connect = testing::serverOptions(), .stream = replicated(), .streamName = testing::freshName("P")};
   options.subjectPrefix = "p." + options.streamName;
   const Shape shape = makeShape({.table = "t",
                                  .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false},
@@ -226,8 +228,11 @@ TEST_F(NatsCluster, ASinkGoesOnThroughTheDeathOfItsLeaderAndWritesEachChangeOnce
 }
 
 TEST_F(NatsCluster, ALeasePassesOnWhenItsHolderIsGoneAndALateWriteIsRefused) {
-  LeaseOptions options{.connect = testing::serverOptions(), .bucket = testing::freshName("LEASES"),
-                       .stream = replicated(), .name = "the slot", .duration = std::chrono::milliseconds(1'500)};
+  LeaseOptions options{.connect = testing::serverOptions(),
+                       .bucket = testing::freshName("LEASES"),
+                       .stream = replicated(),
+                       .name = "the slot",
+                       .duration = std::chrono::milliseconds(1'500)};
   const std::string bucket = testing::freshName("STATE");
   const auto storeOf = [&](std::uint64_t fence) {
     return stateStore({.connect = options.connect, .bucket = bucket, .stream = replicated(), .fence = fence});
@@ -270,8 +275,11 @@ TEST_F(NatsCluster, AtMostOneHolderAtAnyTimeAndTokensGrow) {
     Time from, to;
     std::uint64_t token;
   };
-  LeaseOptions options{.connect = testing::serverOptions(), .bucket = testing::freshName("LEASES"),
-                       .stream = replicated(), .name = "one", .duration = std::chrono::milliseconds(400)};
+  LeaseOptions options{.connect = testing::serverOptions(),
+                       .bucket = testing::freshName("LEASES"),
+                       .stream = replicated(),
+                       .name = "one",
+                       .duration = std::chrono::milliseconds(400)};
   std::mutex mutex;
   std::vector<Holding> holdings;  // guarded by mutex
   std::atomic<bool> stop{false};

@@ -19,7 +19,7 @@ ChangeEvent readBack(const ChangeEvent& event, Body form, const Shape& shape) {
   std::string body;
   appendEventBody(event, form, event.schemaChange && event.schemaChange->before ? "before" : "", body);
   const std::string op(toString(event.op)), hlc = std::to_string(hlcOf(event.commitMicros)),
-      transaction = transactionText(event);
+                                            transaction = transactionText(event);
   return eventFrom({.op = op, .hlc = hlc, .shape = "now", .transaction = transaction}, body,
                    [&](std::string_view) { return shape; });
 }
@@ -39,12 +39,13 @@ TEST(NatsEvents, ComeBackAsTheyWereInEitherForm) {
   const Shape shape = itemShape();
   test::forEachSeed(1'000, [&](std::uint64_t seed) {
     test::Random random(seed);
-    ChangeEvent event{.op = random.pick(std::vector{ChangeOp::insert, ChangeOp::update, ChangeOp::erase, ChangeOp::read}),
-                      .transactionBegin = random.chance(50),
-                      .transactionEnd = random.chance(50),
-                      .shape = shape,
-                      .commitMicros = random.chance(10) ? 0 : static_cast<std::int64_t>(random.bits() >> 14),
-                      .transactionId = random.bits()};
+    ChangeEvent event{
+        .op = random.pick(std::vector{ChangeOp::insert, ChangeOp::update, ChangeOp::erase, ChangeOp::read}),
+        .transactionBegin = random.chance(50),
+        .transactionEnd = random.chance(50),
+        .shape = shape,
+        .commitMicros = random.chance(10) ? 0 : static_cast<std::int64_t>(random.bits() >> 14),
+        .transactionId = random.bits()};
     const auto row = [&] {
       return std::vector<Value>{static_cast<std::int64_t>(random.bits()), test::randomValue(random),
                                 test::randomValue(random)};

@@ -85,9 +85,8 @@ TEST_F(FencedLogTest, ARepetitionKeepsItsPlaceAndWhatFollowsGoesOn) {
   std::vector<Place> places;
   log.append(some, places, Order::free, {});
   std::size_t judgedAtEnd = 0;
-  log.append(all, places, Order::chained, {}, [&](std::size_t, const std::vector<Place>&, std::size_t settled, OutMessage&) {
-    judgedAtEnd = settled;
-  });
+  log.append(all, places, Order::chained, {},
+             [&](std::size_t, const std::vector<Place>&, std::size_t settled, OutMessage&) { judgedAtEnd = settled; });
   ASSERT_EQ(places.size(), 20u);
   for (std::size_t i = 0; i < 20; ++i) {
     EXPECT_EQ(places[i].sequence, i + 1);
@@ -155,8 +154,8 @@ TEST(NatsAnswers, AreReadInEveryForm) {
   EXPECT_EQ(parseAck(R"({"stream":"S", "seq":7})").sequence, 7u);
   EXPECT_TRUE(parseAck(R"({"stream":"S", "seq":2,"duplicate": true})").duplicate);
   EXPECT_EQ(parseAck(R"({"stream":"S","domain":"x","seq":9})").sequence, 9u);
-  const PublishAck refused =
-      parseAck(R"({"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"},"stream":"S","seq":0})");
+  const PublishAck refused = parseAck(
+      R"({"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"},"stream":"S","seq":0})");
   EXPECT_EQ(refused.sequence, 0u);
   EXPECT_EQ(refused.error.errorCode, kWrongLastSequence);
   EXPECT_THROW(parseAck("{}"), Error);

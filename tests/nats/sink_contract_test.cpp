@@ -48,9 +48,8 @@ std::unique_ptr<SinkTarget> natsTarget() {
       nats::SinkOptions{.body = body, .buckets = buckets, .pendingBytes = pendingBytes});
 }
 
-TIDEGATE_SINK_CONTRACT(NatsJson, SinkCase({.name = "json",
-                                           .make = natsTarget<nats::Body::json, 16u << 20, 0>,
-                                           .can = natsAbilities()}));
+TIDEGATE_SINK_CONTRACT(
+    NatsJson, SinkCase({.name = "json", .make = natsTarget<nats::Body::json, 16u << 20, 0>, .can = natsAbilities()}));
 // Small bounds: most units are written before their commit.
 TIDEGATE_SINK_CONTRACT(NatsPacked, SinkCase({.name = "packed_small_bounds",
                                              .make = natsTarget<nats::Body::packed, 1'000, 4>,

@@ -50,10 +50,10 @@ enum class Storage {
 struct StreamOptions {
   std::uint32_t replicas = 1;  ///< 1, 3 or 5
   Storage storage = Storage::file;
-  std::chrono::seconds maxAge{0};     ///< entries older than that are dropped; 0: none
-  std::uint64_t maxBytes = 0;         ///< above it the oldest are dropped; 0: no bound
-  std::chrono::seconds window{120};   ///< in which the server recognises a message by its id; 0: the server's default
-  bool createMissing = true;          ///< false: a stream that is not there is an error
+  std::chrono::seconds maxAge{0};    ///< entries older than that are dropped; 0: none
+  std::uint64_t maxBytes = 0;        ///< above it the oldest are dropped; 0: no bound
+  std::chrono::seconds window{120};  ///< in which the server recognises a message by its id; 0: the server's default
+  bool createMissing = true;         ///< false: a stream that is not there is an error
 };
 
 }  // namespace tidegate::nats

@@ -1,6 +1,7 @@
 /// The log that several gateways share, in JetStream (docs/cluster.md, docs/nats.md).
 ///
-///     Gateway gateway({.sharedLog = nats::gatewayStore({.connect = cluster, .log = "SHOP", .stream = {.replicas = 3}})});
+///     Gateway gateway({.sharedLog = nats::gatewayStore({.connect = cluster, .log = "SHOP", .stream = {.replicas =
+///     3}})});
 ///
 /// An append is acknowledged once a majority of the stream's replicas has it. Each expects the last message that its
 /// gateway knows, so of two that come at once one is refused. An entry that is larger than a message is cut into parts;

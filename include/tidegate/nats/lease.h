@@ -25,9 +25,9 @@ namespace tidegate::nats {
 struct LeaseOptions {
   ConnectOptions connect{};
   std::string bucket = "TIDEGATE_LEASES";  ///< letters, digits, '-' and '_'
-  StreamOptions stream{};                  ///< how a missing bucket is made; with one replica a lease ends with its server
-  std::string name{};                      ///< what is leased
-  std::string holder{};                    ///< for people who look at the bucket; empty: a random one
+  StreamOptions stream{};  ///< how a missing bucket is made; with one replica a lease ends with its server
+  std::string name{};      ///< what is leased
+  std::string holder{};    ///< for people who look at the bucket; empty: a random one
   std::chrono::milliseconds duration{10'000};  ///< at least 100 ms
 };
 

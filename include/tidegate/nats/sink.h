@@ -2,7 +2,8 @@
 ///
 ///     PipelineSpec items{.name = "items", .source = "shop", .tables = {{.table = "public.items"}},
 ///                        .sink = nats::sink({.connect = {.servers = {"nats://n1:4222"}}, .stream = {.replicas = 3}})};
-///     // readers: nats::source({.connect = …, .stream = "TIDEGATE_items"}), or any client of NATS on "tidegate.items.>"
+///     // readers: nats::source({.connect = …, .stream = "TIDEGATE_items"}), or any client of NATS on
+///     "tidegate.items.>"
 ///
 /// A pipeline has a stream of its own. Every append expects the stream's last message to be its own, so a second writer
 /// of the pipeline ends the first (Error{fenced}). A unit of work counts once its commit record is in the stream;

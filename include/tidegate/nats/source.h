@@ -19,11 +19,11 @@ namespace tidegate::nats {
 
 struct SourceOptions {
   ConnectOptions connect{};
-  std::string stream{};                       ///< its name, e.g. "TIDEGATE_items"
-  std::size_t batchEvents = 1'000;            ///< events in one call of the handler, at most
-  std::size_t bufferBytes = 64u << 20;        ///< of a unit held until its commit; a larger one is read twice
-  std::size_t readBackBytes = 512u << 20;     ///< of rows held while a baseline is read
-  BackoffOptions backoff{};                   ///< of new connections
+  std::string stream{};                    ///< its name, e.g. "TIDEGATE_items"
+  std::size_t batchEvents = 1'000;         ///< events in one call of the handler, at most
+  std::size_t bufferBytes = 64u << 20;     ///< of a unit held until its commit; a larger one is read twice
+  std::size_t readBackBytes = 512u << 20;  ///< of rows held while a baseline is read
+  BackoffOptions backoff{};                ///< of new connections
 };
 
 /// Errors beyond those of SyncSource: Error{positionLost} also where the stream was deleted and made anew, and where it

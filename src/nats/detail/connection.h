@@ -71,8 +71,8 @@ class Subscription {
 class Connection {
  public:
   struct Behaviour {
-    bool reconnects = true;                ///< false: a broken connection stays broken
-    std::function<void()> onReconnect{};   ///< on a thread of cnats
+    bool reconnects = true;               ///< false: a broken connection stays broken
+    std::function<void()> onReconnect{};  ///< on a thread of cnats
   };
   /// @throws Error{invalidConfig, connectionFailed, authenticationFailed}
   explicit Connection(const ConnectOptions& options) : Connection(options, Behaviour{}) {}

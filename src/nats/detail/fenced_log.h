@@ -56,7 +56,7 @@ struct ForeignWrite {
 };
 
 struct FencedLogOptions {
-  std::size_t windowMessages = 4'096;     ///< not yet answered
+  std::size_t windowMessages = 4'096;  ///< not yet answered
   std::size_t windowBytes = 8u << 20;
   /// Whether a mark is that of a writer that was replaced: its strays are passed over. Null: none is.
   std::function<bool(std::string_view mark)> isStray{};

@@ -56,7 +56,7 @@ struct StreamSpec {
   std::int64_t perSubject = 0;  ///< messages kept of each subject; 0: all
   bool denyDelete = false;
   bool allowRollup = false;
-  bool discardNew = false;        ///< above `maxBytes` new messages are refused instead
+  bool discardNew = false;  ///< above `maxBytes` new messages are refused instead
 };
 
 /// A message as the stream holds it.
@@ -96,7 +96,8 @@ class JetStream {
 
   /// A consumer that lives for a while without anybody asking. It delivers from `sequence` on. @return its name.
   std::string makeConsumer(const std::string& stream, std::uint64_t sequence, const std::string& subject = {});
-  /// A consumer that tells the names of messages on `subject`, from now on, to whoever listens to `deliverTo`; it stays.
+  /// A consumer that tells the names of messages on `subject`, from now on, to whoever listens to `deliverTo`; it
+  /// stays.
   void ensureWakes(const std::string& stream, const std::string& name, const std::string& subject,
                    const std::string& deliverTo);
   void removeConsumer(const std::string& stream, const std::string& consumer) noexcept;
@@ -112,7 +113,8 @@ class JetStream {
   Connection& connection_;
 };
 
-/// A name as one token of a subject: all but letters, digits, '-' and '_' is written %XX. Also good for a stream's name.
+/// A name as one token of a subject: all but letters, digits, '-' and '_' is written %XX. Also good for a stream's
+/// name.
 std::string subjectToken(std::string_view name);
 /// Appends what base64 (RFC 4648, section 4) stands for. @return false for anything else; `out` is then of no use.
 bool appendFromBase64(std::string_view text, std::string& out);

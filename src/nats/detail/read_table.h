@@ -12,9 +12,9 @@ namespace tidegate::nats::detail {
 /// The stream folded up to its last commit as of now.
 struct FoldedStream {
   TableFold fold;
-  std::uint64_t committedAt = 0;                ///< the last commit that was read; 0: there was none
-  std::map<std::string, Shape> tables{};        ///< every table's shape after it
-  bool fromBeginning = true;                    ///< the stream has its first message still
+  std::uint64_t committedAt = 0;          ///< the last commit that was read; 0: there was none
+  std::map<std::string, Shape> tables{};  ///< every table's shape after it
+  bool fromBeginning = true;              ///< the stream has its first message still
   explicit FoldedStream(std::size_t mostBytes) : fold(mostBytes) {}
 };
 

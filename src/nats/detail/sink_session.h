@@ -88,8 +88,8 @@ class SinkSession {
   std::map<std::string, Shape> unitShapes_;  ///< that the unit's messages have, though no table has them any more
   std::vector<OutMessage> pending_;
   std::vector<bool> included_;  ///< of the messages being appended: whether each counts where it is
-  std::size_t judged_ = 0;       ///< of them, the first that is not decided on
-  std::uint64_t greatest_ = 0;   ///< place of those that count so far
+  std::size_t judged_ = 0;      ///< of them, the first that is not decided on
+  std::uint64_t greatest_ = 0;  ///< place of those that count so far
   std::size_t pendingBytes_ = 0;
   std::vector<Run> runs_;
   bool spilled_ = false;

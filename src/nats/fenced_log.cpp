@@ -16,6 +16,14 @@ enum class Fate {
   silent    ///< no answer: it may be there
 };
 
+void addHeader(const Msg& msg, const char* name, const std::string& value) {
+  const natsStatus status = natsMsgHeader_Set(msg.get(), name, value.c_str());
+  if (status != NATS_OK) throwStatus(status, Effect::none, "making a message");
+}
+
+/// Fewer than that fill no buffer.
+constexpr std::size_t kFewMessages = 256;
+
 }  // namespace
 
 std::size_t OutMessage::bytes() const noexcept {
@@ -80,7 +88,7 @@ void FencedLog::append(std::span<OutMessage> messages, std::vector<Place>& place
 }
 
 void FencedLog::send(Window& window) {
-  bool any = false;
+  std::size_t sent = 0;
   while (!window.odd && window.sent < window.messages.size()) {
     OutMessage& message = window.messages[window.sent];
     const std::size_t bytes = message.bytes();
@@ -88,15 +96,14 @@ void FencedLog::send(Window& window) {
     if (window.open > 0 && (window.open >= most || window.openBytes + bytes > options_.windowBytes)) break;
     if (window.beforeSend) window.beforeSend(window.sent, window.places, window.done, message);
     const std::uint64_t expected = last_ + window.fates.size();
-    std::vector<Header> headers = message.headers;
-    headers.push_back({kMarkHeader, message.mark});
-    headers.push_back({kExpectHeader, std::to_string(expected)});
-    if (!message.id.empty()) headers.push_back({kIdHeader, message.id});
+    const std::string reply = inbox_ + "." + std::to_string(token_);
+    const Msg msg = makeMsg(message.subject, reply.c_str(), message.headers, message.body);
+    addHeader(msg, kMarkHeader, message.mark);
+    addHeader(msg, kExpectHeader, std::to_string(expected));
+    if (!message.id.empty()) addHeader(msg, kIdHeader, message.id);
     if (window.order == Order::chained && !window.fates.empty()) {
-      headers.push_back({kExpectIdHeader, window.messages[window.sent - 1].id});
+      addHeader(msg, kExpectIdHeader, window.messages[window.sent - 1].id);
     }
-    const std::string reply = fmt::format("{}.{}", inbox_, token_);
-    const Msg msg = makeMsg(message.subject, reply.c_str(), headers, message.body);
     try {
       connection_.publish(msg.get());
     } catch (const Error& e) {
@@ -110,9 +117,10 @@ void FencedLog::send(Window& window) {
     window.openBytes += bytes;
     window.fates.push_back(Fate::open);
     window.places.push_back({expected + 1, false});
-    any = true;
+    ++sent;
   }
-  if (any) connection_.flush();
+  // Many are sent by cnats itself soon enough; few would wait for its next look, a millisecond.
+  if (sent > 0 && sent < kFewMessages) connection_.flush();
 }
 
 /// Takes one answer, or finds that none comes.

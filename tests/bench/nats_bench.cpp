@@ -19,7 +19,7 @@ using nats::detail::Connection;
 using nats::detail::JetStream;
 
 constexpr std::size_t kRows = 100'000;
-constexpr std::size_t kUnit = 1'000;
+constexpr std::size_t kUnit = 10'000;  // changes in a commit
 constexpr int kRounds = 3;
 constexpr double kNatsBar = 0.7;  // of the bare rate
 

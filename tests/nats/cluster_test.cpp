@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <thread>
@@ -292,12 +293,13 @@ TEST_F(NatsCluster, AtMostOneHolderAtAnyTimeAndTokensGrow) {
           std::this_thread::sleep_for(std::chrono::milliseconds(20));
           continue;
         }
-        Holding held{std::chrono::steady_clock::now(), {}, lease.token()};
-        held.to = held.from;
-        // Renews it some times, then gives it back or lets it lapse.
+        std::optional<Holding> held;
+        // Renews it some times, then gives it back or lets it lapse. Only what is said to be held after its time was
+        // taken counts: this thread may have waited for the processor since it took the lease.
         std::uint64_t renewals = random() % 3;
-        for (Time now = held.from; lease.held(); now = std::chrono::steady_clock::now()) {
-          held.to = now;
+        for (Time now = std::chrono::steady_clock::now(); lease.held(); now = std::chrono::steady_clock::now()) {
+          if (!held) held = Holding{now, now, lease.token()};
+          held->to = now;
           if (renewals > 0) {
             --renewals;
             lease.renew();
@@ -306,8 +308,9 @@ TEST_F(NatsCluster, AtMostOneHolderAtAnyTimeAndTokensGrow) {
           }
           std::this_thread::sleep_for(std::chrono::milliseconds(30));
         }
+        if (!held) continue;
         const std::lock_guard lock(mutex);
-        holdings.push_back(held);
+        holdings.push_back(*held);
       } catch (const Error& e) {
         EXPECT_EQ(e.code(), ErrorCode::connectionFailed) << e.what();
       }

@@ -37,7 +37,10 @@ void readsAnEvent(std::string_view text) {
   const auto shapeOf = [](std::string_view) { return messageShape(); };
   ChangeEvent event;
   if (!takes(ErrorCode::parseError, [&] { event = eventFrom(headers, text, shapeOf); })) return;
+  // Packed values may be texts that no value of their kind has ("a" as a decimal); JSON refuses those.
+  const bool packed = text.starts_with('\1');
   for (const auto form : {nats::Body::json, nats::Body::packed}) {
+    if (packed && form == nats::Body::json) continue;
     std::string body;
     appendEventBody(event, form, event.schemaChange && event.schemaChange->before ? "s" : "", body);
     const std::string transaction = transactionText(event);
@@ -69,7 +72,7 @@ void readsRecords(std::string_view text) {
 void readsSmallThings(std::string_view text) {
   PartOf part;
   if (partFrom(text, part)) FUZZ_CHECK(part.number >= 1 && part.number <= part.count);
-  Delivery delivery;
+  nats::detail::Delivery delivery;
   if (deliveryFrom(text, delivery)) FUZZ_CHECK(delivery.sequence > 0);
   if (const auto place = placeFromText(text)) FUZZ_CHECK(placeFromText(placeText(*place)) == place);
   if (const auto place = placeOf({std::string(text)})) FUZZ_CHECK(positionOf(*place).octets == text);

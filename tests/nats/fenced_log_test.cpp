@@ -106,6 +106,7 @@ TEST_F(FencedLogTest, ConnectionsThatBreakAtAnyMomentNeitherLoseNorRepeat) {
     Connection connection(options);
     JetStream js(connection);
     FencedLog log(js, stream, {.windowMessages = 64}, 0);
+    const bool ids = random.chance(50);
     std::atomic<bool> done{false};
     std::thread cutting([&] {
       for (int i = 0; i < 5 && !done.load(); ++i) {
@@ -114,7 +115,7 @@ TEST_F(FencedLogTest, ConnectionsThatBreakAtAnyMomentNeitherLoseNorRepeat) {
         proxy.cut();
       }
     });
-    std::vector<OutMessage> some = messages(1'000, "a" + std::to_string(seed), random.chance(50));
+    std::vector<OutMessage> some = messages(1'000, "a" + std::to_string(seed), ids);
     std::vector<Place> places;
     try {
       log.append(some, places, Order::free, {});

@@ -19,7 +19,7 @@ function(tidegate_install component target)
 endfunction()
 
 tidegate_install(core tidegate core gateway source sink engine jobs)
-foreach(driver sqlite postgres mysql http durable_streams electric kinesis server)
+foreach(driver sqlite postgres mysql nats http durable_streams electric kinesis server)
   if(TARGET tidegate_${driver})
     tidegate_install(${driver} tidegate_${driver} ${driver})
   endif()

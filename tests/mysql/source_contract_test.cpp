@@ -108,6 +108,7 @@ SourceCase binlogSource(const std::string& name, SourceOptions options, SourceAb
                 SourceOptions quick = mysql::quickOptions();
                 quick.positions = options.positions;
                 quick.batchEvents = options.batchEvents;
+                quick.baseline = options.baseline;
                 return std::make_unique<BinlogDatabase>(quick);
               },
           .can = can};
@@ -115,6 +116,8 @@ SourceCase binlogSource(const std::string& name, SourceOptions options, SourceAb
 
 const auto kSources =
     ::testing::Values(binlogSource("ByGtid", {}), binlogSource("ByGtidEventByEvent", {.batchEvents = 1}, {.seeds = 1}),
+                      binlogSource("InChunks", {.baseline = {.chunkedFromRows = 0, .chunkRows = 7}, .batchEvents = 3},
+                                   {.exactBaselines = false, .seeds = 2}),
                       binlogSource("ByFile", {.positions = mysql::PositionBy::file}, {.seeds = 1}));
 
 INSTANTIATE_TEST_SUITE_P(Binlog, SyncSourceContract, kSources, sourceCaseName);

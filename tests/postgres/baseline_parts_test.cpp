@@ -160,7 +160,7 @@ class ChunkOvertaken : public testing::Test {
  protected:
   Shape shape = makeShape({"t", {{"id", ValueKind::int64}, {"a", ValueKind::text}, {"b", ValueKind::text}}, {"id"}});
   Chunk chunk;
-  TouchLog log{8};
+  tidegate::detail::TouchLog log{8};
 
   void SetUp() override {
     auto known = std::make_shared<KnownTable>();
@@ -177,7 +177,7 @@ class ChunkOvertaken : public testing::Test {
     event.after = {id, a, unchanged.empty() ? Value("n") : Value()};
     event.unchanged = std::move(unchanged);
     log.note(event);
-    log.commit(xid);
+    log.commit({.low = xid});
   }
 };
 
@@ -201,10 +201,17 @@ TEST_F(ChunkOvertaken, LeavesOutWhatWasToldWholeAndCompletesTheRest) {
 TEST_F(ChunkOvertaken, ForgetsOnlyWhatEverySnapshotInUseSees) {
   update(105, 5, "told", {});
   const Snapshot later = parseSnapshot("110:110:");
-  log.forgetSeen({&later, &chunk.snapshot});
+  const auto forgetSeenBy = [this](const std::vector<const Snapshot*>& snapshots) {
+    log.forgetSeen([&](const tidegate::detail::TransactionName& name) {
+      return std::all_of(snapshots.begin(), snapshots.end(), [&](const Snapshot* snapshot) {
+        return snapshot->seesShort(static_cast<std::uint32_t>(name.low));
+      });
+    });
+  };
+  forgetSeenBy({&later, &chunk.snapshot});
   EXPECT_TRUE(chunk.overtake(log));
   EXPECT_FALSE(chunk.live(4));
-  log.forgetSeen({&later});
+  forgetSeenBy({&later});
   EXPECT_TRUE(log.transactions().empty());
 }
 
@@ -220,7 +227,7 @@ TEST_F(ChunkOvertaken, ATruncateLeavesNothing) {
   event.op = ChangeOp::truncate;
   event.shape = shape;
   log.note(event);
-  log.commit(100);
+  log.commit({.low = 100});
   EXPECT_TRUE(chunk.overtake(log));
   EXPECT_EQ(chunk.liveRows(), 0u);
 }

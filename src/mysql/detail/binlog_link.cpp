@@ -1,8 +1,6 @@
 #include "mysql/detail/binlog_link.h"
 
 #include <fmt/format.h>
-// Needs mysql.h before it.
-#include <ma_pvio.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -25,9 +23,9 @@ void putLittle(std::uint64_t number, std::size_t size, std::string& out) {
   for (; size-- > 0; number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
 }
 
-bool readable(int socket, int wake, milliseconds wait) {
-  std::array<pollfd, 2> polled{{{socket, POLLIN, 0}, {wake, POLLIN, 0}}};
-  const int ready = ::poll(polled.data(), wake < 0 ? 1 : 2, static_cast<int>(wait.count()));
+bool awaitReadable(int socket, int wake, int beside, milliseconds wait) {
+  std::array<pollfd, 3> polled{{{socket, POLLIN, 0}, {wake, POLLIN, 0}, {beside, POLLIN, 0}}};
+  const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(wait.count()));  // -1 is passed over
   return ready > 0 && polled[0].revents != 0;
 }
 
@@ -89,15 +87,12 @@ void BinlogLink::dump(const BinlogStart& start) {
   }
 }
 
-bool BinlogLink::cached() const noexcept {
-  const MARIADB_PVIO* const io = const_cast<CLink&>(link_).raw()->net.pvio;
-  return io != nullptr && io->cache != nullptr && io->cache_pos < io->cache + io->cache_size;
-}
-
-bool BinlogLink::hasMore() { return cached() || readable(link_.socket(), -1, milliseconds(0)); }
-
-std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp& wake, milliseconds wait) {
-  if (!link_.encrypted() && !cached() && !readable(link_.socket(), wake.descriptor(), wait)) return std::nullopt;
+std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp& wake, milliseconds wait,
+                                                 std::optional<int> beside) {
+  const bool polls = !link_.encrypted() || beside;
+  if (polls && !link_.cached() && !awaitReadable(link_.socket(), wake.descriptor(), beside.value_or(-1), wait)) {
+    return std::nullopt;
+  }
   MYSQL* const handle = link_.raw();
   const unsigned long size = mysql_net_read_packet(handle);
   if (size == static_cast<unsigned long>(packet_error)) {

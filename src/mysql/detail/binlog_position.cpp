@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <utility>
 
+#include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::mysql::detail {
@@ -12,6 +15,7 @@ namespace {
 
 constexpr std::uint8_t kByGtid = 'G', kByFile = 'F';
 constexpr std::uint8_t kWithRestart = 0x20;  ///< makes the kind's letter a small one
+constexpr std::uint8_t kWithBaseline = 0x80;
 /// More domains than any server is set up with.
 constexpr std::uint64_t kMaxDomains = 4'096;
 
@@ -53,6 +57,12 @@ class PlaceReader {
   explicit PlaceReader(std::string_view octets) : whole_(octets), rest_(octets) {}
 
   bool done() const { return rest_.empty(); }
+  /// A baseline's progress, to the end.
+  std::string progress() {
+    if (rest_.empty()) throw noOctets(whole_.size());
+    tidegate::detail::decodeProgress(rest_);
+    return std::string(std::exchange(rest_, {}));
+  }
   std::uint64_t number() {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -139,64 +149,33 @@ Border borderFromText(std::string_view text, std::string_view whole) {
   return border;
 }
 
-}  // namespace
-
-PositionParts positionParts(const Place& place) {
-  PositionParts parts;
-  const std::uint8_t kind = place.before.byFile ? kByFile : kByGtid;
-  parts.head.push_back(static_cast<char>(place.restart ? kind | kWithRestart : kind));
-  putBorder(place.before, parts.head);
-  if (!place.before.byFile) putGtid(place.current, parts.tail);
-  if (place.restart) putBorder(*place.restart, parts.tail);
-  return parts;
+std::string octetsFromHex(std::string_view hex, std::string_view whole) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  if (hex.empty() || hex.size() % 2 != 0) throw noPosition(whole);
+  std::string octets;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    const auto high = kDigits.find(hex[i]), low = kDigits.find(hex[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) throw noPosition(whole);
+    octets.push_back(static_cast<char>(high * 16 + low));
+  }
+  return octets;
 }
 
-void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& out) {
-  out.octets.assign(parts.head);
-  putNumber(ordinal, out.octets);
-  out.octets.append(parts.tail);
+char kindOf(const Place& place) {
+  std::uint8_t kind = place.before.byFile ? kByFile : kByGtid;
+  if (place.restart) kind |= kWithRestart;
+  if (!place.baseline.empty()) kind |= kWithBaseline;
+  return static_cast<char>(kind);
 }
 
-void writePosition(const Place& place, Position& out) {
-  out.octets.clear();
-  const std::uint8_t kind = place.before.byFile ? kByFile : kByGtid;
-  out.octets.push_back(static_cast<char>(place.restart ? kind | kWithRestart : kind));
-  putBorder(place.before, out.octets);
-  putNumber(place.ordinal, out.octets);
-  if (place.ordinal != 0 && !place.before.byFile) putGtid(place.current, out.octets);
-  if (place.restart) putBorder(*place.restart, out.octets);
+void putTail(const Place& place, bool withCurrent, std::string& out) {
+  if (withCurrent && !place.before.byFile) putGtid(place.current, out);
+  if (place.restart) putBorder(*place.restart, out);
+  out.append(place.baseline);
 }
 
-Position positionOf(const Place& place) {
-  Position position;
-  writePosition(place, position);
-  return position;
-}
-
-Place placeOf(const Position& position) {
-  const std::string& octets = position.octets;
-  const auto kind = static_cast<std::uint8_t>(octets.empty() ? 0 : octets[0]);
-  const bool byFile = (kind & ~kWithRestart) == kByFile;
-  if (!byFile && (kind & ~kWithRestart) != kByGtid) throw noOctets(octets.size());
-  PlaceReader in(std::string_view(octets).substr(1));
-  Place place;
-  place.before = in.border(byFile);
-  place.ordinal = in.number();
-  if (place.ordinal != 0 && !byFile) place.current = in.gtid();
-  if ((kind & kWithRestart) != 0) place.restart = in.border(byFile);
-  if (!in.done()) throw noOctets(octets.size());
-  return place;
-}
-
-std::partial_ordering compareBorders(const Border& a, const Border& b) {
-  if (a.byFile != b.byFile) return std::partial_ordering::unordered;
-  if (!a.byFile) return orderOf(a.gtids.within(b.gtids), b.gtids.within(a.gtids));
-  if (a.file.server != b.file.server) return std::partial_ordering::unordered;
-  if (a.file.number != b.file.number) return a.file.number <=> b.file.number;
-  return a.file.offset <=> b.file.offset;
-}
-
-std::partial_ordering comparePlaces(const Place& a, const Place& b) {
+/// Without their baselines' progress.
+std::partial_ordering compareWithoutBaseline(const Place& a, const Place& b) {
   const std::partial_ordering borders = compareBorders(a.before, b.before);
   if (borders != std::partial_ordering::equivalent) return borders;
   // Behind one border different domains may go on, on two servers.
@@ -204,8 +183,8 @@ std::partial_ordering comparePlaces(const Place& a, const Place& b) {
   return apart ? std::partial_ordering::unordered : std::partial_ordering(a.ordinal <=> b.ordinal);
 }
 
-Place meetOf(const Place& a, const Place& b) {
-  const std::partial_ordering order = comparePlaces(a, b);
+Place meetWithoutBaseline(const Place& a, const Place& b) {
+  const std::partial_ordering order = compareWithoutBaseline(a, b);
   if (order == std::partial_ordering::less || order == std::partial_ordering::equivalent) return a;
   if (order == std::partial_ordering::greater) return b;
   if (a.before.byFile || b.before.byFile) {
@@ -223,6 +202,73 @@ Place meetOf(const Place& a, const Place& b) {
   return met;
 }
 
+}  // namespace
+
+PositionParts positionParts(const Place& place) {
+  PositionParts parts;
+  parts.head.push_back(kindOf(place));
+  putBorder(place.before, parts.head);
+  putTail(place, true, parts.tail);
+  return parts;
+}
+
+void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& out) {
+  out.octets.assign(parts.head);
+  putNumber(ordinal, out.octets);
+  out.octets.append(parts.tail);
+}
+
+void writePosition(const Place& place, Position& out) {
+  out.octets.clear();
+  out.octets.push_back(kindOf(place));
+  putBorder(place.before, out.octets);
+  putNumber(place.ordinal, out.octets);
+  putTail(place, place.ordinal != 0, out.octets);
+}
+
+Position positionOf(const Place& place) {
+  Position position;
+  writePosition(place, position);
+  return position;
+}
+
+Place placeOf(const Position& position) {
+  const std::string& octets = position.octets;
+  const auto kind = static_cast<std::uint8_t>(octets.empty() ? 0 : octets[0]);
+  const std::uint8_t letter = kind & static_cast<std::uint8_t>(~(kWithRestart | kWithBaseline));
+  const bool byFile = letter == kByFile;
+  if (!byFile && letter != kByGtid) throw noOctets(octets.size());
+  PlaceReader in(std::string_view(octets).substr(1));
+  Place place;
+  place.before = in.border(byFile);
+  place.ordinal = in.number();
+  if (place.ordinal != 0 && !byFile) place.current = in.gtid();
+  if ((kind & kWithRestart) != 0) place.restart = in.border(byFile);
+  if ((kind & kWithBaseline) != 0) place.baseline = in.progress();
+  if (!in.done()) throw noOctets(octets.size());
+  return place;
+}
+
+std::partial_ordering compareBorders(const Border& a, const Border& b) {
+  if (a.byFile != b.byFile) return std::partial_ordering::unordered;
+  if (!a.byFile) return orderOf(a.gtids.within(b.gtids), b.gtids.within(a.gtids));
+  if (a.file.server != b.file.server) return std::partial_ordering::unordered;
+  if (a.file.number != b.file.number) return a.file.number <=> b.file.number;
+  return a.file.offset <=> b.file.offset;
+}
+
+std::partial_ordering comparePlaces(const Place& a, const Place& b) {
+  const std::partial_ordering order = compareWithoutBaseline(a, b);
+  if (order != std::partial_ordering::equivalent) return order;
+  return tidegate::detail::compareProgress(a.baseline, b.baseline);
+}
+
+Place meetOf(const Place& a, const Place& b) {
+  Place met = meetWithoutBaseline(a, b);
+  met.baseline = tidegate::detail::meetProgress(a.baseline, b.baseline);
+  return met;
+}
+
 std::string positionToText(const Position& position) {
   if (position.empty()) return {};
   const Place place = placeOf(position);
@@ -231,13 +277,23 @@ std::string positionToText(const Position& position) {
   if (place.ordinal != 0) text += fmt::format("+{}", place.ordinal);
   if (place.ordinal != 0 && !place.before.byFile) text += '@' + gtidToText(place.current);
   if (place.restart) text += ";xa=" + borderToText(*place.restart);
+  if (place.baseline.empty()) return text;
+  text += ";baseline=";
+  for (const char c : place.baseline) {
+    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned char>(c));
+  }
   return text;
 }
 
 Position positionFromText(std::string_view text) {
   const std::string_view whole = text;
-  constexpr std::string_view kXa = ";xa=";
+  constexpr std::string_view kXa = ";xa=", kBaseline = ";baseline=";
   Place place;
+  if (const auto baseline = text.find(kBaseline); baseline != std::string_view::npos) {
+    place.baseline = octetsFromHex(text.substr(baseline + kBaseline.size()), whole);
+    tidegate::detail::decodeProgress(place.baseline);
+    text = text.substr(0, baseline);
+  }
   if (const auto xa = text.find(kXa); xa != std::string_view::npos) {
     place.restart = borderFromText(text.substr(xa + kXa.size()), whole);
     text = text.substr(0, xa);

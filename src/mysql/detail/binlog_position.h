@@ -10,6 +10,8 @@
 ///   transaction
 ///   then, where the kind says so, the place from which the binlog must be read again for XA transactions that are
 ///   prepared, as by GTID or by file above
+///   then, where the kind says so and up to the end, how far a baseline is that is read beside the stream
+///   (source/detail/baseline_progress.h)
 /// One domain and no open transaction: mostly under 16 octets, which allocate nothing.
 #pragma once
 
@@ -45,6 +47,7 @@ struct Place {
   std::uint64_t ordinal = 0;        ///< of the change in it; 0: all up to the border is done, and nothing more
   Gtid current{};                   ///< by GTID and within a transaction: which
   std::optional<Border> restart{};  ///< not empty: XA transactions prepared behind it have not been decided
+  std::string baseline{};           ///< progress of a baseline that is read beside the stream; empty: none is pending
 };
 
 /// A position in the parts that stay the same for all changes of a transaction: before and behind the ordinal.
@@ -62,13 +65,15 @@ Position positionOf(const Place& place);
 Place placeOf(const Position& position);
 
 std::partial_ordering compareBorders(const Border& a, const Border& b);
-/// By border, then by ordinal. Unordered: places of two servers by file, or domains that went on in another order.
+/// By border, then by ordinal, then by progress. Unordered: places of two servers by file, or domains that went on in
+/// another order.
 std::partial_ordering comparePlaces(const Place& a, const Place& b);
 /// The greatest place at or before both. @throws Error{invalidArgument} where there is none.
 Place meetOf(const Place& a, const Place& b);
 
 /// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; by file "file:1/3/4567", "file:1/3/4567+4294967299";
-/// with ";xa=0-1-4" behind it where XA transactions are pending.
+/// with ";xa=0-1-4" behind it where XA transactions are pending, and ";baseline=" and hexadecimal octets where a
+/// baseline is.
 std::string positionToText(const Position& position);
 /// @throws Error{parseError}
 Position positionFromText(std::string_view text);

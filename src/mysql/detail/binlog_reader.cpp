@@ -21,6 +21,9 @@ constexpr milliseconds kBreath{1};
 /// A stream that goes on without any change for us says so this often.
 constexpr std::chrono::seconds kProgressInterval{1};
 constexpr std::uint16_t kArtificial = 0x20;
+/// A baseline beside the stream is looked after so often, in events and where none come.
+constexpr std::uint32_t kEventsPerRows = 64;
+constexpr milliseconds kRowsWait{10};
 
 void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
   pollfd polled{wake.descriptor(), POLLIN, 0};
@@ -30,8 +33,9 @@ void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
 }  // namespace
 
 BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill,
-                           Hooks hooks)
+                           Hooks hooks, ChunkedBaseline* chunks)
     : core_(core),
+      chunks_(chunks),
       tables_(tables),
       hooks_(std::move(hooks)),
       delivery_(
@@ -40,7 +44,9 @@ BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, Binlo
 
 void BinlogReader::restart(const Position& from) {
   from_ = placeOf(from);
-  delivery_.restart(from);
+  if (chunks_ != nullptr) chunks_->restart(from_);
+  core_.streamServer = 0;
+  delivery_.restart(from, chunks_);
   format_ = {};
   tables_.restart(format_.mariaDb);
   border_ = from_.restart ? *from_.restart : from_.before;
@@ -64,11 +70,15 @@ void BinlogReader::run(BinlogLink& link, const Position& from, std::stop_token s
 void BinlogReader::step() {
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) return whilePaused();
-  const auto octets = link_->next(core_.wake, untilNextDuty(core_.clock->steadyNow()));
+  milliseconds wait = untilNextDuty(core_.clock->steadyNow());
+  if (readsRows()) wait = tookRows_ ? milliseconds(0) : std::min(wait, kRowsWait);
+  tookRows_ = false;
+  const auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);
   if (octets) {
     quiet_ = false;
     take(*octets);
     if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
+    if (++sinceRows_ >= kEventsPerRows) interleave();
     if (link_->hasMore()) return;
   } else {
     core_.wake.clear();
@@ -87,8 +97,18 @@ void BinlogReader::checkSilence() {
               fmt::format("the server has sent nothing for {} ms, not even a heartbeat", core_.silence().count()));
 }
 
+/// Rows of a baseline, between two transactions.
+void BinlogReader::interleave() {
+  if (!readsRows()) return;
+  sinceRows_ = 0;
+  if (inGroup_) return chunks_->tend();
+  tookRows_ = delivery_.interleave(placeNow(), {file_, offset_},
+                                   [this](const ChangeEvent& change) { tables_.forget(change.shape->schema.table); });
+}
+
 /// Nothing is left to read: hand over what there is.
 void BinlogReader::drained() {
+  interleave();
   delivery_.flush();
   keepUp(core_.clock->steadyNow());
 }
@@ -99,8 +119,10 @@ void BinlogReader::whilePaused() {
   while (core_.paused) {
     if (stop_.stop_requested()) throw StreamStopped{};
     const Micros now = core_.clock->steadyNow();
+    if (readsRows()) chunks_->tend();
     keepUp(now);
-    waitFor(core_.wake, untilNextDuty(now));
+    const bool reading = readsRows() && chunks_->socket() >= 0;
+    waitFor(core_.wake, reading ? kRowsWait : untilNextDuty(now));
     core_.wake.clear();
   }
   hooks_.leavePaused();
@@ -110,6 +132,7 @@ void BinlogReader::breathe() {
   quiet_ = false;
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) whilePaused();
+  if (readsRows()) chunks_->tend();
   keepUp(core_.clock->steadyNow());
   waitFor(core_.wake, kBreath);
   core_.wake.clear();
@@ -150,7 +173,11 @@ std::optional<Border> BinlogReader::restartBorder() const {
   return first == nullptr ? std::nullopt : std::optional(*first);
 }
 
-Place BinlogReader::placeNow() const { return {.before = border_, .restart = restartBorder()}; }
+Place BinlogReader::placeNow() const {
+  return {.before = border_,
+          .restart = restartBorder(),
+          .baseline = chunks_ != nullptr ? chunks_->progress() : std::string()};
+}
 
 void BinlogReader::take(std::string_view octets) {
   const BinlogEvent event = readEvent(octets, format_);
@@ -201,6 +228,7 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
 
 void BinlogReader::rotate(const BinlogEvent& event) {
   const RotateEvent to = readRotate(event);
+  if (event.end == 0) core_.streamServer = event.server;  // made up by the server itself
   if (inGroup_) refuseOctets("a transaction does not end with its file");
   file_ = fileNumberOf(to.file);
   offset_ = to.offset;
@@ -218,9 +246,10 @@ void BinlogReader::open(const BinlogEvent& event) {
   skip_ = done;
   if (skip_) return;
   if (border_.byFile) current_ = {};
-  delivery_.begin({.place = {.before = border_, .current = current_, .restart = restartBorder()},
-                   .commitMicros = std::int64_t{event.timestamp} * 1'000'000,
-                   .id = current_.sequence});
+  Place place = placeNow();
+  place.current = current_;
+  delivery_.begin(
+      {.place = std::move(place), .commitMicros = std::int64_t{event.timestamp} * 1'000'000, .id = current_.sequence});
 }
 
 void BinlogReader::gtid(const BinlogEvent& event) {
@@ -251,7 +280,7 @@ void BinlogReader::close() {
   } else {
     border_.gtids.set(current_);
   }
-  if (!skip_) delivery_.commit(placeNow());
+  if (!skip_) delivery_.commit(placeNow(), {file_, offset_});
 }
 
 /// @param onePhase it is committed by the same event.

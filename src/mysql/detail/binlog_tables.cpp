@@ -121,9 +121,19 @@ void BinlogTables::told(TableBinding& binding) {
   told_[binding.name] = {binding.shape, binding.columns};
 }
 
-Shape BinlogTables::toldShape(const TableName& name) const {
+Shape BinlogTables::toldShape(const TableName& name) {
   const auto at = told_.find(name);
-  return at == told_.end() ? nullptr : at->second.shape;
+  if (at != told_.end() && at->second.shape) return at->second.shape;
+  const std::optional<CatalogueTable> table = catalogue_(name);
+  if (!table) return nullptr;
+  told_[name] = {detail::shapeOf(*table), table->columns};
+  return told_[name].shape;
+}
+
+void BinlogTables::forget(std::string_view fullName) {
+  for (auto& [id, known] : byId_) {
+    if (known.binding && known.binding->name.full() == fullName) known.names.clear();
+  }
 }
 
 std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const TableName& name) {
@@ -214,15 +224,20 @@ void BinlogTables::planColumn(const WireColumn& wire, bool signs, const Catalogu
   plan.charset = charsets_.named(charset);
 }
 
-std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, Shape& shape) {
-  for (auto& [id, known] : byId_) {  // labels may have changed, which do not show in the octets
-    if (known.binding && known.binding->name == name) known.names.clear();
-  }
+std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, bool known,
+                                                          Shape& shape) {
+  forget(name.full());  // labels may have changed, which do not show in the octets
   const auto at = told_.find(name);
-  if (at == told_.end()) return nullptr;
+  const bool told = at != told_.end() && at->second.shape;
+  if (!told && !known) return nullptr;
   const std::optional<CatalogueTable> table = catalogue_(name);
   if (!table) return nullptr;
-  const Shape now = shapeOf(*table);
+  const Shape now = detail::shapeOf(*table);
+  if (!told) {
+    shape = now;
+    told_[name] = {now, table->columns};
+    return std::make_shared<const SchemaChange>(SchemaChange{.before = nullptr, .rowsChanged = rowsChanged});
+  }
   const bool same = now->schema == at->second.shape->schema;
   if (same && !rowsChanged) {
     at->second.columns = table->columns;

@@ -56,10 +56,14 @@ class BinlogTables {
   void told(TableBinding& binding);
 
   /// After a statement that may have changed the table: looks at the catalogue.
+  /// @param known whether the table was there before. What readers were told of it by an earlier process is not known
+  ///              here: then the change has no `before`, and they compare with what they have.
   /// @return the change to tell of, with its shape in `shape`; null: none.
-  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, Shape& shape);
-  /// The shape that readers know; null: none yet.
-  Shape toldShape(const TableName& name) const;
+  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, bool known, Shape& shape);
+  /// The shape that readers know, or else the catalogue's; null: there is no such table.
+  Shape toldShape(const TableName& name);
+  /// Readers were told of another shape of the table than its rows have here: look again before the next ones.
+  void forget(std::string_view fullName);
 
  private:
   struct Known {

@@ -43,6 +43,7 @@ void RowChanges::tellSchema(TableBinding& table) {
     ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, table.shape, Part::schema, 0);
     event.after.clear();
     event.schemaChange = table.pending;
+    delivery_.added();
   }
   tables_.told(table);
 }
@@ -58,6 +59,7 @@ void RowChanges::insert(OctetCursor& in, const RowsEvent& rows, const TableBindi
     fill_(table, event);
     event.unchanged.clear();
   }
+  delivery_.added();
 }
 
 void RowChanges::erase(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
@@ -68,6 +70,7 @@ void RowChanges::erase(OctetCursor& in, const RowsEvent& rows, const TableBindin
   event.after.clear();
   event.before.swap(before_);
   event.beforeAbsent.swap(beforeAbsent_);
+  delivery_.added();
 }
 
 void RowChanges::update(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
@@ -83,6 +86,7 @@ void RowChanges::update(OctetCursor& in, const RowsEvent& rows, const TableBindi
   event.beforeAbsent.swap(beforeAbsent_);
   event.after.swap(after_);
   event.unchanged.swap(afterAbsent_);
+  delivery_.added();
 }
 
 /// What the second image leaves out is as it was in the first, where that has it.
@@ -111,6 +115,7 @@ void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
     gone.after.clear();
     gone.before.swap(before_);
     gone.beforeAbsent.swap(beforeAbsent_);
+    delivery_.added();
   }
   if (!delivery_.wants(Part::row)) return;
   ChangeEvent& come = delivery_.add(ChangeOp::insert, table.shape, Part::row, bytes);
@@ -118,6 +123,7 @@ void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
   come.unchanged.swap(afterAbsent_);
   if (!come.unchanged.empty()) fill_(table, come);
   come.unchanged.clear();
+  delivery_.added();
 }
 
 }  // namespace tidegate::mysql::detail

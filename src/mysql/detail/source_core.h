@@ -83,6 +83,9 @@ struct SourceCore {
   Charsets charsets;
   ToldTables told{};
 
+  /// The server_id of the server that the stream comes from; 0: not known yet. The stream's thread.
+  std::uint32_t streamServer = 0;
+
   /// In the server's files, all before it was handed over.
   std::atomic<std::uint64_t> reachedFile{0}, reachedOffset{0};
   std::atomic<std::uint64_t> lagBytes{0};

@@ -1,4 +1,4 @@
-#include "postgres/detail/baseline_progress.h"
+#include "source/detail/baseline_progress.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "tidegate/core/error.h"
 
-namespace tidegate::postgres::detail {
+namespace tidegate::detail {
 namespace {
 
 constexpr std::size_t kMaxPending = 0xFFFF;
@@ -84,20 +84,26 @@ void putSteps(std::uint64_t steps, std::string& octets) {
   for (unsigned i = 8; i-- > 0; steps >>= 8) octets.at(i) = static_cast<char>(steps & 0xFF);
 }
 
-BaselineProgress meetOf(const BaselineProgress& a, const BaselineProgress& b) {
-  if (a.pending.empty()) return b;
-  if (b.pending.empty()) return a;
-  BaselineProgress meet = a;
-  meet.steps = std::min(a.steps, b.steps);
-  for (const PendingTable& table : b.pending) {
+std::string meetProgress(std::string_view a, std::string_view b) {
+  if (a.empty()) return std::string(b);
+  BaselineProgress meet = decodeProgress(a);
+  if (b.empty()) return std::string(a);
+  const BaselineProgress other = decodeProgress(b);
+  meet.steps = std::min(meet.steps, other.steps);
+  for (const PendingTable& table : other.pending) {
     const auto same = std::find_if(meet.pending.begin(), meet.pending.end(),
-                                   [&](const PendingTable& other) { return other.name == table.name; });
+                                   [&](const PendingTable& mine) { return mine.name == table.name; });
     if (same == meet.pending.end())
       meet.pending.push_back(table);
     else if (table.rows < same->rows || (table.rows == same->rows && !table.begun))
       *same = table;
   }
-  return meet;
+  return encodeProgress(meet);
 }
 
-}  // namespace tidegate::postgres::detail
+std::strong_ordering compareProgress(std::string_view a, std::string_view b) noexcept {
+  if (a.empty() || b.empty()) return a.empty() <=> b.empty();
+  return a.compare(b) <=> 0;
+}
+
+}  // namespace tidegate::detail

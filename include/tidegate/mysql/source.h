@@ -27,7 +27,7 @@ namespace tidegate::mysql {
 /// What positions are made of.
 enum class PositionBy {
   automatic,  ///< GTIDs on MariaDB, file and offset on MySQL
-  gtid,       ///< MariaDB's GTIDs. MySQL is refused
+  gtid,       ///< GTIDs: MariaDB's domains, or MySQL's sets, which need gtid_mode = ON
   file        ///< file and offset: they end with the server, so a failover needs a new baseline
 };
 

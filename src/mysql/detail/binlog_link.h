@@ -42,11 +42,14 @@ class BinlogLink {
   CLink& link() noexcept { return link_; }
 
  private:
-  void askByGtid(const BinlogStart& start);
+  void askByDomains(const BinlogStart& start);
   void dump(const BinlogStart& start);
 
   CLink link_;
 };
+
+/// The arguments of COM_BINLOG_DUMP, or of COM_BINLOG_DUMP_GTID for a border by sources.
+std::string dumpCommand(const BinlogStart& start);
 
 /// What the server's refusal to send its binlog means.
 Error binlogFailure(int number, const std::string& sqlState, const std::string& text);

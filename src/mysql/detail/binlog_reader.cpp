@@ -50,8 +50,8 @@ void BinlogReader::restart(const Position& from) {
   format_ = {};
   tables_.restart(format_.mariaDb);
   border_ = from_.restart ? *from_.restart : from_.before;
-  file_ = border_.byFile ? border_.file.number : 0;
-  offset_ = border_.byFile ? border_.file.offset : 0;
+  file_ = border_.byFile() ? border_.file.number : 0;
+  offset_ = border_.byFile() ? border_.file.offset : 0;
   inGroup_ = skip_ = preparing_ = deciding_ = quiet_ = false;
   prepared_.clear();
   preparedBytes_ = 0;
@@ -187,7 +187,7 @@ void BinlogReader::take(std::string_view octets) {
     const std::uint64_t upper = offset_ & ~std::uint64_t{UINT32_MAX};
     offset_ = (upper | event.end) < offset_ ? (upper | event.end) + (std::uint64_t{1} << 32) : upper | event.end;
   }
-  if (border_.byFile && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
+  if (border_.byFile() && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
   dispatch(event);
 }
 
@@ -203,8 +203,7 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
     case EventType::mysqlGtid:
     case EventType::mysqlTaggedGtid:
     case EventType::anonymousGtid:
-      if (inGroup_) refuseOctets("a transaction begins within another");
-      return open(event);
+      return mySqlGtid(event);
     case EventType::query:
     case EventType::queryCompressed:
       return query(event);
@@ -232,7 +231,7 @@ void BinlogReader::rotate(const BinlogEvent& event) {
   if (inGroup_) refuseOctets("a transaction does not end with its file");
   file_ = fileNumberOf(to.file);
   offset_ = to.offset;
-  if (!border_.byFile) return;
+  if (!border_.byFile()) return;
   border_.file.number = file_;
   border_.file.offset = offset_;
 }
@@ -241,22 +240,40 @@ void BinlogReader::open(const BinlogEvent& event) {
   inGroup_ = true;
   sawBegin_ = preparing_ = deciding_ = false;
   xid_.clear();
-  const bool done = border_.byFile ? compareBorders(border_, from_.before) == std::partial_ordering::less
-                                   : current_.sequence <= from_.before.gtids.sequenceOf(current_.domain);
+  const bool done = border_.byFile() ? compareBorders(border_, from_.before) == std::partial_ordering::less
+                                   : from_.before.has(current_);
   skip_ = done;
   if (skip_) return;
-  if (border_.byFile) current_ = {};
+  if (border_.byFile()) current_ = {};
   Place place = placeNow();
   place.current = current_;
   delivery_.begin(
       {.place = std::move(place), .commitMicros = std::int64_t{event.timestamp} * 1'000'000, .id = current_.sequence});
 }
 
+void BinlogReader::mySqlGtid(const BinlogEvent& event) {
+  if (inGroup_) refuseOctets("a transaction begins within another");
+  current_ = {};
+  if (border_.by != BorderBy::sources) return open(event);
+  if (event.type == EventType::anonymousGtid) {
+    throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                "a transaction has no GTID, so positions cannot name it; a new baseline is needed. Mend it with: SET "
+                "GLOBAL gtid_mode = ON, or use PositionBy::file");
+  }
+  if (event.type == EventType::mysqlTaggedGtid) {
+    throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
+                "a transaction's GTID has a tag, which this source does not read: use PositionBy::file, or let no "
+                "session set gtid_next to AUTOMATIC:tag");
+  }
+  current_ = readMySqlGtid(event);
+  open(event);
+}
+
 void BinlogReader::gtid(const BinlogEvent& event) {
   if (inGroup_) refuseOctets("a transaction begins within another");
   const MariaGtidEvent head = readMariaGtid(event);
   current_ = head.gtid;
-  if (!border_.byFile && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
+  if (!border_.byFile() && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
     throw Error(
         ErrorCode::positionLost, Retry::afterOperator,
         fmt::format("GTID {} comes after {}: two servers write one domain, and positions cannot be told apart. A "
@@ -274,11 +291,11 @@ void BinlogReader::gtid(const BinlogEvent& event) {
 void BinlogReader::close() {
   if (!inGroup_) refuseOctets("a transaction ends that did not begin");
   inGroup_ = false;
-  if (border_.byFile) {
+  if (border_.byFile()) {
     border_.file.number = file_;
     border_.file.offset = offset_;
   } else {
-    border_.gtids.set(current_);
+    border_.pass(current_);
   }
   if (!skip_) delivery_.commit(placeNow(), {file_, offset_});
 }
@@ -318,6 +335,8 @@ void BinlogReader::query(const BinlogEvent& event) {
   const QueryEvent query = readQuery(event, inflated_);
   const LoggedStatement statement = readStatement(query.statement, query.database);
   if (!inGroup_) {
+    if (statement.kind == StatementKind::other) return;  // e.g. what stands in the place of an event unknown to us
+    if (!border_.byFile()) refuseOctets("a statement stands outside of a transaction");
     current_ = {};
     open(event);
   }

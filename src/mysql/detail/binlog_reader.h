@@ -59,6 +59,7 @@ class BinlogReader {
   void dispatch(const BinlogEvent& event);
   void rotate(const BinlogEvent& event);
   void gtid(const BinlogEvent& event);
+  void mySqlGtid(const BinlogEvent& event);
   void query(const BinlogEvent& event);
   void payload(const BinlogEvent& event);
   void rowEvent(const BinlogEvent& event);

@@ -62,7 +62,7 @@ BinlogStart BinlogStream::startOf(const Border& border) {
                     .heartbeat = core_.options.heartbeatInterval,
                     .silence = core_.silence(),
                     .from = border};
-  if (!border.byFile) return start;
+  if (!border.byFile()) return start;
   core_.ask(stop_, [&](CLink& link) {
     const std::string server = link.askText("SELECT @@server_id");
     if (server != std::to_string(border.file.server)) {

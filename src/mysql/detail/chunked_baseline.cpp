@@ -54,12 +54,12 @@ void ChunkedBaseline::restart(const Place& from) {
 
 bool ChunkedBaseline::admits(CLink& link, const SnapshotPlace& place) {
   if (open_) return true;
-  if (from_.before.byFile && from_.ordinal != 0) {  // begun within a transaction: it ends the first
+  if (from_.before.byFile() && from_.ordinal != 0) {  // begun within a transaction: it ends the first
     open_ = first_ != TransactionName{} && first_ <= TransactionName{fileNumberOf(place.file), place.offset};
     return open_;
   }
   GtidState told = from_.before.gtids;
-  if (from_.before.byFile) {
+  if (from_.before.byFile()) {
     told = gtidsAt(link, {fileNamed(place.file, from_.before.file.number), from_.before.file.offset});
   } else if (from_.ordinal != 0) {
     told.set(from_.current);

@@ -39,7 +39,8 @@ SnapshotPlace snapshotOfMySql(CLink& link) {
     throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
                 "the server writes no binlog; mend it with the line log_bin in its configuration, then restart it");
   }
-  return {status[0].at(0).value_or(""), wholeNumber(status[0].at(1).value_or(""))};
+  const auto& cells = status[0];
+  return {cells.at(0).value_or(""), wholeNumber(cells.at(1).value_or("")), cells.at(4).value_or("")};
 }
 
 /// Collects rows and offers them.
@@ -151,13 +152,18 @@ void prepareForSnapshots(CLink& link) {
 
 Border beginSnapshot(CLink& link, const SourceCore& core) {
   const SnapshotPlace place = link.isMariaDb() ? beginNotedSnapshot(link) : snapshotOfMySql(link);
-  Border border{.byFile = core.byFile(link.isMariaDb())};
-  if (border.byFile) {
-    border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
-                   fileNumberOf(place.file), place.offset};
-    return border;
+  Border border{.by = core.positionsOn(link.isMariaDb())};
+  switch (border.by) {
+    case BorderBy::file:
+      border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
+                     fileNumberOf(place.file), place.offset};
+      break;
+    case BorderBy::domains:
+      border.gtids = gtidsAt(link, place);
+      break;
+    case BorderBy::sources:
+      border.set = gtidSetFromText(place.executed);
   }
-  border.gtids = gtidsAt(link, place);
   return border;
 }
 

@@ -25,6 +25,7 @@ Position runSnapshot(const SnapshotJob& job);
 struct SnapshotPlace {
   std::string file{};
   std::uint64_t offset = 0;
+  std::string executed{};  ///< MySQL: the GTIDs before it
 };
 
 /// Sets a session up for what may take long.

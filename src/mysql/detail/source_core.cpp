@@ -69,11 +69,10 @@ std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const
   return ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
 }
 
-bool SourceCore::byFile(bool mariaDb) const {
-  if (options.positions == PositionBy::gtid && !mariaDb) {
-    refuseOption("positions = gtid needs MariaDB; with MySQL use PositionBy::file");
-  }
-  return options.positions == PositionBy::file || !mariaDb;
+BorderBy SourceCore::positionsOn(bool mariaDb) const {
+  if (options.positions == PositionBy::file) return BorderBy::file;
+  if (mariaDb) return BorderBy::domains;
+  return options.positions == PositionBy::gtid ? BorderBy::sources : BorderBy::file;
 }
 
 std::vector<BinlogFile> SourceCore::files(CLink& link) {

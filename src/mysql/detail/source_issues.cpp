@@ -77,9 +77,13 @@ class ServerJudge {
   }
   void judgeGtids() {
     if (!link_.isMariaDb()) {
-      if (options_.positions == PositionBy::gtid) {
-        add(ErrorCode::slotInvalid, "positions by GTID need MariaDB; set SourceOptions::positions = PositionBy::file");
-      }
+      const std::string mode = variable(link_, "gtid_mode");
+      if (options_.positions != PositionBy::gtid || mode == "ON") return;
+      add(ErrorCode::slotInvalid,
+          fmt::format("gtid_mode is {}, and positions are to be made of GTIDs; mend it with: SET GLOBAL "
+                      "enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON "
+                      "one after the other; or use PositionBy::file",
+                      mode.empty() ? "missing" : mode));
       return;
     }
     if (options_.positions == PositionBy::file || variable(link_, "gtid_strict_mode") == "ON") return;

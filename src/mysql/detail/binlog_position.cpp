@@ -196,7 +196,11 @@ Border borderFromText(std::string_view text, std::string_view whole) {
   Border border;
   if (text.starts_with(kUuidPrefix)) {
     border.by = BorderBy::sources;
-    border.set = gtidSetFromText(text.substr(kUuidPrefix.size()));
+    try {
+      border.set = gtidSetFromText(text.substr(kUuidPrefix.size()));
+    } catch (const Error&) {  // also for tags, which no position of ours has
+      throw noPosition(whole);
+    }
     return border;
   }
   if (!text.starts_with(kFilePrefix)) {

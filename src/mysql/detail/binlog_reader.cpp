@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "mysql/detail/octet_cursor.h"
+#include "mysql/detail/transaction_payload.h"
 #include "mysql/detail/xa_id.h"
 
 namespace tidegate::mysql::detail {
@@ -216,10 +217,6 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
     case EventType::incident:
       throw Error(ErrorCode::positionLost, Retry::afterOperator,
                   "the server logged an incident: changes are missing from its binlog; a new baseline is needed");
-    case EventType::partialUpdateRows:
-      throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-                  "the server logs parts of JSON documents, which cannot be put together; mend it with: SET GLOBAL "
-                  "binlog_row_value_options = ''. Then a new baseline is needed");
     default:
       if (event.type == EventType::tableMap || isRows(event.type)) rowEvent(event);
   }
@@ -241,7 +238,7 @@ void BinlogReader::open(const BinlogEvent& event) {
   sawBegin_ = preparing_ = deciding_ = false;
   xid_.clear();
   const bool done = border_.byFile() ? compareBorders(border_, from_.before) == std::partial_ordering::less
-                                   : from_.before.has(current_);
+                                     : from_.before.has(current_);
   skip_ = done;
   if (skip_) return;
   if (border_.byFile()) current_ = {};
@@ -371,10 +368,13 @@ void BinlogReader::query(const BinlogEvent& event) {
   if (!sawBegin_) close();
 }
 
-void BinlogReader::payload(const BinlogEvent&) {
-  throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-              "the server compresses transactions, which this build cannot read; mend it with: SET GLOBAL "
-              "binlog_transaction_compression = OFF. Then a new baseline is needed");
+void BinlogReader::payload(const BinlogEvent& event) {
+  if (!inGroup_) refuseOctets("a transaction's payload stands outside of it");
+  TransactionPayload inner(event.body);
+  while (const std::optional<BinlogEvent> next = inner.next()) {
+    if (next->type == EventType::transactionPayload) refuseOctets("a payload holds another");
+    dispatch(*next);
+  }
 }
 
 void BinlogReader::rowEvent(const BinlogEvent& event) {

@@ -64,15 +64,15 @@ class ServerJudge {
               metadata.empty() ? "missing" : metadata),
           false);
     }
-    if (variable(link_, "binlog_transaction_compression") == "ON") {
+    const bool parts = variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos;
+    if (parts && image != "FULL") {
       add(ErrorCode::slotInvalid,
-          "the server compresses transactions, which this source cannot read; mend it with: SET "
-          "GLOBAL binlog_transaction_compression = OFF");
-    }
-    if (variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos) {
-      add(ErrorCode::slotInvalid,
-          "the server logs parts of JSON documents, which cannot be put together; mend it with: SET "
-          "GLOBAL binlog_row_value_options = ''");
+          fmt::format(
+              "the server logs parts of JSON documents (binlog_row_value_options), and with binlog_row_image = {} "
+              "not what they were before: they are read again from the table. Mend it with: SET GLOBAL "
+              "binlog_row_value_options = ''",
+              image),
+          false);
     }
   }
   void judgeGtids() {

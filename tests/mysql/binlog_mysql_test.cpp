@@ -333,14 +333,19 @@ TEST(JsonDiffs, DoWhatMySqlDoes) {
   }
 }
 
+std::string documentOf(const Value& value) {
+  const Json* const json = value.getIf<Json>();
+  return json == nullptr ? "no document" : json->text;
+}
+
 TEST_F(MySqlEvents, APartialUpdateIsAppliedToTheRowBefore) {
   startAt(std::string("uuid:") + kFirst + ":1-5");
   const std::string document = smallDocument();
   const std::string before = fromHex("00") + littleOctets(1, 4) + littleOctets(document.size(), 4) + document;
   transaction({documentMap(), partialUpdate(before, fromHex("03"), diff('\1', "$.b", fromHex("05 0700")))});
   handOver();
-  EXPECT_EQ(describe(events.at(0).before.at(1)), R"({"a": 1})");
-  EXPECT_EQ(describe(events.at(0).after.at(1)), R"({"a": 1, "b": 7})");
+  EXPECT_EQ(documentOf(events.at(0).before.at(1)), R"({"a": 1})");
+  EXPECT_EQ(documentOf(events.at(0).after.at(1)), R"({"a": 1, "b": 7})");
   EXPECT_TRUE(events[0].unchanged.empty());
   EXPECT_EQ(filled, 0);
 }
@@ -350,7 +355,7 @@ TEST_F(MySqlEvents, APartialUpdateWithoutTheRowBeforeIsReadFromTheTable) {
   transaction({documentMap(), partialUpdate(fromHex("00") + littleOctets(1, 4), fromHex("01"),
                                             diff('\1', "$.b", fromHex("05 0700")))});
   handOver();
-  EXPECT_EQ(describe(events.at(0).after.at(1)), "\"from the table\"");
+  EXPECT_EQ(documentOf(events.at(0).after.at(1)), "\"from the table\"");
   EXPECT_TRUE(events[0].unchanged.empty());
   EXPECT_EQ(filled, 1);
 }

@@ -33,6 +33,7 @@ class BinlogChunks : public ::testing::Test {
                      "USE chunk_test"});
     options.baseline = {.chunkedFromRows = 0, .chunkRows = 50};
     options.batchEvents = 20;
+    options.heartbeatInterval = std::chrono::milliseconds(15);  // tells on a quiet server that a place was reached
   }
   void TearDown() override {
     stop();

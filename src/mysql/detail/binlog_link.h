@@ -39,6 +39,8 @@ class BinlogLink {
                                        std::optional<int> beside = std::nullopt);
   /// Whether something can be read without waiting. Over an encrypted connection it may be so and not be seen.
   bool hasMore() noexcept { return link_.readable(); }
+  /// Whether octets are here already.
+  bool cached() const noexcept { return link_.cached(); }
   CLink& link() noexcept { return link_; }
 
  private:

@@ -71,7 +71,8 @@ void BinlogReader::run(BinlogLink& link, const Position& from, std::stop_token s
 void BinlogReader::step() {
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) return whilePaused();
-  milliseconds wait = untilNextDuty(core_.clock->steadyNow());
+  milliseconds wait{0};
+  if (!link_->cached()) wait = untilNextDuty(core_.clock->steadyNow());
   if (readsRows()) wait = tookRows_ ? milliseconds(0) : std::min(wait, kRowsWait);
   tookRows_ = false;
   const auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);

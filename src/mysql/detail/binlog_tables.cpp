@@ -89,7 +89,7 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
 void BinlogTables::want(std::vector<TableName> tables) {
   wanted_ = std::move(tables);
   std::sort(wanted_.begin(), wanted_.end());
-  byId_.clear();
+  forgetIds();
 }
 
 bool BinlogTables::isWanted(const TableName& name) const {
@@ -100,8 +100,10 @@ void BinlogTables::take(const BinlogEvent& event) {
   const TableMapHead head = readTableMapHead(event);
   const auto namesSize = static_cast<std::size_t>(head.rest.data() - head.database.data());
   const std::string_view names(head.database.data(), namesSize);
-  if (byId_.size() > kMaxIds) byId_.clear();
-  Known& known = byId_[head.id];
+  if (byId_.size() > kMaxIds) forgetIds();
+  if (last_ == nullptr || lastId_ != head.id) last_ = &byId_[head.id];
+  lastId_ = head.id;
+  Known& known = *last_;
   if (known.names == names && known.description == head.rest) return;
   const TableName name{std::string(head.database), std::string(head.table)};
   known.binding = isWanted(name) ? bind(readTableMap(head, mariaDb_), name) : nullptr;
@@ -111,9 +113,12 @@ void BinlogTables::take(const BinlogEvent& event) {
 }
 
 TableBinding* BinlogTables::find(std::uint64_t id) {
+  if (last_ != nullptr && lastId_ == id) return last_->binding.get();
   const auto at = byId_.find(id);
   if (at == byId_.end()) refuseOctets("rows of a table that was not described");
-  return at->second.binding.get();
+  last_ = &at->second;
+  lastId_ = id;
+  return last_->binding.get();
 }
 
 void BinlogTables::told(TableBinding& binding) {

@@ -44,7 +44,7 @@ class BinlogTables {
   const std::vector<TableName>& wanted() const noexcept { return wanted_; }
   /// A server's binlog begins: ids are those of one server's run.
   void restart(bool mariaDb) {
-    byId_.clear();
+    forgetIds();
     mariaDb_ = mariaDb;
   }
 
@@ -74,12 +74,19 @@ class BinlogTables {
   void plan(const TableMap& map, const std::optional<CatalogueTable>& table, TableBinding& out);
   void planColumn(const WireColumn& wire, bool signs, const CatalogueColumn* column, CellPlan& plan);
 
+  void forgetIds() {
+    byId_.clear();
+    last_ = nullptr;
+  }
+
   AskCatalogue catalogue_;
   Charsets& charsets_;
   ToldTables& told_;
   std::vector<TableName> wanted_;
   bool mariaDb_ = true;
   std::unordered_map<std::uint64_t, Known> byId_;
+  Known* last_ = nullptr;  ///< the one looked for last, mostly the next too
+  std::uint64_t lastId_ = 0;
 };
 
 /// What became of the columns between two descriptions of a table. `rowsChanged` unless it is certain that every row

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 /// What the servers allow for an event or a row.
 constexpr unsigned long kMaxPacket = 1UL << 30;
 
-unsigned wholeSeconds(milliseconds time) { return static_cast<unsigned>(std::chrono::ceil<seconds>(time).count()); }
+unsigned secondsRoundedUp(milliseconds time) { return static_cast<unsigned>(std::chrono::ceil<seconds>(time).count()); }
 
 /// The library's own start is not safe for two threads at once.
 bool libraryReady() {
@@ -27,10 +27,10 @@ bool libraryReady() {
 }
 
 void setTimeouts(MYSQL* handle, const ConnectOptions& options, milliseconds silence) {
-  const unsigned connect = wholeSeconds(options.connectTimeout);
+  const unsigned connect = secondsRoundedUp(options.connectTimeout);
   mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
   if (silence.count() == 0) return;
-  const unsigned wait = wholeSeconds(silence);
+  const unsigned wait = secondsRoundedUp(silence);
   mysql_options(handle, MYSQL_OPT_READ_TIMEOUT, &wait);
   mysql_options(handle, MYSQL_OPT_WRITE_TIMEOUT, &wait);
 }

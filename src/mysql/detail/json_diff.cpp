@@ -15,7 +15,7 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-using tidegate::detail::JsonKind;
+using DocumentKind = tidegate::detail::JsonKind;
 using tidegate::detail::JsonRef;
 using tidegate::detail::JsonTree;
 
@@ -26,7 +26,7 @@ enum class JsonOperation : std::uint8_t { replace = 0, insert = 1, remove = 2 };
 
 /// A document that can be changed. Scalars stay as they are written.
 struct JsonNode {
-  JsonKind kind = JsonKind::null;
+  DocumentKind kind = DocumentKind::null;
   std::string scalar{};
   std::vector<std::string> keys{};  ///< of an object, in the order of `children`
   std::vector<JsonNode> children{};
@@ -34,12 +34,12 @@ struct JsonNode {
 
 JsonNode nodeOf(const JsonRef& from) {
   JsonNode node{.kind = from.kind()};
-  if (node.kind == JsonKind::object) {
+  if (node.kind == DocumentKind::object) {
     for (const JsonRef& member : from.members()) {
       node.keys.push_back(member.key());
       node.children.push_back(nodeOf(member));
     }
-  } else if (node.kind == JsonKind::array) {
+  } else if (node.kind == DocumentKind::array) {
     for (const JsonRef& item : from.items()) node.children.push_back(nodeOf(item));
   } else {
     node.scalar = from.source();
@@ -54,8 +54,8 @@ JsonNode parseDocument(std::string_view text) {
 }
 
 void print(const JsonNode& node, std::string& out) {
-  const bool isObject = node.kind == JsonKind::object;
-  if (!isObject && node.kind != JsonKind::array) return void(out += node.scalar);
+  const bool isObject = node.kind == DocumentKind::object;
+  if (!isObject && node.kind != DocumentKind::array) return void(out += node.scalar);
   out += isObject ? '{' : '[';
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     if (i != 0) out += ", ";
@@ -127,7 +127,7 @@ PathLeg takeMember(std::string_view& rest, std::string_view path) {
   if (end >= rest.size()) refusePath(path);
   const std::string_view quoted = rest.substr(0, end + 1);
   const auto name = JsonTree::tryParse(quoted);
-  if (!name || name->root().kind() != JsonKind::string) refusePath(path);
+  if (!name || name->root().kind() != DocumentKind::string) refusePath(path);
   leg.name = name->root().string();
   rest.remove_prefix(quoted.size());
   return leg;
@@ -158,17 +158,17 @@ std::size_t placeOfCell(const JsonNode& array, const PathLeg& leg) {
 
 /// MySQL takes what is no array for an array of one, where a cell is asked for.
 bool isWrapped(const JsonNode& node, const PathLeg& leg) {
-  return leg.isCell && node.kind != JsonKind::array && leg.index == 0;
+  return leg.isCell && node.kind != DocumentKind::array && leg.index == 0;
 }
 
 /// Null: there is none.
 JsonNode* childAt(JsonNode& node, const PathLeg& leg) {
   if (isWrapped(node, leg)) return &node;
   if (leg.isCell) {
-    const std::size_t at = node.kind == JsonKind::array ? placeOfCell(node, leg) : node.children.size();
+    const std::size_t at = node.kind == DocumentKind::array ? placeOfCell(node, leg) : node.children.size();
     return at < node.children.size() ? &node.children[at] : nullptr;
   }
-  if (node.kind != JsonKind::object) return nullptr;
+  if (node.kind != DocumentKind::object) return nullptr;
   const auto at = std::find(node.keys.begin(), node.keys.end(), leg.name);
   return at == node.keys.end() ? nullptr : &node.children[static_cast<std::size_t>(at - node.keys.begin())];
 }
@@ -184,12 +184,12 @@ bool keyBefore(const std::string& a, const std::string& b) {
 
 void insertAt(JsonNode& parent, const PathLeg& leg, JsonNode value, std::string_view path) {
   if (leg.isCell) {
-    if (parent.kind != JsonKind::array) refuseDiff(path);
+    if (parent.kind != DocumentKind::array) refuseDiff(path);
     const std::size_t at = std::min(placeOfCell(parent, leg), parent.children.size());
     parent.children.insert(parent.children.begin() + static_cast<std::ptrdiff_t>(at), std::move(value));
     return;
   }
-  if (parent.kind != JsonKind::object || childAt(parent, leg) != nullptr) refuseDiff(path);
+  if (parent.kind != DocumentKind::object || childAt(parent, leg) != nullptr) refuseDiff(path);
   const auto at = std::upper_bound(parent.keys.begin(), parent.keys.end(), leg.name, keyBefore) - parent.keys.begin();
   parent.keys.insert(parent.keys.begin() + at, leg.name);
   parent.children.insert(parent.children.begin() + at, std::move(value));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "mysql/detail/json_diff.h"
 
@@ -42,7 +43,10 @@ bool bitAt(std::string_view bits, std::size_t i) {
 
 std::size_t countBits(std::string_view bits, std::size_t columns) {
   std::size_t count = 0;
-  for (std::size_t i = 0; i < columns; ++i) count += bitAt(bits, i) ? 1 : 0;
+  for (std::size_t at = 0; at < columns / 8; ++at) {
+    count += static_cast<std::size_t>(std::popcount(static_cast<std::uint8_t>(bits[at])));
+  }
+  for (std::size_t i = columns / 8 * 8; i < columns; ++i) count += bitAt(bits, i) ? 1 : 0;
   return count;
 }
 

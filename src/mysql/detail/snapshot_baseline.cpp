@@ -13,7 +13,7 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-constexpr std::chrono::milliseconds kBreath{1};
+constexpr std::chrono::milliseconds kPictureBreath{1};
 /// A server that sends no row for this long is gone.
 constexpr std::chrono::milliseconds kReadPatience{600'000};
 constexpr std::size_t kMaxPictureBytes = 4u << 20;
@@ -61,7 +61,7 @@ class Picture {
     for (Taken answer = Taken::full; answer == Taken::full;) {
       waitWhilePaused();
       answer = job_.handler(batch_);
-      if (answer == Taken::full) pause(kBreath);
+      if (answer == Taken::full) pause(kPictureBreath);
     }
     batch_.clear();
     bytes_ = 0;

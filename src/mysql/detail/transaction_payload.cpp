@@ -13,10 +13,10 @@ namespace {
 
 enum class PayloadField : std::uint8_t { end = 0, size = 1, compression = 2, unpackedSize = 3 };
 constexpr std::uint64_t kZstd = 0, kNotPacked = 255;
-constexpr std::size_t kFrame = 19, kSizeAt = 9;
+constexpr std::size_t kNestedFrame = 19, kNestedSizeAt = 9;
 /// What the servers allow for an event.
-constexpr std::uint64_t kMostOctets = std::uint64_t{1} << 30;
-constexpr std::size_t kStep = std::size_t{128} << 10;
+constexpr std::uint64_t kMostNestedOctets = std::uint64_t{1} << 30;
+constexpr std::size_t kUnpackStep = std::size_t{128} << 10;
 
 }  // namespace
 
@@ -72,14 +72,14 @@ bool TransactionPayload::unpackSome() {
     return true;
   }
   const std::size_t before = unpacked_.size();
-  unpacked_.resize(before + kStep);
+  unpacked_.resize(before + kUnpackStep);
   ZSTD_inBuffer in{packed_.data(), packed_.size(), 0};
-  ZSTD_outBuffer out{unpacked_.data() + before, kStep, 0};
+  ZSTD_outBuffer out{unpacked_.data() + before, kUnpackStep, 0};
   unpacker_->wants = ZSTD_decompressStream(unpacker_->context, &out, &in);
   if (ZSTD_isError(unpacker_->wants) != 0) refuseOctets("a compressed transaction is damaged");
   unpacked_.resize(before + out.pos);
   packed_.remove_prefix(in.pos);
-  unpacker_->full = out.pos == kStep;
+  unpacker_->full = out.pos == kUnpackStep;
   return true;
 }
 
@@ -93,10 +93,10 @@ bool TransactionPayload::fill(std::size_t size) {
 }
 
 std::optional<BinlogEvent> TransactionPayload::next() {
-  if (!fill(kFrame)) return std::nullopt;
-  OctetCursor frame(std::string_view(unpacked_).substr(at_ + kSizeAt, 4), "an event in a payload");
+  if (!fill(kNestedFrame)) return std::nullopt;
+  OctetCursor frame(std::string_view(unpacked_).substr(at_ + kNestedSizeAt, 4), "an event in a payload");
   const std::uint64_t size = frame.little(4);
-  if (size < kFrame || size > kMostOctets) refuseOctets("an event in a payload has an impossible length");
+  if (size < kNestedFrame || size > kMostNestedOctets) refuseOctets("an event in a payload has an impossible length");
   fill(static_cast<std::size_t>(size));
   std::string_view octets = std::string_view(unpacked_).substr(at_, static_cast<std::size_t>(size));
   const BinlogEvent event = takeNestedEvent(octets);

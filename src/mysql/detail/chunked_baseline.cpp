@@ -41,7 +41,7 @@ void ChunkedBaseline::restart(const Place& from) {
   encoded_ = from.baseline;
   from_ = from;
   open_ = false;
-  first_ = newest_ = {};
+  first_ = newest_ = refused_ = {};
   touches_ = tidegate::detail::TouchLog();
   begunAt_.clear();
   if (!pending()) return;
@@ -54,18 +54,30 @@ void ChunkedBaseline::restart(const Place& from) {
 
 bool ChunkedBaseline::admits(CLink& link, const SnapshotPlace& place) {
   if (open_) return true;
-  if (from_.before.byFile() && from_.ordinal != 0) {  // begun within a transaction: it ends the first
-    open_ = first_ != TransactionName{} && first_ <= TransactionName{fileNumberOf(place.file), place.offset};
-    return open_;
-  }
+  const TransactionName seen{fileNumberOf(place.file), place.offset};
+  if (seen == refused_) return false;  // the server would have to read a whole file to say the same again
+  refused_ = seen;
+  open_ = seesBeginning(link, place, seen);
+  return open_;
+}
+
+/// Whether a snapshot sees all that was told before the stream began.
+bool ChunkedBaseline::seesBeginning(CLink& link, const SnapshotPlace& place, const TransactionName& seen) {
   GtidState told = from_.before.gtids;
   if (from_.before.byFile()) {
-    told = gtidsAt(link, {fileNamed(place.file, from_.before.file.number), from_.before.file.offset});
+    if (first_ != TransactionName{} && first_ <= seen) return true;
+    if (from_.ordinal != 0) return false;  // begun within a transaction: it ends the first
+    try {
+      told =
+          gtidsAt(link, {.file = fileNamed(place.file, from_.before.file.number), .offset = from_.before.file.offset});
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::queryFailed) throw;
+      return false;  // that file was purged meanwhile; the next transaction tells
+    }
   } else if (from_.ordinal != 0) {
     told.set(from_.current);
   }
-  open_ = told.within(gtidsAt(link, place));
-  return open_;
+  return told.within(gtidsAt(link, place));
 }
 
 /// A step on. Before the events that it is the progress of: what goes on from them must go on from it.
@@ -87,7 +99,10 @@ void ChunkedBaseline::onChange(const ChangeEvent& event) {
 }
 
 void ChunkedBaseline::onCommit(const TransactionName& end) {
-  if (first_ == TransactionName{}) first_ = end;
+  if (first_ == TransactionName{}) {
+    first_ = end;
+    refused_ = {};  // a place that was refused for want of this one may do
+  }
   touches_.commit(end);
 }
 

@@ -58,6 +58,7 @@ class ChunkedBaseline {
   using PendingTable = tidegate::detail::PendingTable;
 
   bool admits(CLink& link, const SnapshotPlace& place);
+  bool seesBeginning(CLink& link, const SnapshotPlace& place, const TransactionName& seen);
   void startAgain(const std::string& table);
   void forgetChunks();
   void failed(const Error& error);
@@ -81,9 +82,10 @@ class ChunkedBaseline {
   std::map<std::string, std::uint64_t> begunAt_;  ///< the last transaction told before a table's `baselineBegin`
   tidegate::detail::TouchLog touches_;
 
-  Place from_;             ///< where the stream began
-  bool open_ = false;      ///< snapshots see all that came before `from_`
-  TransactionName first_;  ///< behind the first transaction of the stream
+  Place from_;               ///< where the stream began
+  bool open_ = false;        ///< snapshots see all that came before `from_`
+  TransactionName first_;    ///< behind the first transaction of the stream
+  TransactionName refused_;  ///< what the last snapshot saw that was not admitted
 
   std::deque<std::unique_ptr<Chunk>> chunks_;  ///< in the order they are delivered
   TransactionName newest_;                     ///< seen by the newest snapshot; later ones see more

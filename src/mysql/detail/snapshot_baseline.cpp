@@ -121,6 +121,16 @@ void readIntoPicture(CLink& link, const SnapshotJob& job, const CatalogueTable& 
   job.core.told[table.name] = {shape, table.columns};
 }
 
+/// Frees a result also where it is left before its end: without the connection, since else all the rest would be read.
+struct LeftResult {
+  CLink& link;
+  MYSQL_RES* result;
+  ~LeftResult() {
+    if (!mysql_eof(result)) link.interrupt();
+    mysql_free_result(result);
+  }
+};
+
 }  // namespace
 
 SnapshotPlace beginNotedSnapshot(CLink& link) {
@@ -174,7 +184,7 @@ void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>
   if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) link.fail();
   MYSQL_RES* const result = mysql_use_result(handle);
   if (result == nullptr) link.fail();
-  // Freed only at its end: before, that would read all the rest. Who leaves early drops the connection.
+  const LeftResult freed{link, result};
   const std::vector<TextForm> forms = textForms(table.columns);
   while (const MYSQL_ROW cells = mysql_fetch_row(result)) {
     readTextRow(forms, cells, mysql_fetch_lengths(result), values);
@@ -182,9 +192,7 @@ void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>
     link.interrupt();
     break;
   }
-  const bool failed = mysql_errno(handle) != 0;
-  mysql_free_result(result);
-  if (failed) link.fail();
+  if (mysql_errno(handle) != 0) link.fail();
 }
 
 Position runSnapshot(const SnapshotJob& job) {

@@ -155,6 +155,17 @@ TEST(BaselineProgress, MeetsWhereEachTableIsLessFar) {
   EXPECT_LT(meetProgress(more, other), other);
 }
 
+/// Of two tables the first is whole in the one that is further; in the other, all rows of a chunk were overtaken.
+TEST(BaselineProgress, MeetsAtOrBeforeBothWhereATableWasLeftBehind) {
+  const std::string less = encodeProgress({.steps = 5, .pending = {{"a", 5, true, {"e"}}, {"b", 0, false, {}}}});
+  for (const std::string& more :
+       {encodeProgress({.steps = 9, .pending = {{"b", 3, true, {"c"}}}}),
+        encodeProgress({.steps = 6, .pending = {{"a", 5, true, {"k"}}, {"b", 0, false, {}}}})}) {
+    EXPECT_EQ(meetProgress(less, more), less);
+    EXPECT_EQ(meetProgress(more, less), less);
+  }
+}
+
 /// A chunk of keys 1 to 5 at a snapshot that sees transactions below 100.
 class ChunkOvertaken : public testing::Test {
  protected:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tidegate/core/error.h"
 
@@ -88,8 +89,9 @@ std::string meetProgress(std::string_view a, std::string_view b) {
   if (a.empty()) return std::string(b);
   BaselineProgress meet = decodeProgress(a);
   if (b.empty()) return std::string(a);
-  const BaselineProgress other = decodeProgress(b);
-  meet.steps = std::min(meet.steps, other.steps);
+  BaselineProgress other = decodeProgress(b);
+  // From the one that is less far, in its order: the meet must not be greater than either, octet by octet.
+  if (other.steps < meet.steps) std::swap(meet, other);
   for (const PendingTable& table : other.pending) {
     const auto same = std::find_if(meet.pending.begin(), meet.pending.end(),
                                    [&](const PendingTable& mine) { return mine.name == table.name; });

@@ -105,7 +105,8 @@ Gtid readMySqlGtid(const BinlogEvent& event) {
   in.take(1);  // flags
   Gtid gtid;
   std::size_t i = 0;
-  for (const char octet : in.take(gtid.source.octets.size())) gtid.source.octets[i++] = static_cast<std::uint8_t>(octet);
+  for (const char octet : in.take(gtid.source.octets.size()))
+    gtid.source.octets[i++] = static_cast<std::uint8_t>(octet);
   gtid.sequence = in.little(8);
   if (gtid.sequence == 0 || gtid.sequence >= INT64_MAX) refuseOctets("a GTID has an impossible number");
   return gtid;

@@ -44,8 +44,9 @@ Error binlogFailure(int number, const std::string& sqlState, const std::string& 
                     text, number));
   }
   if (number != kFatalBinlogError) return fromNumber(number, sqlState, text);
-  for (const std::string_view gone : {"purged", "Could not find first log file", "not in the master's binlog",
-                                      "is missing the GTID", "impossible position", "has more GTIDs", "Could not find GTID state"}) {
+  for (const std::string_view gone :
+       {"purged", "Could not find first log file", "not in the master's binlog", "is missing the GTID",
+        "impossible position", "has more GTIDs", "Could not find GTID state"}) {
     if (text.find(gone) == std::string::npos) continue;
     return Error(
         ErrorCode::positionLost, Retry::afterOperator,

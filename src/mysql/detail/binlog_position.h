@@ -1,19 +1,16 @@
 /// This source's positions: what was before a transaction, and which change within it.
 ///
-/// By GTID it names the last transaction of each domain (MariaDB) or the set of all transactions (MySQL), so it holds on
-/// every server of the same history. By file it names a place in the binlog of one server.
+/// By GTID it names the last transaction of each domain (MariaDB) or the set of all transactions (MySQL), so it holds
+/// on every server of the same history. By file it names a place in the binlog of one server.
 ///
 /// Octets: a kind, then numbers of seven bits an octet, least significant first.
 ///   by domains: their count, {domain, server, sequence} of each
-///   by sources: their count, of each 16 octets of its UUID, the count of its intervals, and of each interval how far it
-///   begins behind the one before it and how much longer than one transaction it is
-///   by file: the server's id, the file's number, the offset in it
-///   then the ordinal of the change, and where it is not 0 and the kind is by GTID the transaction: {domain, server,
-///   sequence}, or {UUID, sequence}
-///   then, where the kind says so, the place from which the binlog must be read again for XA transactions that are
-///   prepared, as above
-///   then, where the kind says so and up to the end, how far a baseline is that is read beside the stream
-///   (source/detail/baseline_progress.h)
+///   by sources: their count, of each 16 octets of its UUID, the count of its intervals, and of each interval how far
+///   it begins behind the one before it and how much longer than one transaction it is by file: the server's id, the
+///   file's number, the offset in it then the ordinal of the change, and where it is not 0 and the kind is by GTID the
+///   transaction: {domain, server, sequence}, or {UUID, sequence} then, where the kind says so, the place from which
+///   the binlog must be read again for XA transactions that are prepared, as above then, where the kind says so and up
+///   to the end, how far a baseline is that is read beside the stream (source/detail/baseline_progress.h)
 /// One domain and no open transaction: mostly under 16 octets, which allocate nothing.
 #pragma once
 
@@ -93,10 +90,11 @@ std::partial_ordering comparePlaces(const Place& a, const Place& b);
 /// The greatest place at or before both. @throws Error{invalidArgument} where there is none.
 Place meetOf(const Place& a, const Place& b);
 
-/// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; MySQL's "uuid:3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5",
-/// and within a transaction "…:1-5+4294967299@3e11fa47-71ca-11e1-9e33-c80aa9429562:6"; by file "file:1/3/4567", "file:1/3/4567+4294967299";
-/// with ";xa=0-1-4" behind it where XA transactions are pending, and ";baseline=" and hexadecimal octets where a
-/// baseline is.
+/// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; MySQL's
+/// "uuid:3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", and within a transaction
+/// "…:1-5+4294967299@3e11fa47-71ca-11e1-9e33-c80aa9429562:6"; by file "file:1/3/4567", "file:1/3/4567+4294967299"; with
+/// ";xa=0-1-4" behind it where XA transactions are pending, and ";baseline=" and hexadecimal octets where a baseline
+/// is.
 std::string positionToText(const Position& position);
 /// @throws Error{parseError}
 Position positionFromText(std::string_view text);

@@ -73,7 +73,7 @@ Gtid gtidFromText(std::string_view text) {
     text.remove_prefix(kUuidEnd + 1);
     if (takeNumber(text, gtid.sequence) && text.empty() && gtid.sequence != 0) return gtid;
   } else if (takeNumber(text, gtid.domain) && takeDash(text) && takeNumber(text, gtid.server) && takeDash(text) &&
-      takeNumber(text, gtid.sequence) && text.empty()) {
+             takeNumber(text, gtid.sequence) && text.empty()) {
     return gtid;
   }
   throw Error(ErrorCode::parseError, Retry::never,

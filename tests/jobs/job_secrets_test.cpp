@@ -1,19 +1,47 @@
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 
+#include "jobs/detail/job_secrets.h"
 #include "jobs/jobs_rig.h"
 #include "support/property.h"
+#include "tidegate/source/test_source.h"
 #include "tidegate/sqlite/job_store.h"
 
 namespace tidegate::test {
 namespace {
 
+using Texts = std::vector<std::string>;
+
+// Another one in each place, or one would hide that the others are not looked for.
 constexpr const char* kPassword = "hunter2-correct-horse";
+constexpr const char* kDsnPassword = "b@ttery/staple";
+constexpr const char* kDsnPasswordEncoded = "b%40ttery%2Fstaple";
+
+/// What spdlog's default logger is told meanwhile.
+class CapturedLog {
+ public:
+  CapturedLog() {
+    auto logger = std::make_shared<spdlog::logger>("captured", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+  }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+  ~CapturedLog() { spdlog::set_default_logger(before_); }
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+};
 
 std::string octetsOf(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -62,12 +90,14 @@ TEST(JobKey, MakesAFileThatItsOwnerAloneMayRead) {
   EXPECT_EQ(errorFrom([&] { JobKey::fromFile(dir / "no/such/folder"); }).code(), ErrorCode::storeUnavailable);
 }
 
-/// A driver that fails with the password in its message, as no driver should.
+/// A driver that fails with every secret in its message, as no driver should.
 JobDriver leakyDriver() {
   JobDriver driver = sqlite::jobDriver();
   driver.connect = [](const JobSource& source) -> QueryFn {
     throw Error(ErrorCode::connectionFailed, Retry::later,
-                "no route for " + source.dsn + " with " + source.password + " password=" + source.password);
+                "no route for " + source.dsn + " with " + source.password + " password=" + source.password +
+                    ", or as " + kDsnPasswordEncoded + ", which is " + kDsnPassword + "; (using: '" + kDsnPassword +
+                    "')");
   };
   return driver;
 }
@@ -75,22 +105,45 @@ JobDriver leakyDriver() {
 ReplicationJob secretJob() {
   return {.name = "secret",
           .source = {.dialect = Dialect::mysql,
-                     .dsn = std::string("mysql://me:") + kPassword + "@db.example/shop",
+                     .dsn = std::string("mysql://me:") + kDsnPasswordEncoded + "@db.example/shop",
                      .password = kPassword},
           .table = "t",
           .trackingColumn = "at",
           .cron = "@hourly"};
 }
 
-TEST(JobSecrets, StandInNoAnswerNoErrorAndNoFile) {
+TEST(JobSecrets, AreKnownInEveryFormThatAMessageMayRepeat) {
+  const auto of = [](const std::string& dsn, const std::string& password = "") {
+    return detail::secretsOf({.dsn = dsn, .password = password});
+  };
+  EXPECT_EQ(of("postgresql://me:s%40cret@h/db"), (Texts{"s%40cret", "s@cret"}));
+  EXPECT_EQ(of("mysql://me:a/b?c#d@h/db", "another"), (Texts{"a/b?c#d", "another"}));
+  EXPECT_EQ(of("postgresql://me@h/db?sslmode=off&password=in%3Aquery&x=1"), (Texts{"in%3Aquery", "in:query"}));
+  EXPECT_EQ(of("postgresql://h/db?sslpassword=ofthekey"), (Texts{"ofthekey"}));
+  EXPECT_EQ(of("host=h password = 'it\\'s ours' user=me"), (Texts{"it\\'s ours", "it's ours"}));
+  EXPECT_EQ(of("host=h password=plain user=me"), (Texts{"plain"}));
+  for (const char* none : {"", "postgresql://me@h/db", "postgresql://h:5432/db", "postgresql://[::1]:5432/db", "host=h",
+                           "host", "password", "password=", "mysql://me:@h/db", "://", "mysql://me:x%@h"}) {
+    EXPECT_EQ(of(none), Texts()) << none;
+  }
+  EXPECT_EQ(detail::withoutSecrets("no: s@cret, s%40cret or pass", {.dsn = "x://u:s%40cret@h", .password = "pass"}),
+            "no: ***, *** or ***");
+}
+
+/// Everything that is said of a job whose driver repeats its secrets: to its caller, in answers, in files, to
+/// observers, in the log.
+std::string everythingToldOfALeakyJob(bool observed) {
   JobsRig rig;
+  const CapturedLog log;
   const std::string path = rig.dir / "jobs.db";
   ReplicationJobsOptions options = rig.options();
   options.store = sqlite::jobStore(path);
+  if (!observed) options.observer = nullptr;
   bool leaks = false;
   JobDriver driver = sqlite::jobDriver();
   driver.connect = [&, real = driver.connect](const JobSource& source) {
     EXPECT_EQ(source.password, kPassword) << "a run needs the secret itself";
+    EXPECT_NE(source.dsn.find(kDsnPasswordEncoded), std::string::npos);
     if (leaks) return leakyDriver().connect(source);
     return real({.dialect = Dialect::sqlite, .database = rig.sourcePath});
   };
@@ -100,6 +153,7 @@ TEST(JobSecrets, StandInNoAnswerNoErrorAndNoFile) {
   job.table = "users";
   job.trackingColumn = "updated_at";
   jobs.create(job);
+  EXPECT_EQ(jobs.run("secret").outcome, RunOutcome::ok);
   leaks = true;
   const JobRun run = jobs.run("secret");
   EXPECT_EQ(run.outcome, RunOutcome::failed);
@@ -109,8 +163,59 @@ TEST(JobSecrets, StandInNoAnswerNoErrorAndNoFile) {
                     toJson(jobs.history("secret")) + toJson(job) + *jobs.get("secret").lastError;
   for (const std::string& warning : rig.observer->warnings) all += warning;
   for (const char* end : {"", "-wal", "-shm"}) all += octetsOf(path + end);
-  EXPECT_EQ(all.find(kPassword), std::string::npos);
-  EXPECT_NE(all.find("***"), std::string::npos);
+  EXPECT_EQ(log.text().empty(), observed) << "without an observer failures go to the log";
+  return all + log.text();
+}
+
+TEST(JobSecrets, StandInNoAnswerNoErrorNoFileAndNoLog) {
+  for (const bool observed : {true, false}) {
+    const std::string all = everythingToldOfALeakyJob(observed);
+    for (const char* secret : {kPassword, kDsnPassword, kDsnPasswordEncoded}) {
+      EXPECT_EQ(all.find(secret), std::string::npos)
+          << secret << " in …" << all.substr(all.find(secret) < 80 ? 0 : all.find(secret) - 80, 160);
+    }
+    EXPECT_NE(all.find("***"), std::string::npos);
+  }
+}
+
+/// What a stream's driver says comes by other ways: as its engine's warnings, and as it is dropped.
+TEST(JobSecrets, OfAStreamStandInNoLogEither) {
+  JobsRig rig;
+  const CapturedLog log;
+  ReplicationJobsOptions options = rig.options();
+  options.observer = nullptr;
+  bool leaks = false;
+  JobDriver driver;
+  driver.connect = [](const JobSource&) { return QueryFn(); };
+  driver.describe = [](const QueryFn&, const std::string& table, std::stop_token) {
+    return JobTable{.schema = {.table = table,
+                               .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false}},
+                               .primaryKey = {"id"}},
+                    .sqlName = table};
+  };
+  const auto db = std::make_shared<TestDatabase>();
+  db->createTable({.table = "users",
+                   .columns = {{.name = "id", .kind = ValueKind::int64, .nullable = false}},
+                   .primaryKey = {"id"}});
+  driver.stream = [&](const JobSource& source, const JobStream&) -> std::shared_ptr<SyncSource> {
+    if (leaks) (void)leakyDriver().connect(source);
+    return std::make_shared<TestSource>(db);
+  };
+  options.drivers = {{Dialect::postgres, driver}};
+  ReplicationJobs jobs(options);
+  ReplicationJob job = secretJob();
+  job.source.dialect = Dialect::postgres;
+  job.table = "users";
+  job.mode = JobMode::cdc;
+  job.trackingColumn = job.cron = "";
+  jobs.create(job);
+  leaks = true;
+  EXPECT_FALSE(jobs.remove("secret"));
+  const std::string all = log.text();
+  EXPECT_NE(all.find("is still there"), std::string::npos) << all;
+  for (const char* secret : {kPassword, kDsnPassword, kDsnPasswordEncoded}) {
+    EXPECT_EQ(all.find(secret), std::string::npos) << all;
+  }
 }
 
 TEST(JobSecrets, StayAsTheyAreWhereTheirMaskIsGivenBack) {

@@ -22,4 +22,11 @@ struct JobPlan {
 /// @throws Error{columnNotFound, typeUnsupported, invalidConfig} naming what does not fit, with the remedy.
 JobPlan planJob(const ReplicationJob& job, const JobTable& table);
 
+/// What a change stream of the job is asked for: its columns, and those that say which row is meant; empty: all.
+/// @throws Error{columnNotFound, invalidConfig} as `planJob`.
+std::vector<std::string> streamColumns(const ReplicationJob& job, const JobTable& table);
+
+/// Says of columns that a job reads only from now on that rows read before lack them; empty if there are none.
+std::string warningOfNewColumns(const std::vector<std::string>& fresh);
+
 }  // namespace tidegate::detail

@@ -52,6 +52,15 @@ inline const std::vector<std::string>& injectionCorpus() {
 struct InjectedField {
   std::string name;
   void (*set)(ReplicationJob& job, const std::string& text);
+  JobMode mode = JobMode::incremental;  ///< of the job that it is tried in: each makes other SQL of it
+
+  /// A job of that mode, from an incremental one. Some modes do without fields.
+  ReplicationJob inMode(ReplicationJob job) const {
+    job.mode = mode;
+    if (mode != JobMode::incremental) job.trackingColumn = "";
+    if (mode == JobMode::cdc) job.cron = "";
+    return job;
+  }
 
   /// Left out, some are as if nothing had been asked for.
   bool isNothing(const std::string& text) const {
@@ -80,6 +89,20 @@ inline const std::vector<InjectedField>& injectedFields() {
       {"time_zone", [](ReplicationJob& job, const std::string& text) { job.timeZone = text; }},
   };
   return kFields;
+}
+
+/// Those that other modes make SQL of: `diff` pages by nothing and compares, `cdc` makes a publication and a slot.
+inline std::vector<InjectedField> injectedFields(JobMode mode) {
+  std::vector<InjectedField> out;
+  for (InjectedField field : injectedFields()) {
+    const bool inAll =
+        field.name == "name" || field.name == "table_name" || field.name == "target_table" || field.name == "columns";
+    const bool inDiff = field.name.starts_with("primary_key");
+    if (mode != JobMode::incremental && !inAll && !(inDiff && mode == JobMode::diff)) continue;
+    field.mode = mode;
+    out.push_back(std::move(field));
+  }
+  return out;
 }
 
 }  // namespace tidegate::test

@@ -1,6 +1,7 @@
 /// Texts that would do harm if they were run, and the fields of a job that they are tried in.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,14 +92,15 @@ inline const std::vector<InjectedField>& injectedFields() {
   return kFields;
 }
 
-/// Those that other modes make SQL of: `diff` pages by nothing and compares, `cdc` makes a publication and a slot.
+/// Those that the mode makes other SQL of: `diff` pages by nothing and compares, `cdc` makes a publication and a slot.
 inline std::vector<InjectedField> injectedFields(JobMode mode) {
+  static const std::vector<std::string> kDiff{"name",    "table_name",  "target_table",
+                                              "columns", "primary_key", "primary_key second"};
+  static const std::vector<std::string> kCdc{"name", "table_name", "columns"};
+  const std::vector<std::string>& known = mode == JobMode::cdc ? kCdc : kDiff;
   std::vector<InjectedField> out;
   for (InjectedField field : injectedFields()) {
-    const bool inAll =
-        field.name == "name" || field.name == "table_name" || field.name == "target_table" || field.name == "columns";
-    const bool inDiff = field.name.starts_with("primary_key");
-    if (mode != JobMode::incremental && !inAll && !(inDiff && mode == JobMode::diff)) continue;
+    if (mode != JobMode::incremental && std::find(known.begin(), known.end(), field.name) == known.end()) continue;
     field.mode = mode;
     out.push_back(std::move(field));
   }

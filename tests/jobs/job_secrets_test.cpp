@@ -1,11 +1,15 @@
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -66,6 +70,65 @@ TEST(JobKey, OpensWhatItSealedForThatContextAlone) {
     EXPECT_THROW(key.open(changed, "job a"), Error);
     EXPECT_THROW(key.open(sealed.substr(0, random.index(sealed.size())), "job a"), Error);
   });
+}
+
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)>;
+
+const unsigned char* octets(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+unsigned char* octets(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+
+/// AES-256-GCM by OpenSSL alone, both ways. @return what comes out, and for sealing the tag behind it; nullopt:
+/// refused.
+std::optional<std::string> gcm(bool seal, const std::string& key, const std::string& nonce, const std::string& context,
+                               const std::string& in, std::string tag = {}) {
+  const CipherContext cipher(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+  EXPECT_EQ(EVP_CipherInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, octets(key), octets(nonce), seal ? 1 : 0), 1);
+  int size = 0, rest = 0;
+  EXPECT_EQ(EVP_CipherUpdate(cipher.get(), nullptr, &size, octets(context), static_cast<int>(context.size())), 1);
+  std::string out(in.size() + 16, '\0');
+  EXPECT_EQ(EVP_CipherUpdate(cipher.get(), octets(out), &size, octets(in), static_cast<int>(in.size())), 1);
+  if (!seal) {
+    EXPECT_EQ(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, 16, octets(tag)), 1);
+  }
+  if (EVP_CipherFinal_ex(cipher.get(), octets(out) + size, &rest) != 1) return std::nullopt;
+  EXPECT_EQ(size, static_cast<int>(in.size()));
+  if (!seal) return out.substr(0, in.size());
+  EXPECT_EQ(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, 16, octets(out) + in.size()), 1);
+  return out;
+}
+
+std::string fromText(const std::string& base64) {
+  std::string out(base64.size() / 4 * 3, '\0');
+  EXPECT_EQ(EVP_DecodeBlock(octets(out), octets(base64), static_cast<int>(base64.size())),
+            static_cast<int>(out.size()));
+  out.resize(out.size() - static_cast<std::size_t>(std::count(base64.begin(), base64.end(), '=')));
+  return out;
+}
+
+std::string toText(const std::string& in) {
+  std::string out((in.size() + 2) / 3 * 4 + 1, '\0');
+  EVP_EncodeBlock(octets(out), octets(in), static_cast<int>(in.size()));
+  out.pop_back();
+  return out;
+}
+
+/// A round trip alone would pass with any cipher, or none.
+TEST(JobKey, SealsWithAes256GcmAsOpenSslKnowsIt) {
+  const std::string key(32, 'k'), plain = "hunter2-correct-horse", context = "job a";
+  const std::string sealed = fromText(testKey().seal(plain, context));
+  // Version, nonce, ciphertext, tag.
+  ASSERT_EQ(sealed.size(), 1 + 12 + plain.size() + 16);
+  EXPECT_EQ(sealed[0], 1);
+  const std::string nonce = sealed.substr(1, 12), body = sealed.substr(13, plain.size());
+  const std::string tag = sealed.substr(13 + plain.size());
+  EXPECT_EQ(gcm(false, key, nonce, context, body, tag), plain);
+  EXPECT_FALSE(gcm(false, key, nonce, "job b", body, tag)) << "the context is not authenticated";
+  EXPECT_FALSE(gcm(false, std::string(32, 'x'), nonce, context, body, tag));
+
+  const std::string fixed = "0123456789ab";
+  const auto made = gcm(true, key, fixed, context, plain);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(testKey().open(toText(std::string(1, 1) + fixed + *made), context), plain);
 }
 
 TEST(JobKey, MakesAFileThatItsOwnerAloneMayRead) {

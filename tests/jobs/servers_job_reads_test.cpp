@@ -239,6 +239,31 @@ TEST_P(ServerJobReads, LeaveNoConnectionOpenHoweverTheyEnd) {
   EXPECT_TRUE(closed()) << "of what failed";
 }
 
+/// They are unequal to themselves, and yet did not change.
+TEST(PostgresJobReads, KeepNumbersThatAreNoneOrHaveNoEnd) {
+  ServerRig rig{servers::Server("postgres")};
+  execute(rig.writer,
+          {"DROP TABLE IF EXISTS job_nan",
+           "CREATE TABLE job_nan(id bigint PRIMARY KEY, r double precision, f real, n numeric, updated_at timestamp)",
+           "INSERT INTO job_nan VALUES (1, 'NaN', 'NaN', 'NaN', '2026-01-01 10:00:00'), "
+           "(2, 'Infinity', '-Infinity', 1e30, '2026-01-01 10:00:00'), (3, 1e308, -0.5, 0, '2026-01-01 10:00:00')"});
+  ReplicationJobs jobs(rig.options());
+  for (const JobMode mode : {JobMode::incremental, JobMode::diff}) {
+    SCOPED_TRACE(toString(mode));
+    ReplicationJob job = rig.job("job_nan");
+    job.mode = mode;
+    job.name = job.target = std::string("nan_") + std::string(toString(mode));
+    if (mode == JobMode::diff) job.trackingColumn = "";
+    jobs.create(job);
+    EXPECT_EQ(rig.run(jobs, job.name).rowsSynced, 3u);
+    EXPECT_EQ(rig.run(jobs, job.name).rowsSynced, 0u) << "nothing changed";
+    EXPECT_EQ(rig.replica("SELECT r || ' ' || f || ' ' || n FROM " + job.target + " WHERE id = 1"),
+              (std::vector<std::string>{"NaN NaN NaN"}));
+    EXPECT_EQ(rig.replica("SELECT r > 1e308 AND f < -1e308 FROM " + job.target + " WHERE id = 2"),
+              (std::vector<std::string>{"1"}));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, ServerJobReads, ::testing::Values("postgres", "mysql"),
                          [](const auto& which) { return std::string(which.param); });
 

@@ -9,6 +9,7 @@
 
 #include "jobs/jobs_rig.h"
 #include "jobs/slow_source.h"
+#include "tidegate/sqlite/job_store.h"
 
 namespace tidegate::test {
 namespace {
@@ -273,7 +274,12 @@ TEST(ReplicationJobs, ARunByHandDuringAnotherIsRefusedHereAndInAnotherProcess) {
   ReplicationJobsOptions options = rig.options();
   options.drivers = {{Dialect::sqlite, slow.driver(rig.sourcePath)}};
   options.leaseTime = minutes(5);
-  ReplicationJobs jobs(options), other(options);
+  // Each process has a handle of its own to the store.
+  const auto withHandle = [&] {
+    options.store = sqlite::jobStore(rig.dir / "jobs.db");
+    return options;
+  };
+  ReplicationJobs jobs(withHandle()), other(withHandle());
   jobs.create(rig.users());
   auto first = std::async(std::launch::async, [&] { return jobs.run("users"); });
   slow.reached.wait();
@@ -354,8 +360,11 @@ TEST(ReplicationJobs, TakesAJobOverFromAProcessThatDied) {
   SlowSource slow;
   ReplicationJobsOptions options = rig.options();
   options.drivers = {{Dialect::sqlite, slow.driver(rig.sourcePath)}};
+  options.store = sqlite::jobStore(rig.dir / "jobs.db");
   ReplicationJobs dead(options);
-  ReplicationJobs jobs(rig.options());
+  options = rig.options();
+  options.store = sqlite::jobStore(rig.dir / "jobs.db");
+  ReplicationJobs jobs(options);
   dead.create(rig.users());
   rig.clock.advance(minutes(1));
   auto lost = std::async(std::launch::async, [&] { return dead.runDue(); });

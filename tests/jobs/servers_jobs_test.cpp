@@ -148,14 +148,15 @@ struct StreamJobs : ::testing::Test {
     job.mode = JobMode::cdc;
     return job;
   }
-  bool holds(const std::string& sql, const Texts& wanted) {
-    return eventually([&] {
+  bool holds(const std::string& sql, const Texts& wanted, std::chrono::seconds deadline = std::chrono::seconds(30)) {
+    const auto held = [&] {
       try {
         return rig.replica(sql) == wanted;
       } catch (const std::runtime_error&) {
         return false;  // not made yet
       }
-    });
+    };
+    return eventually(held, deadline);
   }
 
   ServerRig rig{Server("postgres")};
@@ -198,6 +199,31 @@ TEST_F(StreamJobs, OfSomeColumnsLetTheSourceUpdateAndDelete) {
   EXPECT_NE(refused.message().find("leave columns out"), std::string::npos) << refused.message();
   job.columns = {};
   EXPECT_NO_THROW(jobs.check(job));
+}
+
+TEST_F(StreamJobs, ThatAreGivenMoreColumnsSayThatOldRowsLackThem) {
+  execute(rig.writer,
+          {"DROP TABLE IF EXISTS job_wider", "CREATE TABLE job_wider(id bigint PRIMARY KEY, v text, m text)",
+           "INSERT INTO job_wider VALUES (1, 'a', 'old'), (2, 'b', 'old')"});
+  ReplicationJob job = follower("job_wider");
+  job.columns = {"v"};
+  EXPECT_TRUE(jobs.create(job).warnings.empty());
+  jobs.start();
+  ASSERT_TRUE(holds("SELECT id || v FROM job_wider ORDER BY id", {"1a", "2b"}));
+  job.columns = {"v", "m"};
+  const JobCreated wider = jobs.create(job);
+  EXPECT_FALSE(wider.cursorReset);
+  ASSERT_EQ(wider.warnings.size(), 1u);
+  EXPECT_NE(wider.warnings[0].find("new in the replica: m;"), std::string::npos) << wider.warnings[0];
+  const std::string all = "SELECT id || v || coalesce(m, '-') FROM job_wider ORDER BY id";
+  // What is written before the publication is wider lacks the column too.
+  EXPECT_TRUE(eventually([&] {
+    execute(rig.writer, {"UPDATE job_wider SET v = 'B' WHERE id = 2"});
+    return holds(all, {"1a-", "2Bold"}, std::chrono::seconds(1));
+  }));
+  jobs.reset("job_wider");
+  EXPECT_TRUE(holds(all, {"1aold", "2Bold"}));
+  EXPECT_TRUE(jobs.remove("job_wider"));
 }
 
 TEST_F(StreamJobs, FollowAPostgresTableUntilTheyAreRemoved) {

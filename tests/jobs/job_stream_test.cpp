@@ -113,7 +113,7 @@ TEST_F(StreamRig, ACdcJobOfSomeColumnsAsksForThoseOfTheKeyToo) {
   for (const Texts& each : columns) EXPECT_EQ(each, (Texts{"id", "name"}));
 }
 
-TEST_F(StreamRig, ACdcJobThatIsGivenMoreColumnsSaysThatOldRowsLackThem) {
+TEST_F(StreamRig, ACdcJobThatIsGivenMoreColumnsSaysThatOldRowsLackThemAtFirst) {
   ReplicationJob job = follower();
   job.columns = {"id"};
   EXPECT_TRUE(jobs->create(job).warnings.empty());

@@ -65,8 +65,8 @@ void takeKeptSecrets(const JobRecord* before, const JobKey& key, ReplicationJob&
   if (dsnShown) job.source.dsn = kept.dsn;
 }
 
-/// Columns that rows which were streamed before do not have: the stream goes on where it was. Other modes warn at the
-/// run that reads them first.
+/// Columns that rows which were streamed before do not have: the stream goes on where it was, and its pipeline sees
+/// that the table is another one by the next change that comes. Other modes warn at the run that reads them first.
 void warnOfWiderStream(const ReplicationJob& before, const ReplicationJob& job, const JobTable& table,
                        std::vector<std::string>& warnings) {
   if (before.mode != JobMode::cdc || job.mode != JobMode::cdc || before.columns.empty()) return;
@@ -80,7 +80,11 @@ void warnOfWiderStream(const ReplicationJob& before, const ReplicationJob& job, 
                          contains(table.identity, column.name);
     if (read && !wasRead) fresh.push_back(column.name);
   }
-  if (std::string warning = warningOfNewColumns(fresh); !warning.empty()) warnings.push_back(std::move(warning));
+  if (fresh.empty()) return;
+  warnings.push_back(
+      fmt::format("new in the replica: {}; rows that were read before lack them until the next change of the table, "
+                  "which has all rows read again: reset the job to read them at once",
+                  fmt::join(fresh, ", ")));
 }
 
 /// @param before null: none, or one whose rows are read again.

@@ -145,12 +145,4 @@ std::vector<std::string> streamColumns(const ReplicationJob& job, const JobTable
   return out;
 }
 
-std::string warningOfNewColumns(const std::vector<std::string>& fresh) {
-  if (fresh.empty()) return "";
-  return fmt::format(
-      "new in the replica: {}; rows that were read before hold null there until they change: reset the job to read "
-      "them again",
-      fmt::join(fresh, ", "));
-}
-
 }  // namespace tidegate::detail

@@ -26,7 +26,4 @@ JobPlan planJob(const ReplicationJob& job, const JobTable& table);
 /// @throws Error{columnNotFound, invalidConfig} as `planJob`.
 std::vector<std::string> streamColumns(const ReplicationJob& job, const JobTable& table);
 
-/// Says of columns that a job reads only from now on that rows read before lack them; empty if there are none.
-std::string warningOfNewColumns(const std::vector<std::string>& fresh);
-
 }  // namespace tidegate::detail

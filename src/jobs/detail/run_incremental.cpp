@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -81,9 +84,11 @@ void warnOfNewColumns(const JobCheckpoint& saved, const std::vector<std::string>
   for (const std::string& name : columns) {
     if (std::find(saved.columns.begin(), saved.columns.end(), name) == saved.columns.end()) fresh.push_back(name);
   }
-  if (std::string warning = warningOfNewColumns(fresh); !warning.empty()) {
-    result.warnings.push_back(std::move(warning));
-  }
+  if (fresh.empty()) return;
+  result.warnings.push_back(
+      fmt::format("new in the replica: {}; rows that were read before hold null there until they change: reset the job "
+                  "to read them again",
+                  fmt::join(fresh, ", ")));
 }
 
 }  // namespace incremental

@@ -94,8 +94,7 @@ inline const std::vector<InjectedField>& injectedFields() {
 
 /// Those that the mode makes other SQL of: `diff` pages by nothing and compares, `cdc` makes a publication and a slot.
 inline std::vector<InjectedField> injectedFields(JobMode mode) {
-  static const std::vector<std::string> kDiff{"name",    "table_name",  "target_table",
-                                              "columns", "primary_key", "primary_key second"};
+  static const std::vector<std::string> kDiff{"table_name", "columns", "primary_key second"};
   static const std::vector<std::string> kCdc{"name", "table_name", "columns"};
   const std::vector<std::string>& known = mode == JobMode::cdc ? kCdc : kDiff;
   std::vector<InjectedField> out;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -69,7 +70,12 @@ void SinkSession::refuseFenced(const ForeignWrite& by) {
                           by.mark.empty() ? "not of a Tidegate sink" : "of another writer of the pipeline"));
 }
 
-std::string SinkSession::nextMark() { return fmt::format("{}.{}.{}", epoch_, nonce_, ++marks_); }
+std::string SinkSession::nextMark() {
+  std::string mark;
+  mark.reserve(64);
+  fmt::format_to(std::back_inserter(mark), "{}.{}.{}", epoch_, nonce_, ++marks_);
+  return mark;
+}
 
 std::optional<std::string> SinkSession::open() {
   js_.ensure(specFor(options_, names_), stop_);
@@ -271,10 +277,8 @@ void SinkSession::write(const ChangeEvent& event) {
   const std::string& shapeName = shapeNames_.nameOf(event.shape);
   appendEventBody(event, options_.body, beforeName, message.body);
   const std::string position = hexOf(event.position.octets);
-  message.headers.reserve(6);
+  message.headers.reserve(4);
   message.headers.push_back({kOpHeader, std::string(toString(event.op))});
-  message.headers.push_back({kShapeHeader, shapeName});
-  message.headers.push_back({kTransactionHeader, transactionText(event)});
   if (!position.empty() && event.position.octets.size() <= kMostPositionBytes) {
     message.headers.push_back({kPositionHeader, position});
   }
@@ -282,6 +286,7 @@ void SinkSession::write(const ChangeEvent& event) {
     message.headers.push_back({kHlcHeader, std::to_string(hlc)});
   }
   message.mark = nextMark();
+  message.mark.append(" ").append(shapeName).append(" ").append(transactionText(event));
   std::string id = idOf(event, shapeName, position, message.body);
   if (message.body.size() <= partBytes_) message.id = std::move(id);
   const std::size_t before = pending_.size();

@@ -73,7 +73,7 @@ std::vector<std::string> bodiesOf(JetStream& js, const std::string& stream) {
   std::vector<std::string> bodies;
   for (std::uint64_t i = 1; bodies.size() < 100; ++i) {
     const auto stored = js.get(stream, i);
-    if (stored && !stored->header("Tidegate-Shape").empty()) bodies.push_back(stored->body);
+    if (stored && stored->header("Tidegate-Op") == "insert") bodies.push_back(stored->body);
   }
   return bodies;
 }

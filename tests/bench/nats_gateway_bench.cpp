@@ -1,9 +1,10 @@
-// One, two and three gateways over one log in JetStream, beside publishing and fetching the same entries with nothing
-// done to them. `tests/nats/with_nats.sh [--cluster 3] tidegate_bench nats_push nats_pull nats_fan_out`: with three
-// servers also over three replicas.
+// One, two and three gateways over one log in JetStream, beside publishing and fetching the same octets with nothing
+// done to them, a message for each change. How it compares with streams of entries that were made before is a figure
+// without a bar: nobody who has to make them one after the other reaches that. `tests/nats/with_nats.sh [--cluster 3]
+// tidegate_bench nats_push nats_pull nats_fan_out`: with three servers also over three replicas.
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -26,7 +27,7 @@ using nats::detail::JetStream;
 constexpr std::size_t kPushDeltas = 60'000;
 constexpr std::size_t kPullDeltas = 120'000;
 constexpr std::size_t kPerPush = 100;
-constexpr std::size_t kPushers = 6;      // spread over the gateways
+constexpr std::size_t kPushers = 24;     // spread over the gateways
 constexpr std::size_t kSubscribers = 4;  // of each gateway, each of which sees everything
 constexpr int kLogRounds = 3;
 constexpr double kLogBar = 0.7;  // of the bare rate
@@ -111,6 +112,21 @@ void reportRate(const std::string& name, std::size_t count, const Pair& pair) {
           .bar = kLogBar});
 }
 
+/// The same octets, in a message for each change.
+std::vector<std::string> aMessageForEach(std::size_t changes, const std::vector<std::string>& entries) {
+  std::string all;
+  for (const std::string& entry : entries) all += entry;
+  const std::size_t each = std::max<std::size_t>(all.size() / changes, 1);
+  std::vector<std::string> bodies;
+  for (std::size_t at = 0; bodies.size() < changes; at += each) bodies.push_back(all.substr(at, each));
+  return bodies;
+}
+
+/// Of the rate at which the entries themselves are published or fetched, made before.
+void reportOfEntries(const std::string& what, double ours, double entries) {
+  reportFigure(what + ": of the rate of entries made before", entries / ours, "ratio");
+}
+
 std::size_t octetsOf(const std::vector<std::string>& bodies) {
   std::size_t sum = 0;
   for (const std::string& body : bodies) sum += body.size();
@@ -126,20 +142,35 @@ void pushThroughLog(JetStream& js, std::size_t count, std::uint32_t replicas, co
     return seconds;
   };
   keep(ours());
-  const Pair pair = measurePair(kLogRounds, ours, [&] {
+  const std::vector<std::string> changes = aMessageForEach(kPushDeltas, bodies);
+  const auto publish = [&](const std::vector<std::string>& messages) {
     const BareStream stream(js, replicas);
-    return secondsOf([&] { publishBare(js, stream.subject(), bodies, bodies.size(), false); });
+    return secondsOf([&] { publishBare(js, stream.subject(), messages, messages.size(), false); });
+  };
+  std::vector<double> ofEntries;
+  const Pair pair = measurePair(kLogRounds, ours, [&] {
+    ofEntries.push_back(publish(bodies));
+    return publish(changes);
   });
   const std::string what = fmt::format("nats_push r{}, {} gateways", replicas, count);
-  reportRate(what + ": changes/s beside bare publishing of the same entries", kPushDeltas, pair);
+  reportRate(what + ": changes/s beside bare publishing of the same octets", kPushDeltas, pair);
+  reportOfEntries(what, pair.ours, median(ofEntries));
   reportFigure(what + ": changes in an entry", static_cast<double>(kPushDeltas) / static_cast<double>(bodies.size()),
                "changes");
   reportFigure(what + ": octets of the log for a change",
                static_cast<double>(octetsOf(bodies)) / static_cast<double>(kPushDeltas), "octets");
 }
 
-void pullFromLog(std::size_t count, const Gateways& log, std::uint32_t replicas, const std::string& stream,
-                 std::size_t entries) {
+void pullFromLog(JetStream& js, std::size_t count, const Gateways& log, std::uint32_t replicas) {
+  const std::vector<std::string> bodies = log.entries(), changes = aMessageForEach(kPullDeltas, bodies);
+  const BareStream entryStream(js, replicas), changeStream(js, replicas);
+  publishBare(js, entryStream.subject(), bodies, bodies.size(), false);
+  publishBare(js, changeStream.subject(), changes, changes.size(), false);
+  const auto fetch = [&](const BareStream& stream, std::size_t messages) {
+    return secondsOf(
+        [&] { inThreads(count, [&](std::size_t) { keep(fetchBare(stream.name(), stream.subject(), messages)); }); });
+  };
+  std::vector<double> ofEntries;
   const Pair pair = measurePair(
       kLogRounds,
       [&] {
@@ -151,13 +182,12 @@ void pullFromLog(std::size_t count, const Gateways& log, std::uint32_t replicas,
         return seconds;
       },
       [&] {
-        return secondsOf(
-            [&] { inThreads(count, [&](std::size_t) { keep(fetchBare(stream, "bare." + stream, entries)); }); });
+        ofEntries.push_back(fetch(entryStream, bodies.size()));
+        return fetch(changeStream, changes.size());
       });
-  reportRate(fmt::format("nats_pull r{}, {} gateways: changes/s of each that joins, beside bare fetching of the same "
-                         "entries",
-                         replicas, count),
-             kPullDeltas, pair);
+  const std::string what = fmt::format("nats_pull r{}, {} gateways", replicas, count);
+  reportRate(what + ": changes/s of each that joins, beside bare fetching of the same octets", kPullDeltas, pair);
+  reportOfEntries(what, pair.ours, median(ofEntries));
 }
 
 /// Subscribers of one gateway, read by one thread as a host's event loop would.
@@ -216,22 +246,29 @@ void fanOut(JetStream& js, std::size_t count, std::uint32_t replicas, const std:
     return seconds;
   };
   keep(ours());
-  const Pair pair = measurePair(kLogRounds, ours, [&] {
+  const std::vector<std::string> changes = aMessageForEach(kPushDeltas, bodies);
+  const auto publishAndFetch = [&](const std::vector<std::string>& messages) {
     const BareStream stream(js, replicas);
     return secondsOf([&] {
       inThreads(count + 1, [&](std::size_t i) {
         if (i == count)
-          publishBare(js, stream.subject(), bodies, bodies.size(), false);
+          publishBare(js, stream.subject(), messages, messages.size(), false);
         else
-          keep(fetchBare(stream.name(), stream.subject(), bodies.size()));
+          keep(fetchBare(stream.name(), stream.subject(), messages.size()));
       });
     });
+  };
+  std::vector<double> ofEntries;
+  const Pair pair = measurePair(kLogRounds, ours, [&] {
+    ofEntries.push_back(publishAndFetch(bodies));
+    return publishAndFetch(changes);
   });
   const std::string what = fmt::format("nats_fan_out r{}, {} gateways", replicas, count);
   reportRate(
       fmt::format("{}, {} subscribers each: changes/s beside bare publishing, and fetching once for each gateway", what,
                   kSubscribers),
       kPushDeltas, pair);
+  reportOfEntries(what, pair.ours, median(ofEntries));
   reportFigure(what + ": changes told", static_cast<double>(kPushDeltas * kSubscribers * count) / pair.ours,
                "changes/s");
 }
@@ -257,10 +294,7 @@ void benchLogPull() {
   forEachLog([&](JetStream& js, std::size_t count, std::uint32_t replicas) {
     Gateways log(1, replicas);
     pushThrough(log, 1, pushes);
-    const std::vector<std::string> bodies = log.entries();
-    const BareStream stream(js, replicas);
-    publishBare(js, stream.subject(), bodies, bodies.size(), false);
-    pullFromLog(count, log, replicas, stream.name(), bodies.size());
+    pullFromLog(js, count, log, replicas);
   });
 }
 
@@ -269,9 +303,9 @@ void benchFanOut() {
   forEachLog([&](JetStream& js, std::size_t count, std::uint32_t replicas) { fanOut(js, count, replicas, pushes); });
 }
 
-const Registration kPush("nats_push", "pushes through gateways over one log, beside bare publishing of its entries",
+const Registration kPush("nats_push", "pushes through gateways over one log, beside bare publishing of its octets",
                          benchLogPush);
-const Registration kPull("nats_pull", "gateways that join a log, beside bare fetching of its entries", benchLogPull);
+const Registration kPull("nats_pull", "gateways that join a log, beside bare fetching of its octets", benchLogPull);
 const Registration kFanOut("nats_fan_out", "pushes told by gateways over one log, beside bare publishing and fetching",
                            benchFanOut);
 

@@ -135,10 +135,15 @@ class NatsGatewayStore final : public SharedLog {
     return sequence;
   }
   std::uint64_t read(std::uint64_t after, const Visitor& visit) override {
-    return guarded([&](const auto& theirs) {
-      return entries_.read(
-          after, [&](std::uint64_t sequence, std::string_view octets) { theirs([&] { visit(sequence, octets); }); });
-    });
+    try {
+      return guarded([&](const auto& theirs) {
+        return entries_.read(
+            after, [&](std::uint64_t sequence, std::string_view octets) { theirs([&] { visit(sequence, octets); }); });
+      });
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::storeUnavailable && e.retry() == Retry::later) wakeAgain();
+      throw;
+    }
   }
   void onEntries(std::function<void()> wake) override { wake_->set(std::move(wake)); }
   void putSnapshot(std::uint64_t sequence, const std::function<bool(std::string& chunk)>& next) override {
@@ -171,6 +176,14 @@ class NatsGatewayStore final : public SharedLog {
   }
   /// Not of the stream's subjects: it is told, not kept.
   std::string wakeSubject() const { return subject_ + "_wakes"; }
+
+  /// Whoever read because of a wake learns by another one that it has to read again.
+  void wakeAgain() noexcept {
+    try {
+      connection_.publish(wakeSubject(), {}, {});
+    } catch (const std::exception&) {  // a new connection wakes by itself
+    }
+  }
 
   void listen() {
     auto closure = std::make_unique<SharedWake>(wake_);

@@ -150,6 +150,9 @@ void FanOut::giveBack(const CommitListener* who, std::vector<std::uint64_t> stam
   const auto at = boxes_.find(who);
   if (at == boxes_.end()) return;
   Mail& mail = at->second->mail;
+  // More may have come meanwhile than is kept: then it scans, and not from behind what it gives back.
+  if (scan) mail.from = 0;
+  if (mail.scan && !stamps.empty()) mail.from = std::min(mail.from, stamps.front() - 1);
   mail.scan = mail.scan || scan;
   if (mail.scan) return mail.stamps.clear();
   stamps.insert(stamps.end(), mail.stamps.begin(), mail.stamps.end());

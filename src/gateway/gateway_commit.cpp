@@ -38,7 +38,7 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
   auto prepared = borrowPrepared();
   const Schemas known = schemas();
   if (preparePush(push, context, {options.limits, *known, clock, state.seed}, *prepared, result)) {
-    CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, {}, false, nullptr, nullptr};
+    CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, {}, false, nullptr, nullptr, {}};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
   } else {
@@ -57,7 +57,7 @@ std::optional<PushResult> GatewayCore::pushText(std::string_view json,
   const auto sender = prepareText(json, {options.limits, *known, clock, state.seed}, *prepared, result);
   if (sender) {
     mayPush(*sender);
-    CommitTicket ticket{prepared.get(), &result, &*sender, nullptr, {}, false, nullptr, nullptr};
+    CommitTicket ticket{prepared.get(), &result, &*sender, nullptr, {}, false, nullptr, nullptr, {}};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
     count(result);
@@ -89,20 +89,18 @@ void GatewayCore::count(const PushResult& result) {
 
 void GatewayCore::enqueue(CommitTicket& ticket) {
   {
-    const std::lock_guard lock(queueMutex_);
+    std::unique_lock lock(queueMutex_);
     queue_.push_back(&ticket);
+    // Whoever waits is woken for its own sake, and not kept by the group that commits after its own.
+    ticket.turn.wait(lock, [&] { return ticket.done || !leading_; });
+    if (!ticket.done) leading_ = true;
   }
-  bool led = false;
+  if (ticket.done) return answerNews();
   {
-    // Whoever gets the lock first leads all that wait; the others find their tickets done.
     const std::lock_guard lock(commitMutex_);
-    led = !ticket.done;
-    if (led) lead();
+    lead();
   }
-  if (led)
-    afterCommit();
-  else
-    answerNews();
+  afterCommit();
 }
 
 std::size_t GatewayCore::queued() const {
@@ -110,6 +108,7 @@ std::size_t GatewayCore::queued() const {
   return queue_.size();
 }
 
+/// Commits all that wait, of whom the caller is one, and gives the lead away.
 void GatewayCore::lead() {
   std::vector<CommitTicket*> group;
   {
@@ -117,7 +116,13 @@ void GatewayCore::lead() {
     group.swap(queue_);
   }
   commitGroup(group);
-  for (CommitTicket* ticket : group) ticket->done = true;
+  const std::lock_guard lock(queueMutex_);
+  leading_ = false;
+  for (CommitTicket* ticket : group) {
+    ticket->done = true;
+    ticket->turn.notify_one();  // under the lock: the ticket goes with its push
+  }
+  if (!queue_.empty()) queue_.front()->turn.notify_one();
 }
 
 void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {

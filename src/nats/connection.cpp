@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
 
 namespace tidegate::nats::detail {
@@ -40,16 +41,60 @@ void checkOptions(const ConnectOptions& options) {
     throw Error(ErrorCode::invalidConfig, Retry::never, "nats: " + why);
   };
   if (options.servers.empty()) refuse("it needs at least one server");
-  const int logins =
-      (options.credentialsFile.empty() ? 0 : 1) + (options.token.empty() ? 0 : 1) + (options.user.empty() ? 0 : 1);
-  if (logins > 1) refuse("give one of credentialsFile, token, and user with password");
+  const int logins = (options.credentialsFile.empty() ? 0 : 1) + (options.nkey.empty() ? 0 : 1) +
+                     (options.token.empty() ? 0 : 1) + (options.user.empty() ? 0 : 1);
+  if (logins > 1) refuse("give one of credentialsFile, nkey with nkeySeedFile, token, and user with password");
   if (options.user.empty() && !options.password.empty()) refuse("a password needs a user");
+  if (options.nkey.empty() != options.nkeySeedFile.empty()) refuse("nkey and nkeySeedFile go together");
   if (options.tls.certificateFile.empty() != options.tls.keyFile.empty()) {
     refuse("tls.certificateFile and tls.keyFile go together");
   }
   if (options.connectTimeout.count() < 1 || options.requestTimeout.count() < 1 || options.retryFor.count() < 0) {
     refuse("connectTimeout and requestTimeout must be at least 1 ms, retryFor at least 0");
   }
+  // cnats opens some of them only when it connects, and then does not say which it missed.
+  const std::pair<const char*, const std::string&> files[] = {{"credentialsFile", options.credentialsFile},
+                                                              {"nkeySeedFile", options.nkeySeedFile},
+                                                              {"tls.authorityFile", options.tls.authorityFile},
+                                                              {"tls.certificateFile", options.tls.certificateFile},
+                                                              {"tls.keyFile", options.tls.keyFile}};
+  for (const auto& [option, path] : files) {
+    if (path.empty() || std::ifstream(path).good()) continue;
+    refuse(fmt::format("{} \"{}\" cannot be read: give the path of a file that this process may read", option, path));
+  }
+}
+
+/// What to look at where the servers refused the login.
+std::string loginRemedy(const ConnectOptions& options) {
+  if (!options.credentialsFile.empty())
+    return fmt::format("check that credentialsFile \"{}\" is of an account of these servers and was not revoked",
+                       options.credentialsFile);
+  if (!options.nkey.empty())
+    return fmt::format("check that the servers know nkey {} and that nkeySeedFile \"{}\" is its seed", options.nkey,
+                       options.nkeySeedFile);
+  if (!options.token.empty()) return "check token";
+  if (!options.user.empty()) return fmt::format("check the password of user \"{}\"", options.user);
+  return "give user and password, token, nkey or credentialsFile, or check the user and password in the URL";
+}
+
+/// What to look at where TLS failed. Texts are OpenSSL's.
+std::string tlsRemedy(const ConnectOptions& options, std::string_view cause) {
+  const TlsOptions& tls = options.tls;
+  const auto says = [&](std::string_view text) { return cause.find(text) != std::string_view::npos; };
+  if (says("ostname") || says("IP address mismatch"))
+    return fmt::format("the server's certificate is not of the name it was asked under: set tls.hostname{}",
+                       tls.hostname.empty() ? "" : fmt::format(" (now \"{}\")", tls.hostname));
+  // "20:unable to get local issuer certificate", "18:self-signed certificate" and the like.
+  if (says("verify failed") || says("issuer") || says("self-signed") || says("self signed") || says("expired"))
+    return tls.authorityFile.empty()
+               ? "the server's certificate is of no authority of the system: set tls.authorityFile to its authority's"
+               : fmt::format(
+                     "tls.authorityFile \"{}\" has not the authority that signed the server's certificate, or "
+                     "that is not of the name it was asked under (tls.hostname)",
+                     tls.authorityFile);
+  if (tls.certificateFile.empty()) return "the servers may want a certificate: set tls.certificateFile and tls.keyFile";
+  return fmt::format("check that tls.certificateFile \"{}\" is signed by an authority that the servers know",
+                     tls.certificateFile);
 }
 
 }  // namespace
@@ -116,6 +161,32 @@ void throwStatus(natsStatus status, Effect effect, const std::string& what, std:
   }
 }
 
+void throwConnectFailure(const ConnectOptions& options, natsStatus status, const std::string& cause) {
+  const std::string what = fmt::format("connecting to {}", serversText(options));
+  const auto refuse = [&](const std::string& remedy) {
+    throw Error(ErrorCode::authenticationFailed, Retry::afterOperator,
+                fmt::format("nats: {}: {}; {}", what, redactSecrets(cause.empty() ? natsStatus_GetText(status) : cause),
+                            remedy));
+  };
+  const auto says = [&](std::string_view text) { return cause.find(text) != std::string::npos; };
+  if (status == NATS_CONNECTION_AUTH_FAILED || says("uthoriz") || says("uthent")) refuse(loginRemedy(options));
+  if (status == NATS_SECURE_CONNECTION_REQUIRED) refuse("the servers want TLS: set tls.required");
+  if (status == NATS_SECURE_CONNECTION_WANTED)
+    refuse("the servers have no TLS: unset tls.required, or configure it there");
+  // By TLS 1.3 a server that dislikes a client's certificate says so after the handshake, by hanging up; one that dies
+  // just then does the same.
+  const bool secure = options.tls.required || what.find("tls://") != std::string::npos;
+  const bool hungUp = says("Expected 'PONG'") || says("SSL_read") || says("SSL_write") || status == NATS_IO_ERROR ||
+                      status == NATS_CONNECTION_CLOSED;
+  if (secure && hungUp) {
+    throw Error(ErrorCode::connectionFailed, Retry::later,
+                fmt::format("nats: {}: the server hung up right after TLS was made; if it does so again, {}", what,
+                            tlsRemedy(options, {})));
+  }
+  if (status == NATS_SSL_ERROR || says("SSL")) refuse(tlsRemedy(options, cause));
+  throwStatus(status, Effect::none, what, cause);
+}
+
 void endSubscription(natsConnection* connection, natsSubscription* sub) noexcept {
   if (sub == nullptr) return;
   // The reading thread of cnats 3.4 takes a message's subscription out of its table and then locks it, without keeping
@@ -135,7 +206,7 @@ Msg Subscription::next(std::chrono::milliseconds timeout) {
 }
 
 Connection::Connection(const ConnectOptions& options, Behaviour behaviour)
-    : options_(options), onReconnect_(behaviour.onReconnect) {
+    : options_(options), onReconnect_(behaviour.onReconnect), sendsAtOnce_(behaviour.sendsAtOnce) {
   checkOptions(options_);
   natsOptions* made = nullptr;
   requireOption(natsOptions_Create(&made), "memory");
@@ -143,10 +214,7 @@ Connection::Connection(const ConnectOptions& options, Behaviour behaviour)
   configure(made, behaviour);
   const natsStatus status = natsConnection_Connect(&connection_, made);
   if (status == NATS_OK) return;
-  const std::string cause = lastCause();
-  const bool refused = cause.find("uthoriz") != std::string::npos || cause.find("uthent") != std::string::npos;
-  throwStatus(refused ? NATS_CONNECTION_AUTH_FAILED : status, Effect::none,
-              fmt::format("connecting to {}", serversText(options_)), cause);
+  throwConnectFailure(options_, status, lastCause());
 }
 
 Connection::~Connection() {
@@ -172,6 +240,9 @@ void Connection::configure(natsOptions* made, const Behaviour& behaviour) {
     requireOption(natsOptions_SetUserCredentialsFromFiles(made, options_.credentialsFile.c_str(), nullptr),
                   "credentialsFile");
   }
+  if (!options_.nkey.empty()) {
+    requireOption(natsOptions_SetNKeyFromSeed(made, options_.nkey.c_str(), options_.nkeySeedFile.c_str()), "nkey");
+  }
   const TlsOptions& tls = options_.tls;
   if (tls.required) requireOption(natsOptions_SetSecure(made, true), "tls.required");
   if (!tls.authorityFile.empty()) {
@@ -185,6 +256,7 @@ void Connection::configure(natsOptions* made, const Behaviour& behaviour) {
   requireOption(natsOptions_SetName(made, options_.name.c_str()), "name");
   requireOption(natsOptions_SetTimeout(made, options_.connectTimeout.count()), "connectTimeout");
   requireOption(natsOptions_SetAllowReconnect(made, behaviour.reconnects), "reconnects");
+  requireOption(natsOptions_SetSendAsap(made, behaviour.sendsAtOnce), "sending");
   requireOption(natsOptions_SetMaxReconnect(made, -1), "reconnects");
   requireOption(natsOptions_SetReconnectWait(made, 50), "reconnects");
   requireOption(natsOptions_SetReconnectJitter(made, 50, 50), "reconnects");

@@ -136,12 +136,14 @@ void appendParts(OutMessage message, std::size_t bytes, std::vector<OutMessage>&
     return;
   }
   const std::size_t count = (message.body.size() + bytes - 1) / bytes;
+  const std::size_t mark = std::min(message.mark.find(' '), message.mark.size());
   for (std::size_t i = 0; i < count; ++i) {
     OutMessage& part = out.emplace_back();
     part.subject = message.subject;
     part.headers = message.headers;
     part.headers.push_back({kPartHeader, fmt::format("{}/{}", i + 1, count)});
-    part.mark = fmt::format("{}.{}", message.mark, i + 1);
+    part.mark = message.mark;
+    part.mark.insert(mark, fmt::format(".{}", i + 1));
     part.body = message.body.substr(i * bytes, bytes);
   }
 }

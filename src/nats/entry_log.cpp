@@ -62,7 +62,29 @@ EntryLog::Tail EntryLog::lookBehind() {
   return found;
 }
 
+EntryLog::Tail EntryLog::lookAhead() {
+  try {
+    if (!reader_ || reader_->sequence() > seen_ || reader_->sequence() + kMostSkipped < seen_) return Tail::unchanged;
+    for (;;) {
+      Msg msg = reader_->next(kEntryLook);
+      if (!msg) return Tail::unchanged;
+      if (reader_->sequence() <= seen_) continue;  // mostly our own
+      PartOf part;
+      const bool whole = !partFrom(headerOf(msg.get(), kPartHeader), part) || part.number == part.count;
+      seen_ = reader_->sequence();
+      ahead_.emplace_back(seen_, std::move(msg));
+      if (!whole) continue;
+      entry_ = seen_;
+      return Tail::entry;
+    }
+  } catch (const Error&) {  // who reads makes another one
+    forgetReader();
+    return Tail::unchanged;
+  }
+}
+
 EntryLog::Tail EntryLog::awaitEnd() {
+  if (lookAhead() == Tail::entry) return Tail::entry;
   Tail tail = lookBehind();
   for (int i = 0; tail == Tail::orphans && i < kMostPartsPauses; ++i) {
     const std::uint64_t before = seen_;
@@ -111,22 +133,41 @@ std::uint64_t EntryLog::read(std::uint64_t after, const Visitor& visit) {
   try {
     readTo(info.lastSequence, after, visit, last);
   } catch (...) {
-    reader_.reset();
+    forgetReader();
     throw;
   }
   return last;
 }
 
+void EntryLog::forgetReader() noexcept {
+  ahead_.clear();
+  reader_.reset();
+}
+
+Msg EntryLog::nextAfter(std::uint64_t& at) {
+  while (!ahead_.empty()) {
+    auto [sequence, msg] = std::move(ahead_.front());
+    ahead_.pop_front();
+    if (sequence <= at) continue;
+    at = sequence;
+    return std::move(msg);
+  }
+  if (!reader_) reader_ = std::make_unique<LogReader>(js_, stream_, at);
+  Msg msg = reader_->next(kEntryLook);
+  if (!msg && js_.info(stream_).firstSequence > at + 1) refuseTrimmed(at);
+  if (!msg || reader_->sequence() <= at) return nullptr;
+  at = reader_->sequence();
+  return msg;
+}
+
 void EntryLog::readTo(std::uint64_t end, std::uint64_t after, const Visitor& visit, std::uint64_t& last) {
-  if (reader_ && (reader_->sequence() > after || reader_->sequence() + kMostSkipped < after)) reader_.reset();
+  const std::uint64_t next = !ahead_.empty() ? ahead_.front().first - 1 : reader_ ? reader_->sequence() : after;
+  if (next > after || next + kMostSkipped < after) forgetReader();
   PartJoiner joiner;
   std::uint64_t at = after;
-  while (at < end) {
-    if (!reader_) reader_ = std::make_unique<LogReader>(js_, stream_, at);
-    const Msg msg = reader_->next(kEntryLook);
-    if (!msg && js_.info(stream_).firstSequence > at + 1) refuseTrimmed(at);
-    if (!msg || reader_->sequence() <= at) continue;
-    at = reader_->sequence();
+  while (at < end || !ahead_.empty()) {
+    const Msg msg = nextAfter(at);
+    if (!msg) continue;
     // What stands before the first part that is seen is the end of what came before `after`.
     const auto octets = joiner.take(msg.get(), stream_);
     if (octets) last = at;

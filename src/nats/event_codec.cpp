@@ -179,7 +179,7 @@ void readTransaction(std::string_view text, ChangeEvent& event) {
     event.transactionBegin = true;
     text.remove_suffix(1);
   }
-  event.transactionId = numberFrom(text, kTransactionHeader);
+  event.transactionId = numberFrom(text, "the transaction in Tidegate-Mark");
 }
 
 std::optional<ValueKind> kindNamed(std::string_view name) {
@@ -279,6 +279,13 @@ void appendEventBody(const ChangeEvent& event, Body form, std::string_view befor
     appendImageJson(*event.shape, event.after, event.unchanged, out);
   }
   out.push_back('}');
+}
+
+void takeMark(std::string_view mark, EventHeaders& headers) noexcept {
+  const std::size_t shape = mark.find(' '), transaction = mark.rfind(' ');
+  if (shape == std::string_view::npos || shape == transaction) return;
+  headers.shape = mark.substr(shape + 1, transaction - shape - 1);
+  headers.transaction = mark.substr(transaction + 1);
 }
 
 std::string transactionText(const ChangeEvent& event) {

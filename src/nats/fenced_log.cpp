@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <utility>
 
 namespace tidegate::nats::detail {
 namespace {
@@ -32,11 +33,11 @@ std::size_t OutMessage::bytes() const noexcept {
   return sum;
 }
 
-/// One call of `append`.
+/// One append.
 struct FencedLog::Window {
-  std::span<OutMessage> messages;
+  std::vector<OutMessage>& messages;
   std::vector<Place>& places;  ///< of the messages before `sent`; certain before `done`
-  const BeforeSend& beforeSend;
+  const BeforeSend beforeSend;
   Order order = Order::free;
   std::size_t done = 0;          ///< the first whose fate is not settled
   std::size_t sent = 0;          ///< the first not sent
@@ -46,6 +47,7 @@ struct FencedLog::Window {
   std::size_t open = 0;
   bool odd = false;      ///< something went otherwise than expected: send no more before a resync
   bool unknown = false;  ///< a message may have been stored without our knowledge
+  bool outrun = false;   ///< the server says that the stream's last message is another one
   ApiError refusal{};    ///< one that repeating cannot help
   std::chrono::microseconds progress{0};
   unsigned tries = 0;
@@ -65,29 +67,74 @@ FencedLog::FencedLog(JetStream& js, std::string stream, FencedLogOptions options
       answers_(connection_.subscribe(inbox_ + ".*")),
       last_(last) {}
 
-void FencedLog::append(std::span<OutMessage> messages, std::vector<Place>& places, Order order,
+FencedLog::~FencedLog() = default;
+
+void FencedLog::append(std::vector<OutMessage>& messages, std::vector<Place>& places, Order order,
                        const std::stop_token& stop, const BeforeSend& beforeSend) {
   places.clear();
-  places.reserve(messages.size());
-  Window window{.messages = messages, .places = places, .beforeSend = beforeSend, .order = order};
-  window.progress = connection_.clock().steadyNow();
-  window.firstToken = token_;
-  while (window.done < messages.size()) {
-    // By halves, so that neither side waits for each single message of the other.
-    if (window.open <= options_.windowMessages / 2 && window.openBytes <= options_.windowBytes / 2) send(window);
-    if (window.open > 0) receive(window);
-    settle(window);
-    if (!window.odd) continue;
-    drain(window);
-    settle(window);
-    if (window.refusal.errorCode != 0) {
-      throwApiError(window.refusal, fmt::format("appending to stream \"{}\"", stream_));
-    }
-    resync(window, stop);
+  begin(messages, places, order, beforeSend);
+  finish(stop);
+}
+
+void FencedLog::begin(std::vector<OutMessage>& messages, std::vector<Place>& places, Order order,
+                      BeforeSend beforeSend) {
+  const std::size_t from = places.size();
+  window_.reset(new Window{.messages = messages,
+                           .places = places,
+                           .beforeSend = std::move(beforeSend),
+                           .order = order,
+                           .done = from,
+                           .sent = from,
+                           .firstToken = token_,
+                           .progress = connection_.clock().steadyNow()});
+}
+
+void FencedLog::advance(const std::stop_token& stop) {
+  Window& window = *window_;
+  while (window.sent < window.messages.size()) {
+    if (hasRoom(window)) send(window, false);
+    if (window.sent < window.messages.size() && window.open > 0) receive(window);
+    takeStock(window, stop);
   }
 }
 
-void FencedLog::send(Window& window) {
+void FencedLog::finish(const std::stop_token& stop) {
+  Window& window = *window_;
+  while (window.done < window.messages.size()) {
+    if (hasRoom(window)) send(window, true);
+    if (window.open > 0) receive(window);
+    takeStock(window, stop);
+  }
+  window_.reset();
+}
+
+void FencedLog::abandon() noexcept {
+  if (!window_) return;
+  try {
+    drain(*window_);
+    settle(*window_);
+  } catch (...) {  // what is in the stream is found out by the next append
+  }
+  window_.reset();
+}
+
+/// By halves, so that neither side waits for each single message of the other.
+bool FencedLog::hasRoom(const Window& window) const noexcept {
+  return window.open <= options_.windowMessages / 2 && window.openBytes <= options_.windowBytes / 2;
+}
+
+void FencedLog::takeStock(Window& window, const std::stop_token& stop) {
+  settle(window);
+  if (!window.odd) return;
+  drain(window);
+  settle(window);
+  if (window.refusal.errorCode != 0) {
+    throwApiError(window.refusal, fmt::format("appending to stream \"{}\"", stream_));
+  }
+  resync(window, stop);
+}
+
+void FencedLog::send(Window& window, bool atOnce) {
   std::size_t sent = 0;
   while (!window.odd && window.sent < window.messages.size()) {
     OutMessage& message = window.messages[window.sent];
@@ -120,7 +167,7 @@ void FencedLog::send(Window& window) {
     ++sent;
   }
   // Many are sent by cnats itself soon enough; few would wait for its next look, a millisecond.
-  if (sent > 0 && sent < kFewMessages) connection_.flush();
+  if (atOnce && sent > 0 && sent < kFewMessages) connection_.hurry();
 }
 
 /// Takes one answer, or finds that none comes.
@@ -152,6 +199,7 @@ void FencedLog::receive(Window& window) {
   if (ack.sequence == 0) {
     fate = Fate::refused;
     window.odd = true;
+    window.outrun = window.outrun || ack.error.errorCode == kWrongLastSequence;
     const bool passing =
         ack.error.errorCode == kWrongLastSequence || ack.error.errorCode == kWrongLastId || isPassing(ack.error);
     if (!passing && window.refusal.errorCode == 0) window.refusal = ack.error;
@@ -192,6 +240,9 @@ void FencedLog::resync(Window& window, const std::stop_token& stop) {
   // Duplicates take no place of their own, so what follows one may be there out of turn only as a duplicate too.
   for (const Fate fate : window.fates) window.unknown = window.unknown || fate == Fate::silent;
   const bool all = window.done == window.messages.size();
+  // The first message of all was refused, so it is not there, and what is there is not ours: no need to look.
+  const bool plain = window.order == Order::single && window.outrun && !window.unknown && window.done == 0;
+  if (plain && window.tries == 0 && !options_.isStray) throw ForeignWrite{last_ + 1, {}};
   if (!all) {
     try {
       adopt(window, js_.info(stream_, stop), stop);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -14,30 +16,56 @@ namespace {
 
 using detail::JetStream;
 
-/// Whom to wake. It outlives the store as long as a thread of cnats may call it.
+/// Whom to wake, and of what. It outlives the store as long as a thread of cnats may call it.
 class Wake {
  public:
   void set(std::function<void()> wake) {
     const std::lock_guard lock(mutex_);
     wake_ = std::move(wake);
   }
+  /// Before the first message comes.
+  void setWriter(const std::string& writer) { own_ = writer + "."; }
   void call() {
     // Held meanwhile, so that none begins or runs once `set` has returned; a wake may set another.
     const std::lock_guard lock(mutex_);
     const std::function<void()> wake = wake_;
     if (wake) wake();
   }
+  /// Whether the message says nothing that the gateway does not know, or finds out: a part with others to follow, or an
+  /// entry of its own. Each wake costs it a question to the servers, while pushes wait.
+  bool isOldNews(std::string_view mark, std::string_view part) const {
+    detail::PartOf which;
+    if (detail::partFrom(part, which) && which.number < which.count) return true;
+    if (!mark.starts_with(own_)) return false;
+    // While it appends, whatever comes of that is told by the append: where it does not know, the gateway reads.
+    if (appending_.load()) return true;
+    std::uint64_t number = 0;
+    std::from_chars(mark.data() + own_.size(), mark.data() + mark.size(), number);
+    return number <= known_.load();
+  }
+  void beginAppend() noexcept { appending_.store(true); }
+  /// @param known the number of the last own entry of which the gateway has heard.
+  void endAppend(std::uint64_t known) noexcept {
+    known_.store(known);
+    appending_.store(false);
+  }
 
  private:
   std::recursive_mutex mutex_;
   std::function<void()> wake_;  ///< guarded by mutex_
+  std::string own_;             ///< how marks of this store's entries begin
+  std::atomic<bool> appending_{false};
+  std::atomic<std::uint64_t> known_{0};
 };
 
 using SharedWake = std::shared_ptr<Wake>;
 
 void onWakeMessage(natsConnection* /*nc*/, natsSubscription* /*sub*/, natsMsg* msg, void* closure) {
+  Wake& wake = **static_cast<SharedWake*>(closure);
+  const bool old =
+      wake.isOldNews(detail::headerOf(msg, detail::kMarkHeader), detail::headerOf(msg, detail::kPartHeader));
   natsMsg_Destroy(msg);
-  (*static_cast<SharedWake*>(closure))->call();
+  if (!old) wake.call();
 }
 
 void onWakesOver(void* closure) { delete static_cast<SharedWake*>(closure); }
@@ -76,12 +104,14 @@ class NatsGatewayStore final : public SharedLog {
  public:
   explicit NatsGatewayStore(const GatewayStoreOptions& options)
       : wake_(std::make_shared<Wake>()),
-        connection_(options.connect, {.reconnects = true, .onReconnect = [wake = wake_] { wake->call(); }}),
+        connection_(options.connect,
+                    {.reconnects = true, .sendsAtOnce = true, .onReconnect = [wake = wake_] { wake->call(); }}),
         js_(connection_),
         stream_(options.log),
         subject_("tidegate.log." + options.log),
         entries_(madeStream(options), stream_, subject_ + ".e"),
         snapshots_(js_, stream_ + "_SNAPSHOTS", subject_ + "_snapshots") {
+    wake_->setWriter(entries_.writer());
     js_.ensureWakes(stream_, "wakes", subject_ + ".e", wakeSubject());
     listen();
   }
@@ -91,13 +121,29 @@ class NatsGatewayStore final : public SharedLog {
   }
 
   std::optional<std::uint64_t> append(std::uint64_t last, std::string_view octets) override {
-    return asStore([&] { return entries_.append(last, octets); });
+    struct Appending {
+      explicit Appending(Wake& wake) : of(wake) { of.beginAppend(); }
+      Appending(const Appending&) = delete;
+      Appending& operator=(const Appending&) = delete;
+      ~Appending() { of.endAppend(known); }
+      Wake& of;
+      std::uint64_t known = 0;
+    } appending(*wake_);
+    appending.known = known_;
+    const auto sequence = asStore([&] { return entries_.append(last, octets); });
+    if (sequence) appending.known = known_ = entries_.number();
+    return sequence;
   }
   std::uint64_t read(std::uint64_t after, const Visitor& visit) override {
-    return guarded([&](const auto& theirs) {
-      return entries_.read(
-          after, [&](std::uint64_t sequence, std::string_view octets) { theirs([&] { visit(sequence, octets); }); });
-    });
+    try {
+      return guarded([&](const auto& theirs) {
+        return entries_.read(
+            after, [&](std::uint64_t sequence, std::string_view octets) { theirs([&] { visit(sequence, octets); }); });
+      });
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::storeUnavailable && e.retry() == Retry::later) wakeAgain();
+      throw;
+    }
   }
   void onEntries(std::function<void()> wake) override { wake_->set(std::move(wake)); }
   void putSnapshot(std::uint64_t sequence, const std::function<bool(std::string& chunk)>& next) override {
@@ -131,6 +177,14 @@ class NatsGatewayStore final : public SharedLog {
   /// Not of the stream's subjects: it is told, not kept.
   std::string wakeSubject() const { return subject_ + "_wakes"; }
 
+  /// Whoever read because of a wake learns by another one that it has to read again.
+  void wakeAgain() noexcept {
+    try {
+      connection_.publish(wakeSubject(), {}, {});
+    } catch (const std::exception&) {  // a new connection wakes by itself
+    }
+  }
+
   void listen() {
     auto closure = std::make_unique<SharedWake>(wake_);
     natsStatus status =
@@ -152,6 +206,7 @@ class NatsGatewayStore final : public SharedLog {
   const std::string subject_;
   detail::EntryLog entries_;
   detail::Snapshots snapshots_;
+  std::uint64_t known_ = 0;  ///< the number of the last own entry that was acknowledged
   natsSubscription* wakes_ = nullptr;
 };
 

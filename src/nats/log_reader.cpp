@@ -61,7 +61,7 @@ void LogReader::ask() {
                   std::chrono::nanoseconds(kExpires).count(), std::chrono::nanoseconds(kHeartbeat).count()));
   const bool first = asked_ == 0;
   asked_ += options_.batch;
-  if (first) js_.connection().flush();
+  if (first) js_.connection().hurry();
 }
 
 Msg LogReader::next(std::chrono::milliseconds wait) {

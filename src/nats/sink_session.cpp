@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <random>
+#include <utility>
 
 #include "core/detail/packed.h"
 #include "source/detail/hash.h"
@@ -19,6 +21,8 @@ constexpr std::size_t kHeaderBytes = 4u << 10;
 /// Messages of a unit whose commit record is sent with them.
 constexpr std::size_t kMostChained = 256;
 constexpr std::size_t kMostPositionBytes = 1u << 10;
+/// Messages made between two looks at whether there is room to send them.
+constexpr std::size_t kAhead = 64;
 
 /// The message being judged has an id that must not be used.
 struct SaltNeeded {};
@@ -66,7 +70,12 @@ void SinkSession::refuseFenced(const ForeignWrite& by) {
                           by.mark.empty() ? "not of a Tidegate sink" : "of another writer of the pipeline"));
 }
 
-std::string SinkSession::nextMark() { return fmt::format("{}.{}.{}", epoch_, nonce_, ++marks_); }
+std::string SinkSession::nextMark() {
+  std::string mark;
+  mark.reserve(64);
+  fmt::format_to(std::back_inserter(mark), "{}.{}.{}", epoch_, nonce_, ++marks_);
+  return mark;
+}
 
 std::optional<std::string> SinkSession::open() {
   js_.ensure(specFor(options_, names_), stop_);
@@ -172,8 +181,12 @@ std::string SinkSession::packedKeyOf(const ChangeEvent& event) const {
   return key;
 }
 
-std::string SinkSession::subjectOf(const ChangeEvent& event) const {
-  std::string subject = names_.table(event.shape->schema.table);
+std::string SinkSession::subjectOf(const ChangeEvent& event) {
+  if (event.shape != subjectShape_) {
+    subjectShape_ = event.shape;
+    tableSubject_ = names_.table(event.shape->schema.table);
+  }
+  const std::string& subject = tableSubject_;
   if (event.shape->key.empty() && (event.op == ChangeOp::update || event.op == ChangeOp::erase)) {
     throw Error(ErrorCode::rowIdInvalid, Retry::never,
                 fmt::format("table \"{}\" has no key, so nobody can say which row is meant by an {}: give it a "
@@ -187,7 +200,8 @@ std::string SinkSession::subjectOf(const ChangeEvent& event) const {
 }
 
 /// The same change brought again has the same: from its place, and from what it says.
-std::string SinkSession::idOf(const ChangeEvent& event, const std::string& shapeName, std::string_view body) {
+std::string SinkSession::idOf(const ChangeEvent& event, const std::string& shapeName, std::string_view position,
+                              std::string_view body) {
   if (event.position.octets == lastPosition_) {
     ++samePosition_;
   } else {
@@ -197,11 +211,11 @@ std::string SinkSession::idOf(const ChangeEvent& event, const std::string& shape
   // While a baseline is under way a change also says that its row is there: it must not be taken for an earlier one.
   const bool counts = event.op == ChangeOp::insert || event.op == ChangeOp::update || event.op == ChangeOp::erase;
   if (!counts || spilled_ || now_.reading.contains(event.shape->schema.table)) return {};
-  std::string text =
-      fmt::format("{}/{}/{}/{}/", hexOf(event.position.octets), samePosition_, shapeName, toString(event.op));
-  text += body;
+  std::string& text = idText_;  // its room is used again
+  text.assign(position).append("/").append(std::to_string(samePosition_)).append("/").append(shapeName).append("/");
+  text.append(toString(event.op)).append("/").append(body);
   const auto print = tidegate::detail::hash128(text);
-  return fmt::format("{:016x}{:016x}", print.high, print.low);
+  return fmt::format("{:016x}{:016x}{}", print.high, print.low, salt_);
 }
 
 void SinkSession::apply(const ChangeEvent& event) {
@@ -262,71 +276,100 @@ void SinkSession::write(const ChangeEvent& event) {
   if (event.schemaChange && event.schemaChange->before) beforeName = shapeNames_.nameOf(event.schemaChange->before);
   const std::string& shapeName = shapeNames_.nameOf(event.shape);
   appendEventBody(event, options_.body, beforeName, message.body);
-  message.headers = {{kOpHeader, std::string(toString(event.op))},
-                     {kShapeHeader, shapeName},
-                     {kTransactionHeader, transactionText(event)}};
-  if (!event.position.empty() && event.position.octets.size() <= kMostPositionBytes) {
-    message.headers.push_back({kPositionHeader, hexOf(event.position.octets)});
+  const std::string position = hexOf(event.position.octets);
+  message.headers.reserve(4);
+  message.headers.push_back({kOpHeader, std::string(toString(event.op))});
+  if (!position.empty() && event.position.octets.size() <= kMostPositionBytes) {
+    message.headers.push_back({kPositionHeader, position});
   }
   if (const std::uint64_t hlc = hlcOf(event.commitMicros); hlc != 0) {
     message.headers.push_back({kHlcHeader, std::to_string(hlc)});
   }
   message.mark = nextMark();
-  std::string id = idOf(event, shapeName, message.body);
+  message.mark.append(" ").append(shapeName).append(" ").append(transactionText(event));
+  std::string id = idOf(event, shapeName, position, message.body);
   if (message.body.size() <= partBytes_) message.id = std::move(id);
   const std::size_t before = pending_.size();
   appendParts(std::move(message), partBytes_, pending_);
   for (std::size_t i = before; i < pending_.size(); ++i) pendingBytes_ += pending_[i].bytes();
-  if (pendingBytes_ >= options_.pendingBytes) spill();
+  if (pendingBytes_ >= options_.pendingBytes)
+    spill();
+  else
+    writeAhead();
 }
 
-/// The unit is too large to be held. What is written of it before its commit has no ids: if it never counts, nobody may
-/// take what is brought again for it.
+/// Begins to write before the unit is whole, so that the servers work while its messages are made.
+void SinkSession::writeAhead() {
+  const bool may = spilled_ || pending_.size() > kMostChained;
+  if (!may || pending_.size() < lookAt_) return;
+  send(nullptr, false);
+  lookAt_ = pending_.size() + kAhead;
+}
+
+/// The unit is too large to be held. What is written of it from here on has no ids.
 void SinkSession::spill() {
+  send(nullptr, true);
   spilled_ = true;
-  for (OutMessage& message : pending_) message.id.clear();
-  appendPending(nullptr);
 }
 
-void SinkSession::appendPending(const ControlRecord* control) {
+/// Sends what is pending, and the control record after it where one is given. `whole`: and waits until it is there.
+void SinkSession::send(const ControlRecord* control, bool whole) {
   const std::size_t rows = pending_.size();
+  if (!sending_ && places_.empty()) greatest_ = std::max(committedAt_, runs_.empty() ? 0 : runs_.back().second);
   if (control != nullptr) pending_.push_back(controlMessage(*control));
-  included_.assign(pending_.size(), true);
-  greatest_ = std::max(committedAt_, runs_.empty() ? 0 : runs_.back().second);
-  judged_ = 0;
-  std::vector<Place> places, some;
-  const auto runsWith = [&](const std::vector<Place>& before, std::size_t base) {
-    std::vector<Run> runs = runs_;
-    for (std::size_t k = 0; k < rows; ++k) {
-      if (included_[k]) addToRuns(runs, k < base ? places[k].sequence : before[k - base].sequence);
-    }
-    return runs;
+  included_.resize(pending_.size(), true);
+  const auto beforeSend = [this, control, rows](std::size_t i, const std::vector<Place>&, std::size_t settled,
+                                                OutMessage& message) {
+    judgeUpTo(settled);
+    if (control == nullptr || i != rows) return;
+    ControlRecord record = *control;
+    record.runs = runsWith(rows);
+    message.body = controlJson(record);
   };
-  for (bool whole = false; !whole;) {
-    const std::size_t base = places.size();
-    const auto beforeSend = [&](std::size_t i, const std::vector<Place>& before, std::size_t settled,
-                                OutMessage& message) {
-      for (; judged_ < base + settled; ++judged_) judge(before[judged_ - base]);
-      if (control == nullptr || base + i != rows) return;
-      ControlRecord record = *control;
-      record.runs = runsWith(before, base);
-      message.body = controlJson(record);
-    };
-    try {
-      log_->append(std::span(pending_).subspan(base), some, control != nullptr ? Order::chained : Order::free, stop_,
-                   beforeSend);
-      whole = true;
-    } catch (const SaltNeeded&) {
-      pending_[judged_].id += fmt::format("-{}.{}", epoch_, unit_);
-      some.resize(judged_ - base);
+  for (bool done = false; !done;) {
+    if (!std::exchange(sending_, true)) {
+      log_->begin(pending_, places_, control != nullptr ? Order::chained : Order::free, beforeSend);
     }
-    places.insert(places.end(), some.begin(), some.end());
+    try {
+      if (!whole) return log_->advance(stop_);
+      log_->finish(stop_);
+      judgeUpTo(rows);
+      done = true;
+    } catch (const SaltNeeded&) {
+      // Of what follows nothing can count where it is either, or only what comes again: so it gets new ids as well.
+      salt_ += fmt::format("-{}.{}", epoch_, unit_);
+      for (std::size_t i = judged_; i < rows; ++i) {
+        if (!pending_[i].id.empty()) pending_[i].id += fmt::format("-{}.{}", epoch_, unit_);
+      }
+      places_.resize(judged_);
+    }
+    sending_ = false;
   }
-  runs_ = runsWith({}, places.size());
+  runs_ = runsWith(rows);
   for (const OutMessage& message : pending_) bytesSinceShapes_ += message.bytes();
-  if (control != nullptr) noteControl(places.back().sequence, control->shapesAt == 0);
+  if (control != nullptr) noteControl(places_.back().sequence, control->shapesAt == 0);
+  forgetPending();
+}
+
+void SinkSession::forgetPending() noexcept {
   pending_.clear();
-  pendingBytes_ = 0;
+  places_.clear();
+  included_.clear();
+  judged_ = pendingBytes_ = lookAt_ = 0;
+  sending_ = false;
+}
+
+/// The messages that count so far: those before this unit's pending ones, and of these the first `rows`.
+std::vector<Run> SinkSession::runsWith(std::size_t rows) const {
+  std::vector<Run> runs = runs_;
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (included_[i]) addToRuns(runs, places_[i].sequence);
+  }
+  return runs;
+}
+
+void SinkSession::judgeUpTo(std::size_t settled) {
+  for (; judged_ < settled; ++judged_) judge(places_[judged_]);
 }
 
 /// Decides on the message `judged_`, which is there for certain: whether it counts where it is. @throws SaltNeeded
@@ -360,13 +403,13 @@ void SinkSession::commit(std::string_view checkpoint) {
     }
     record.runs = runs_;
     // In one go with its record, where that cannot come to stand without them.
-    const bool chained = pending_.size() <= kMostChained &&
+    const bool chained = !sending_ && pending_.size() <= kMostChained &&
                          std::all_of(pending_.begin(), pending_.end(), [](const auto& m) { return !m.id.empty(); }) &&
                          controlJson(record).size() + 48 * (pending_.size() + 1) <= partBytes_;
     if (chained) {
-      appendPending(&record);
+      send(&record, true);
     } else {
-      if (!pending_.empty()) appendPending(nullptr);
+      if (!pending_.empty()) send(nullptr, true);
       record.runs = runs_;
       appendControl(record);
     }
@@ -382,17 +425,19 @@ void SinkSession::commit(std::string_view checkpoint) {
     runs_.clear();
     unitShapes_.clear();
     spilled_ = false;
+    salt_.clear();
   } catch (const ForeignWrite& by) {
     refuseFenced(by);
   }
 }
 
 void SinkSession::undo() noexcept {
-  pending_.clear();
-  pendingBytes_ = 0;
+  if (sending_) log_->abandon();
+  forgetPending();
   runs_.clear();
   unitShapes_.clear();
   spilled_ = false;
+  salt_.clear();
   now_ = committed_;
   lastPosition_.clear();
   samePosition_ = 0;

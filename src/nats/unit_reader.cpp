@@ -140,10 +140,8 @@ bool UnitReader::tell(natsMsg* msg, std::uint64_t sequence, const Visitor& visit
   const std::string where = fmt::format("stream \"{}\", message {}", stream_, sequence);
   const auto body = eventParts_.take(msg, where);
   if (!body) return true;
-  const EventHeaders headers{.op = headerOf(msg, kOpHeader),
-                             .hlc = headerOf(msg, kHlcHeader),
-                             .shape = headerOf(msg, kShapeHeader),
-                             .transaction = headerOf(msg, kTransactionHeader)};
+  EventHeaders headers{.op = headerOf(msg, kOpHeader), .hlc = headerOf(msg, kHlcHeader)};
+  takeMark(headerOf(msg, kMarkHeader), headers);
   const auto shapeOf = [&](std::string_view name) {
     const auto found = shapes_.find(name);
     if (found != shapes_.end()) return found->second;

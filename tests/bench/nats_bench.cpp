@@ -2,11 +2,9 @@
 // `tests/nats/with_nats.sh [--cluster 3] tidegate_bench nats_push nats_pull`: with three servers also over three
 // replicas.
 #include <fmt/format.h>
-#include <nats/nats.h>
-
-#include <stdexcept>
 
 #include "bench/harness.h"
+#include "bench/nats_bare.h"
 #include "nats/detail/jetstream.h"
 #include "nats/nats_rig.h"
 #include "tidegate/nats/sink.h"
@@ -70,42 +68,19 @@ std::string pushOurs(std::uint32_t replicas, double& seconds) {
   return stream;
 }
 
-void require(natsStatus status, const char* what) {
-  if (status != NATS_OK) throw std::runtime_error(fmt::format("{}: {}", what, natsStatus_GetText(status)));
-}
-
 /// The bodies that ours wrote.
 std::vector<std::string> bodiesOf(JetStream& js, const std::string& stream) {
   std::vector<std::string> bodies;
   for (std::uint64_t i = 1; bodies.size() < 100; ++i) {
     const auto stored = js.get(stream, i);
-    if (stored && !stored->header("Tidegate-Shape").empty()) bodies.push_back(stored->body);
+    if (stored && stored->header("Tidegate-Op") == "insert") bodies.push_back(stored->body);
   }
   return bodies;
 }
 
 double pushBare(JetStream& js, const std::vector<std::string>& bodies, std::uint32_t replicas, bool ids) {
-  const std::string stream = nats::testing::freshName("BARE");
-  nats::detail::StreamSpec spec{.name = stream, .subjects = {"bare." + stream}};
-  spec.options.replicas = replicas;
-  js.ensure(spec);
-  jsCtx* context = nullptr;
-  require(natsConnection_JetStream(&context, js.connection().raw(), nullptr), "jetstream");
-  const double seconds = secondsOf([&] {
-    for (std::size_t i = 0; i < kRows; ++i) {
-      nats::detail::Msg msg = nats::detail::makeMsg("bare." + stream, nullptr, {}, bodies[i % bodies.size()]);
-      if (ids) natsMsgHeader_Set(msg.get(), "Nats-Msg-Id", fmt::format("{:032}", i).c_str());
-      natsMsg* raw = msg.release();
-      require(js_PublishMsgAsync(context, &raw, nullptr), "publishing");
-    }
-    jsPubOptions options;
-    jsPubOptions_Init(&options);
-    options.MaxWait = 60'000;
-    require(js_PublishAsyncComplete(context, &options), "waiting for acknowledgements");
-  });
-  jsCtx_Destroy(context);
-  js.remove(stream);
-  return seconds;
+  const BareStream stream(js, replicas);
+  return secondsOf([&] { publishBare(js, stream.subject(), bodies, kRows, ids); });
 }
 
 void pushWith(std::uint32_t replicas) {
@@ -157,30 +132,7 @@ double pullOurs(const std::string& stream) {
 }
 
 double pullBare(const std::string& stream) {
-  Connection connection(nats::testing::serverOptions());
-  jsCtx* context = nullptr;
-  natsSubscription* sub = nullptr;
-  require(natsConnection_JetStream(&context, connection.raw(), nullptr), "jetstream");
-  jsSubOptions options;
-  jsSubOptions_Init(&options);
-  options.Stream = stream.c_str();
-  options.Config.AckPolicy = js_AckNone;
-  std::size_t seen = 0, bytes = 0;
-  const std::string subjects = "bench." + stream + ".t.>";
-  require(js_PullSubscribe(&sub, context, subjects.c_str(), nullptr, nullptr, &options, nullptr), "subscribing");
-  const double seconds = secondsOf([&] {
-    while (seen < kRows) {
-      natsMsgList list;
-      require(natsSubscription_Fetch(&list, sub, 1'000, 5'000, nullptr), "fetching");
-      for (int i = 0; i < list.Count; ++i) bytes += static_cast<std::size_t>(natsMsg_GetDataLength(list.Msgs[i]));
-      seen += static_cast<std::size_t>(list.Count);
-      natsMsgList_Destroy(&list);
-    }
-  });
-  keep(bytes);
-  nats::detail::endSubscription(connection.raw(), sub);
-  jsCtx_Destroy(context);
-  return seconds;
+  return secondsOf([&] { keep(fetchBare(stream, "bench." + stream + ".t.>", kRows)); });
 }
 
 void pullWith(std::uint32_t replicas) {

@@ -217,6 +217,12 @@ std::vector<LoadView> expectedViews(Gateway& gateway) {
   return views;
 }
 
+double cpuSecondsOf(clockid_t clock) {
+  timespec at{};
+  clock_gettime(clock, &at);
+  return static_cast<double>(at.tv_sec) + static_cast<double>(at.tv_nsec) / 1e9;
+}
+
 /// All clients on one thread. @return delivery times in microseconds.
 std::vector<std::int64_t> readUntilDone(std::vector<std::unique_ptr<LoadClient>>& clients,
                                         const std::atomic<bool>& written) {
@@ -252,8 +258,12 @@ void syncLoad() {
   http::Server server({}, api.handler(std::make_shared<ByNumber>()));
   server.start();
   std::vector<std::unique_ptr<LoadClient>> clients;
+  const std::size_t alone = residentKiB();
   for (std::size_t i = 0; i < kClients; ++i)
     clients.push_back(std::make_unique<LoadClient>(server.port(), i, i % 2 == 0));
+  reportFigure("sync_load_client_memory", static_cast<double>(residentKiB() - alone) / kClients,
+               "KiB, both ends of a connection");
+  const double cpuBefore = cpuSecondsOf(CLOCK_PROCESS_CPUTIME_ID) - cpuSecondsOf(CLOCK_THREAD_CPUTIME_ID);
 
   std::atomic<bool> written{false};
   std::size_t early = 0;
@@ -274,6 +284,8 @@ void syncLoad() {
   writing.join();
   sampling.join();
   if (!failure.empty()) throw std::runtime_error(failure);
+  // This thread's is the clients'; the writer's own is a few percent.
+  const double cpu = cpuSecondsOf(CLOCK_PROCESS_CPUTIME_ID) - cpuSecondsOf(CLOCK_THREAD_CPUTIME_ID) - cpuBefore;
   const std::size_t late = residentKiB() - latencies.capacity() * sizeof latencies[0] / 1024;
 
   const std::vector<LoadView> expected = expectedViews(gateway);
@@ -285,6 +297,7 @@ void syncLoad() {
   };
   report({"sync_load_converged", converged, "clients", kClients, Better::higher, 1.0});
   reportFigure("sync_load_deliveries", static_cast<double>(latencies.size()), "deltas");
+  reportFigure("sync_load_cpu", cpu * 1e6 / static_cast<double>(latencies.size()), "us of the server's for a delivery");
   reportFigure("sync_load_p50", part(50), "ms");
   reportFigure("sync_load_p99", part(99), "ms");
   report({"sync_load_memory", static_cast<double>(late), "KiB", static_cast<double>(early), Better::lower, 1.1});

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "contract/gateway_model.h"
+#include "gateway/detail/gateway_core.h"
 #include "support/manual_clock.h"
 
 namespace tidegate {
@@ -206,6 +207,42 @@ TEST_F(IndexedGateway, DoesNotSendAwayWhoWasIdleWhileOthersChanged) {
   ASSERT_TRUE(event);
   EXPECT_FALSE(event->mustResync);
   EXPECT_EQ(event->deltas.size(), 1u);
+}
+
+class Listener final : public detail::CommitListener {
+ public:
+  void onCommit() noexcept override {}
+  void onGatewayClosed() noexcept override {}
+};
+
+SyncPush manyRows(int from, int count) {
+  SyncPush push{.clientId = "w"};
+  for (int i = from; i < from + count; ++i) {
+    push.deltas.push_back({DeltaOp::insert, "users", std::to_string(i), "w", {{"a", i}}, Hlc::of(test::kBaseMs), {}});
+  }
+  return push;
+}
+
+TEST(FanOutMail, WhatIsGivenBackIsReadAgainThoughMoreCameMeanwhileThanIsKept) {
+  const auto core = std::make_shared<detail::GatewayCore>(GatewayOptions{});
+  core->open();
+  const auto reader = std::make_shared<Listener>();
+  core->addListener(reader);
+  core->fileView(reader.get(), core->viewOf({}));
+  core->takeMail(reader.get());
+  for (const bool scanning : {false, true}) {
+    core->push(manyRows(scanning ? 20'000 : 0, 10), kTrustedPush);
+    detail::Mail mail = core->takeMail(reader.get());
+    ASSERT_EQ(mail.stamps.size(), 10u);
+    // It has read three of them, and others are written before it says so.
+    const std::vector<std::uint64_t> left(mail.stamps.begin() + 3, mail.stamps.end());
+    core->push(manyRows(scanning ? 30'000 : 10'000, 5'000), kTrustedPush);
+    core->giveBackMail(reader.get(), scanning ? std::vector<std::uint64_t>{} : left, scanning);
+    mail = core->takeMail(reader.get());
+    EXPECT_TRUE(mail.scan);
+    EXPECT_LT(mail.from, left.front()) << "entries are passed over";
+  }
+  core->removeListener(reader.get());
 }
 
 }  // namespace

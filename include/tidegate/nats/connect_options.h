@@ -21,14 +21,16 @@ struct TlsOptions {
   std::string hostname{};         ///< the name that the certificate must have; empty: the URL's host
 };
 
-/// At most one way to log in: `credentialsFile`, `token`, or `user` with `password`. A URL may hold a user and password
-/// too. None of them is ever part of a message.
+/// At most one way to log in: `credentialsFile`, `nkey` with `nkeySeedFile`, `token`, or `user` with `password`. A URL
+/// may hold a user and password too. No password, token or content of a file is ever part of a message.
 struct ConnectOptions {
   std::vector<std::string> servers{"nats://127.0.0.1:4222"};  ///< any of a cluster; it tells the others
   std::string user{};
   std::string password{};
   std::string token{};
   std::string credentialsFile{};  ///< a JWT and its seed, as `nsc` writes them
+  std::string nkey{};             ///< the public key of a user ("U…")
+  std::string nkeySeedFile{};     ///< its seed, as `nk` writes it
   TlsOptions tls{};
   std::string name = "tidegate";                    ///< as which the servers list the connection
   std::chrono::milliseconds connectTimeout{5'000};  ///< for one server

@@ -36,8 +36,7 @@ struct SinkOptions {
   /// Over 0: a table's subject is followed by the row's bucket, "00" and on, by a hash of its key: so that a reader may
   /// take a part of a table, and a row's changes stay in one.
   std::uint32_t buckets = 0;
-  /// Of a unit of work, held before any of it is written. Of a larger one the messages are sent before its commit, and
-  /// without ids.
+  /// Of a unit of work, held until its messages are acknowledged. Of a larger one what comes after has no ids.
   std::size_t pendingBytes = 16u << 20;
   std::size_t readBackBytes = 512u << 20;  ///< of rows held by `readTable` and `expire`
 };

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -42,10 +43,11 @@ struct CommitTicket {
   const std::string* sender = nullptr;
   const IngestNotes* notes = nullptr;
   std::exception_ptr error;
-  bool done = false;
+  bool done = false;  ///< guarded by queueMutex_
   const ReaderNote* note = nullptr;
   /// Called under the state's lock once the note is published, before anything else is.
   const std::function<void()>* published = nullptr;
+  std::condition_variable turn{};  ///< it is done, or nobody leads
 };
 
 /// Someone who wants to know of commits.
@@ -212,6 +214,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
 
   mutable std::mutex queueMutex_;
   std::vector<CommitTicket*> queue_;  ///< guarded by queueMutex_
+  bool leading_ = false;              ///< guarded by queueMutex_: one of those that wait commits for all
 
   std::mutex commitMutex_;                  ///< one leader or administrator at a time
   Staging staging_;                         ///< guarded by commitMutex_

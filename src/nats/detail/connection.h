@@ -72,6 +72,7 @@ class Connection {
  public:
   struct Behaviour {
     bool reconnects = true;               ///< false: a broken connection stays broken
+    bool sendsAtOnce = false;             ///< what is published does not wait for more: for few, large messages
     std::function<void()> onReconnect{};  ///< on a thread of cnats
   };
   /// @throws Error{invalidConfig, connectionFailed, authenticationFailed}
@@ -99,6 +100,10 @@ class Connection {
   void publish(const std::string& subject, const std::string& reply, std::string_view body);
   /// Sends what was published. A broken connection shows itself by the answers that do not come.
   void flush() noexcept;
+  /// The same, but nothing where messages are sent at once.
+  void hurry() noexcept {
+    if (!sendsAtOnce_) flush();
+  }
   Subscription subscribe(const std::string& subject);
   /// A subject of its own, below which answers can be told apart.
   static std::string freshInbox();
@@ -120,6 +125,7 @@ class Connection {
 
   const ConnectOptions options_;
   const std::function<void()> onReconnect_;
+  const bool sendsAtOnce_;
   natsConnection* connection_ = nullptr;
   mutable std::mutex mutex_;
   std::string complaint_;  ///< guarded by mutex_
@@ -129,5 +135,8 @@ class Connection {
 
 /// Turns a status into an Error. `text`: more that cnats knows, redacted here.
 [[noreturn]] void throwStatus(natsStatus status, Effect effect, const std::string& what, std::string_view text = {});
+
+/// The same for a connection that did not come about: says which option to look at.
+[[noreturn]] void throwConnectFailure(const ConnectOptions& options, natsStatus status, const std::string& cause);
 
 }  // namespace tidegate::nats::detail

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "nats/detail/control_record.h"
 #include "nats/detail/log_reader.h"
@@ -23,6 +25,11 @@ class EntryLog {
   using Visitor = std::function<void(std::uint64_t sequence, std::string_view octets)>;
   std::uint64_t read(std::uint64_t after, const Visitor& visit);
 
+  /// Marks of this log's entries begin with it, a dot and the entry's number.
+  const std::string& writer() const noexcept { return writer_; }
+  /// Of the last entry that was tried.
+  std::uint64_t number() const noexcept { return number_; }
+
  private:
   enum class Tail {
     entry,      ///< somebody else's entry is the last
@@ -32,10 +39,15 @@ class EntryLog {
   };
   /// Looks at what stands behind `seen_`.
   Tail lookBehind();
+  /// The same with the messages that the reader is being sent anyway; `unchanged` where none comes soon.
+  Tail lookAhead();
   /// Waits for an entry that is being written. @return what became of it.
   Tail awaitEnd();
   [[noreturn]] void refuseTrimmed(std::uint64_t after) const;
   void makeParts(std::string_view octets, std::vector<OutMessage>& parts);
+  void forgetReader() noexcept;
+  /// The message after `at`, and its place in `at`; null where none came yet.
+  Msg nextAfter(std::uint64_t& at);
   void readTo(std::uint64_t end, std::uint64_t after, const Visitor& visit, std::uint64_t& last);
 
   JetStream& js_;
@@ -45,8 +57,9 @@ class EntryLog {
   const std::size_t partBytes_;
   FencedLog log_;
   std::unique_ptr<LogReader> reader_;
-  std::uint64_t entry_ = 0;  ///< the last whole entry that is known
-  std::uint64_t seen_ = 0;   ///< the last message looked at; behind `entry_` are parts without an end
+  std::deque<std::pair<std::uint64_t, Msg>> ahead_;  ///< what the reader gave and nobody has read; ends where it is
+  std::uint64_t entry_ = 0;                          ///< the last whole entry that is known
+  std::uint64_t seen_ = 0;  ///< the last message looked at; behind `entry_` are parts without an end
   std::uint64_t number_ = 0;
 };
 

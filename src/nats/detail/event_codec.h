@@ -19,8 +19,6 @@ namespace tidegate::nats::detail {
 inline constexpr const char* kOpHeader = "Tidegate-Op";
 inline constexpr const char* kPositionHeader = "Tidegate-Position";
 inline constexpr const char* kHlcHeader = "Tidegate-Hlc";
-inline constexpr const char* kShapeHeader = "Tidegate-Shape";
-inline constexpr const char* kTransactionHeader = "Tidegate-Tx";
 inline constexpr const char* kPartHeader = "Tidegate-Part";
 
 /// Shapes by the text that names them in messages.
@@ -51,6 +49,9 @@ void appendEventBody(const ChangeEvent& event, Body form, std::string_view befor
 struct EventHeaders {
   std::string_view op{}, hlc{}, shape{}, transaction{};
 };
+/// Takes shape and transaction out of a message's mark: "<mark> <shape> <transaction>". Each header costs a writer as
+/// much as a short body does, so these have none of their own.
+void takeMark(std::string_view mark, EventHeaders& headers) noexcept;
 /// "<transaction id>", then 'b' where the transaction begins with this event and 'e' where it ends with it.
 std::string transactionText(const ChangeEvent& event);
 /// The stamp of a commit time: its milliseconds, and as counter the microseconds within. 0 for times before 1970.

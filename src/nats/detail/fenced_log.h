@@ -7,7 +7,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -52,7 +52,7 @@ enum class Order {
 /// Somebody else's message stands where ours should: nothing of ours follows it.
 struct ForeignWrite {
   std::uint64_t sequence = 0;
-  std::string mark{};  ///< the other message's; empty: not of a FencedLog
+  std::string mark{};  ///< the other message's; empty: not of a FencedLog, or nobody looked
 };
 
 struct FencedLogOptions {
@@ -66,6 +66,9 @@ struct FencedLogOptions {
 class FencedLog {
  public:
   FencedLog(JetStream& js, std::string stream, FencedLogOptions options, std::uint64_t last);
+  ~FencedLog();
+  FencedLog(const FencedLog&) = delete;
+  FencedLog& operator=(const FencedLog&) = delete;
 
   /// Called before message `i` is sent, perhaps again: it may write the message anew. `before` has the places of those
   /// before it; the first `settled` of them are certain, the others as they are expected to be.
@@ -74,18 +77,31 @@ class FencedLog {
   /// Appends all messages. Nobody else's message stands between them.
   /// @throws ForeignWrite; Error{connectionFailed, Retry::later} where nothing was written, Retry::outcomeUnknown where
   ///         something may have been: `places` then holds what is known.
-  void append(std::span<OutMessage> messages, std::vector<Place>& places, Order order, const std::stop_token& stop,
+  void append(std::vector<OutMessage>& messages, std::vector<Place>& places, Order order, const std::stop_token& stop,
               const BeforeSend& beforeSend = {});
+
+  /// Begins an append of messages that are still being made: so that making them and writing them overlap. `messages`
+  /// may grow at its end until `finish`; those that `places` has already are taken as written. Both must outlive it.
+  void begin(std::vector<OutMessage>& messages, std::vector<Place>& places, Order order, BeforeSend beforeSend);
+  /// Sends all that came, and waits only for room. @throws as `append`
+  void advance(const std::stop_token& stop);
+  /// Waits until all are there. @throws as `append`
+  void finish(const std::stop_token& stop);
+  /// Lets go of what was begun, once the messages under way are answered or lost.
+  void abandon() noexcept;
   /// The stream's last message, as far as this log knows.
   std::uint64_t last() const noexcept { return last_; }
   void setLast(std::uint64_t last) noexcept { last_ = last; }
 
  private:
   struct Window;
-  void send(Window& window);
+  bool hasRoom(const Window& window) const noexcept;
+  void send(Window& window, bool atOnce);
   void receive(Window& window);
   void drain(Window& window);
   void settle(Window& window);
+  /// Settles what was answered; where an answer was odd, finds out how things stand.
+  void takeStock(Window& window, const std::stop_token& stop);
   /// After an odd answer: how far the stream really is, and which of the messages are in it.
   void resync(Window& window, const std::stop_token& stop);
   void adopt(Window& window, const StreamInfo& info, const std::stop_token& stop);
@@ -98,6 +114,7 @@ class FencedLog {
   Subscription answers_;
   std::uint64_t token_ = 0;  ///< of the next message sent
   std::uint64_t last_;
+  std::unique_ptr<Window> window_;  ///< of the append under way
 };
 
 }  // namespace tidegate::nats::detail

@@ -50,12 +50,16 @@ class SinkSession {
   bool isStrayMark(std::string_view mark) const;
   void write(const ChangeEvent& event);
   void changeShape(const ChangeEvent& event, const std::string& name);
-  std::string subjectOf(const ChangeEvent& event) const;
+  std::string subjectOf(const ChangeEvent& event);
   std::string packedKeyOf(const ChangeEvent& event) const;
-  std::string idOf(const ChangeEvent& event, const std::string& shapeName, std::string_view body);
+  std::string idOf(const ChangeEvent& event, const std::string& shapeName, std::string_view position,
+                   std::string_view body);
   void spill();
-  /// Appends `pending_`, and the control record after it where one is given.
-  void appendPending(const ControlRecord* control);
+  void writeAhead();
+  void send(const ControlRecord* control, bool whole);
+  void forgetPending() noexcept;
+  std::vector<Run> runsWith(std::size_t rows) const;
+  void judgeUpTo(std::size_t settled);
   void judge(const Place& place);
   Repeat repeatAt(std::uint64_t sequence);
   std::string nextMark();
@@ -74,6 +78,8 @@ class SinkSession {
   std::unique_ptr<FencedLog> log_;
   std::size_t partBytes_;
   ShapeNames shapeNames_;
+  Shape subjectShape_{};  ///< whose subject `tableSubject_` is
+  std::string tableSubject_, idText_;
 
   std::string nonce_;
   bool claimed_ = false;  ///< the stream is ours since `epoch_`
@@ -87,10 +93,14 @@ class SinkSession {
   TableShapes committed_, now_;
   std::map<std::string, Shape> unitShapes_;  ///< that the unit's messages have, though no table has them any more
   std::vector<OutMessage> pending_;
-  std::vector<bool> included_;  ///< of the messages being appended: whether each counts where it is
+  std::vector<Place> places_;   ///< of those of them that were sent
+  std::vector<bool> included_;  ///< whether each of them counts where it is
   std::size_t judged_ = 0;      ///< of them, the first that is not decided on
   std::uint64_t greatest_ = 0;  ///< place of those that count so far
   std::size_t pendingBytes_ = 0;
+  bool sending_ = false;    ///< `log_` has an append of them under way
+  std::size_t lookAt_ = 0;  ///< how many there must be before some are sent
+  std::string salt_;        ///< of the unit's further ids
   std::vector<Run> runs_;
   bool spilled_ = false;
   std::string lastPosition_;

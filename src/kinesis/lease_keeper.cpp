@@ -120,15 +120,6 @@ StreamPlace LeaseKeeper::join(const StreamPlace& from) {
   });
   epoch_ = table_.epoch;
   StreamPlace place = table_.place;
-  raisePlace(place, from);
-  // A place in which a shard is done has its children, also where the group was not told yet.
-  for (const auto& [shard, at] : from.shards) {
-    const bool follows = std::any_of(at.parents.begin(), at.parents.end(), [&](const std::string& parent) {
-      const auto known = place.shards.find(parent);
-      return known != place.shards.end() && known->second.kind == ShardPlaceKind::done;
-    });
-    if (follows) place.shards.emplace(shard, at);
-  }
   // What was made durable is told by these names.
   for (const auto& [table, version] : from.tables) place.tables.emplace(table, version);
   return place;

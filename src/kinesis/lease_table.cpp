@@ -11,6 +11,8 @@ namespace tidegate::kinesis::detail {
 namespace {
 
 constexpr std::string_view kLeaseStart = "l1 ";
+/// Tenures of an epoch are greater than all of those before it.
+constexpr unsigned kEpochBits = 32;
 
 std::string_view cutAt(std::string_view& text, char mark) {
   const std::size_t at = text.find(mark);
@@ -158,7 +160,11 @@ void takeTurn(LeaseTable& table, const LeaseTurn& turn) {
     // What goes beyond the least is left to those who have less than that.
     if (mine >= (othersLack ? least : most)) break;
     if (turn.givenBack.contains(shard)) continue;
-    if (table.owners.emplace(shard, turn.me).second) ++mine;
+    if (!table.owners.emplace(shard, turn.me).second) continue;
+    ++mine;
+    // What an earlier owner reached beyond the place counts no more: somebody in between may have written older states.
+    std::uint64_t& tenure = table.place.shards.at(shard).tenure;
+    tenure = std::max(tenure + 1, table.epoch << kEpochBits);
   }
 }
 
@@ -182,17 +188,6 @@ std::vector<std::string> surplusOf(const LeaseTable& table, const std::string& w
     if (before < lacking) keep = least;
   }
   return {mine->second.begin() + static_cast<std::ptrdiff_t>(keep), mine->second.end()};
-}
-
-void raisePlace(StreamPlace& place, const StreamPlace& to) {
-  for (auto& [name, at] : place.shards) {
-    const auto other = to.shards.find(name);
-    if (other == to.shards.end()) continue;
-    if (compareShardPlaces(other->second, at) != std::strong_ordering::greater) continue;
-    std::vector<std::string> parents = at.parents.empty() ? other->second.parents : std::move(at.parents);
-    at = other->second;
-    at.parents = std::move(parents);
-  }
 }
 
 }  // namespace tidegate::kinesis::detail

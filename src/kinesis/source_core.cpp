@@ -69,7 +69,10 @@ void SourceCore::makeServices() {
 
 /// Objects are unpacked here, and by what they are: their octets must come as they are stored.
 http::ClientOptions SourceCore::clientOptions() const {
-  return {.acceptCompressed = false, .clock = context_.clock, .jitterSeed = context_.jitterSeed};
+  return {.authorityFile = options_.authorityFile,
+          .acceptCompressed = false,
+          .clock = context_.clock,
+          .jitterSeed = context_.jitterSeed};
 }
 
 void SourceCore::requireOpen() {
@@ -105,6 +108,7 @@ std::vector<TableIssue> SourceCore::issuesOf(const std::vector<std::string>& tab
     issues.push_back({"", ErrorCode::tableNotFound,
                       fmt::format("stream \"{}\" is {}; it must be ACTIVE", options_.stream, summary.status), true});
   });
+  if (!options_.fanOut.consumer.empty()) collect("", [&] { requireConsumer(*api_, client, options_.fanOut, {}); });
   collect("", [&] { freshCatalogue(client, {}); });
   for (const std::string& table : tables) {
     collect(table, [&] {
@@ -293,7 +297,9 @@ void SourceCore::ack(const Position& position) {
   const StreamPlace place = requirePlace(position);
   const std::lock_guard lock(mutex_);
   const auto known = parsePlace(acked_.octets);
-  if (!known || comparePlaces(*known, place) == std::partial_ordering::less) acked_ = position;
+  const auto order = known ? comparePlaces(*known, place) : std::partial_ordering::less;
+  // Where a shard began anew, its children have not begun any more.
+  if (order == std::partial_ordering::less || (leases_ && order == std::partial_ordering::unordered)) acked_ = position;
 }
 
 StreamPlace SourceCore::ackedPlace() const {
@@ -341,6 +347,7 @@ void SourceCore::close() {
     // They end by themselves.
     if (context_.onWarning) context_.onWarning(fmt::format("the leases could not be given back: {}", e.message()));
   }
+  removeConsumer();
   state_.to(SourceState::closed, "closed");
 }
 

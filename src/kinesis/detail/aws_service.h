@@ -20,6 +20,7 @@ namespace tidegate::kinesis::detail {
 /// What an answer that is no success means for whoever asked.
 enum class AwsFailure {
   throttled,     ///< too many requests: later, and slower
+  busy,          ///< somebody else has it, or it is changing: later
   expiredPlace,  ///< a shard iterator is over five minutes old: ask for another
   oldKeys,       ///< the keys have expired or are not known (any more)
   clockSkew,     ///< our clock and theirs are too far apart

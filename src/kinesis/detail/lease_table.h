@@ -49,7 +49,5 @@ void takeTurn(LeaseTable& table, const LeaseTurn& turn);
 std::vector<std::string> surplusOf(const LeaseTable& table, const std::string& worker);
 /// Shards that may be read now: not to their end, and their parents were. In their order.
 std::vector<std::string> readableShards(const LeaseTable& table);
-/// Moves a place on, shard by shard, to the greater of both. Shards that it does not name are left out.
-void raisePlace(StreamPlace& place, const StreamPlace& to);
 
 }  // namespace tidegate::kinesis::detail

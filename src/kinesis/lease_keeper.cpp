@@ -116,6 +116,10 @@ StreamPlace LeaseKeeper::join(const StreamPlace& from) {
     const bool fresh = table.place.shards.empty();
     if (fresh) table.place.shards = from.shards;
     if (fresh && table.baselineBy.empty()) table.place.tables = from.tables;
+    // Its own from an earlier call or life: it begins anew where the group is, and brings states that it had passed.
+    for (const auto& [shard, owner] : table.owners) {
+      if (owner == options_.worker) beginTenure(table, shard);
+    }
     return true;
   });
   epoch_ = table_.epoch;

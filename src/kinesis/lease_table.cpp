@@ -136,6 +136,11 @@ std::vector<std::string> readableShards(const LeaseTable& table) {
   return readable;
 }
 
+void beginTenure(LeaseTable& table, const std::string& shard) {
+  const auto at = table.place.shards.find(shard);
+  if (at != table.place.shards.end()) at->second.tenure = std::max(at->second.tenure + 1, table.epoch << kEpochBits);
+}
+
 void takeTurn(LeaseTable& table, const LeaseTurn& turn) {
   for (const std::string& dead : turn.dead) {
     if (dead == turn.me) continue;
@@ -162,9 +167,7 @@ void takeTurn(LeaseTable& table, const LeaseTurn& turn) {
     if (turn.givenBack.contains(shard)) continue;
     if (!table.owners.emplace(shard, turn.me).second) continue;
     ++mine;
-    // What an earlier owner reached beyond the place counts no more: somebody in between may have written older states.
-    std::uint64_t& tenure = table.place.shards.at(shard).tenure;
-    tenure = std::max(tenure + 1, table.epoch << kEpochBits);
+    beginTenure(table, shard);
   }
 }
 

@@ -208,6 +208,26 @@ TEST(KinesisLeases, AreFreeOnceTheirOwnerGaveNoSignOfLifeForTheirDuration) {
   EXPECT_FALSE(a.owns("s0"));
 }
 
+TEST(KinesisLeases, AnOwnerThatBeginsAnewIsNotBelievedWhatItHadReached) {
+  KeeperRig rig;
+  auto a = rig.worker("a");
+  a.settle(a.join(shardsNamed({"s0"})), {});
+  StreamPlace reached;
+  reached.shards["s0"] = {.kind = ShardPlaceKind::after, .sequence = "5", .tenure = 1};
+  // Killed, and back before anybody took it for dead.
+  auto again = rig.worker("a");
+  const StreamPlace begins = again.join(reached);
+  EXPECT_EQ(begins.shards.at("s0").kind, ShardPlaceKind::beginning);
+  EXPECT_EQ(begins.shards.at("s0").tenure, 2u);
+  again.settle(begins, reached);
+  EXPECT_EQ(rig.table().place.shards.at("s0").kind, ShardPlaceKind::beginning)
+      << "its target may go back now, until it has come as far again";
+  reached.shards["s0"].tenure = 2;
+  rig.clock.advance(milliseconds(300));
+  again.tend(reached);
+  EXPECT_EQ(rig.table().place.shards.at("s0").sequence, "5");
+}
+
 TEST(KinesisLeases, AreGivenBackOnceWhatWasReadIsDurable) {
   KeeperRig rig;
   auto a = rig.worker("a"), b = rig.worker("b");

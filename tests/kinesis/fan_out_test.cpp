@@ -354,7 +354,7 @@ TEST(KinesisFanOut, BeginsAtAPlaceAndSaysWhereItWasTrimmed) {
 TEST(KinesisFanOut, ASlowReaderHoldsItsConnectionsAndNothingElse) {
   FakeKinesis fake;
   fake.addShard("s0");
-  constexpr int kRecords = 120;
+  constexpr int kRecords = 60;
   const std::string large(400'000, 'x');
   for (int id = 0; id < kRecords; ++id) {
     fake.put("s0", fmt::format(R"({{"table":"t","action":"INSERT","row":{{"id":{},"note":"{}"}}}})", id, large));
@@ -363,15 +363,10 @@ TEST(KinesisFanOut, ASlowReaderHoldsItsConnectionsAndNothingElse) {
   options.batchEvents = 1;
   Follower follower(options, from(begun("s0")));
   follower.full = true;
-  // 64 MB of events, of which the kernel's buffers hold some: the rest stays where it came from.
-  ASSERT_TRUE(until([&] { return fake.pending("s0") > 0 && fake.pending("s0") < 63'000'000; })) << "it has begun";
-  std::size_t before = 0;
-  ASSERT_TRUE(until([&] {
-    const std::size_t now = fake.pending("s0");
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return std::exchange(before, now) == now;
-  })) << "it comes to rest";
-  EXPECT_GT(before, 20'000'000u);
+  // 32 MB of events, of which the kernel's buffers hold some: the rest stays where it came from.
+  ASSERT_TRUE(until([&] { return follower.refused > 100; }));
+  EXPECT_GT(fake.pending("s0"), 15'000'000u);
+  EXPECT_EQ(fake.begins().size(), 1u);
   follower.full = false;
   ASSERT_TRUE(follower.awaitIds(kRecords));
   follower.stop();

@@ -75,11 +75,15 @@ class Follower {
 
   std::vector<std::int64_t> ids;  ///< guarded by the lock of `await`, as `positions`
   std::vector<Position> positions;
-  std::atomic<bool> full{false};  ///< takes nothing while it is set
+  std::atomic<bool> full{false};          ///< takes nothing while it is set
+  std::atomic<std::uint64_t> refused{0};  ///< how often it did not
 
  private:
   Taken take(ChangeBatch& batch) {
-    if (full) return Taken::full;
+    if (full) {
+      ++refused;
+      return Taken::full;
+    }
     const std::lock_guard lock(mutex_);
     for (const ChangeEvent& event : batch) {
       if (event.op == ChangeOp::insert) ids.push_back(event.after[0].as<std::int64_t>());

@@ -9,7 +9,7 @@ SourceCase kinesisCase(const std::string& name, unsigned shards, bool fanOut = f
   can.transactions = false;  // records are
   can.lagBytes = false;      // Kinesis tells a time
   can.readsTables = false;   // a snapshot is not the table as it is now
-  can.seeds = 2;
+  can.seeds = fanOut ? 1 : 2;
   if (shards > 1) {
     can.exactResume = false;    // shards stand beside each other in another order each time
     can.seesTruncates = false;  // a truncate in one shard has no place among the others' records

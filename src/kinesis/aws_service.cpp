@@ -177,7 +177,8 @@ http::ClientRequest AwsService::sign(const AwsRequest& request, const std::stop_
                           .body = request.body,
                           .timeout = request.timeout,
                           .idleTimeout = request.idleTimeout,
-                          .repeatable = false};
+                          .repeatable = false,
+                          .http2 = options_.http2};
   if (!request.query.empty()) out.url += "?" + canonicalQuery(request.query);
   out.headers.set("authorization", authorization(signable, {options_.region, options_.service}, credentials, date));
   out.headers.remove("host");  // libcurl's own, which is the same

@@ -239,9 +239,7 @@ http::ClientRequest KinesisApi::subscribeRequest(const std::string& consumerArn,
                                                   kinesisQuoted(consumerArn), kinesisQuoted(shard), start));
   request.timeout = std::chrono::milliseconds(0);
   request.idleTimeout = kSubscriptionSilence;
-  http::ClientRequest out = service_.sign(request, stop);
-  out.http2 = true;
-  return out;
+  return service_.sign(request, stop);
 }
 
 RecordsAnswer KinesisApi::eventOf(const std::string& payload) {

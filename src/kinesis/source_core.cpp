@@ -58,7 +58,9 @@ void SourceCore::makeServices() {
                              .credentials = credentials,
                              .clock = clock_};
   };
-  api_.emplace(service("kinesis", options_.kinesisEndpoint), options_.stream);
+  AwsServiceOptions kinesis = service("kinesis", options_.kinesisEndpoint);
+  kinesis.http2 = !options_.fanOut.consumer.empty();
+  api_.emplace(std::move(kinesis), options_.stream);
   store_.emplace(ObjectStoreOptions{
       .service = service("s3", options_.s3Endpoint), .bucket = options_.bucket, .pathStyle = options_.pathStyle});
   snapshots_.emplace(*store_, SnapshotOptions{.prefix = options_.prefix,

@@ -139,7 +139,7 @@ module.exports = (port, { lifeMs = 300_000, busyMs = 100, pollMs = 5, moods = {}
     res.writeHead(200, { 'content-type': 'application/vnd.amazon.eventstream' })
     res.write(event('initial-response', {}))
     for (let first = true, told = 0; !mine.over; first = false) {
-      const answer = await ask('GetRecords', { ShardIterator: iterator, Limit: 500 }, authorization)
+      const answer = await ask('GetRecords', { ShardIterator: iterator, Limit: 20 }, authorization)
       if (mine.over) return
       iterator = answer.NextShardIterator
       const records = answer.Records

@@ -58,6 +58,8 @@ struct AwsServiceOptions {
   std::string endpoint{};  ///< scheme, host and port, without a path
   std::shared_ptr<CredentialsProvider> credentials{};
   const Clock* clock = nullptr;
+  /// Of all requests, where one needs it: libcurl would use a kept connection of HTTP/1.1 for it.
+  bool http2 = false;
 };
 
 /// @thread One at a time.

@@ -29,7 +29,8 @@ class FakeKinesis {
     std::string shard{};
     std::string date{};  ///< x-amz-date
   };
-  /// Asked before each answer; what it gives is the answer.
+  /// Asked before each answer; what it gives is the answer. What it refers to must outlive this server, which may be at
+  /// a request that its reader has given up.
   using Fault = std::function<std::optional<http::Response>(const Asked& asked)>;
   void setFault(Fault fault);
   static http::Response refusal(int status, const std::string& type, const std::string& message = "no");

@@ -226,8 +226,8 @@ TEST(KinesisFanOut, ADamagedMessageIsAskedForAgain) {
 }
 
 TEST(KinesisFanOut, WaitsWhileTheLastSubscriptionStillCounts) {
+  std::atomic<int> asked{0};  // outlives the server that counts in it
   OneShard one;
-  std::atomic<int> asked{0};
   one.fake.setFault([&](const FakeKinesis::Asked& a) -> std::optional<http::Response> {
     if (a.action != "SubscribeToShard" || ++asked > 40) return std::nullopt;
     return FakeKinesis::refusal(400, "ResourceInUseException", "Another active subscription exists");
@@ -258,8 +258,8 @@ TEST(KinesisFanOut, OneWhoseSubscriptionAnotherTookTakesItBack) {
 }
 
 TEST(KinesisFanOut, WaitsOutThrottlingHoweverLongItLasts) {
+  std::atomic<int> asked{0};  // outlives the server that counts in it
   OneShard one;
-  std::atomic<int> asked{0};
   one.fake.setFault([&](const FakeKinesis::Asked& a) -> std::optional<http::Response> {
     if (a.action != "SubscribeToShard" || ++asked > 40) return std::nullopt;
     return FakeKinesis::refusal(400, "LimitExceededException", "Rate exceeded");

@@ -24,9 +24,9 @@ using testing::Follower;
 using testing::from;
 
 TEST(KinesisStream, RenewsAnIteratorThatExpired) {
+  std::atomic<int> expired{0};
   FakeKinesis fake;
   fake.addShard("s0");
-  std::atomic<int> expired{0};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     // Every third.
     if (asked.action != "GetRecords" || ++expired % 3 != 0) return std::nullopt;
@@ -42,9 +42,9 @@ TEST(KinesisStream, RenewsAnIteratorThatExpired) {
 }
 
 TEST(KinesisStream, WaitsOutThrottlingHoweverLongItLasts) {
+  std::atomic<int> asked{0};
   FakeKinesis fake;
   fake.addShard("s0");
-  std::atomic<int> asked{0};
   fake.setFault([&](const FakeKinesis::Asked& a) -> std::optional<http::Response> {
     // More often in a row than failures are borne.
     if (a.action != "GetRecords" || ++asked > 60) return std::nullopt;
@@ -56,10 +56,10 @@ TEST(KinesisStream, WaitsOutThrottlingHoweverLongItLasts) {
 }
 
 TEST(KinesisStream, OneShardsFailureDoesNotHoldTheOthersUp) {
+  std::atomic<bool> failing{true};
   FakeKinesis fake;
   fake.addShard("bad");
   fake.addShard("good");
-  std::atomic<bool> failing{true};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     if (asked.shard != "bad" || !failing) return std::nullopt;
     return FakeKinesis::refusal(500, "InternalFailure");
@@ -107,6 +107,7 @@ TEST(KinesisStream, GivesUpAfterItsRetries) {
 }
 
 TEST(KinesisStream, TakesTheirTimeWhereClocksDisagree) {
+  std::atomic<int> refused{0}, taken{0};
   FakeKinesis fake;
   fake.addShard("s0");
   fake.put("s0", FakeKinesis::insert(1));
@@ -116,7 +117,6 @@ TEST(KinesisStream, TakesTheirTimeWhereClocksDisagree) {
     Micros wallNow() const override { return systemClock().wallNow() - std::chrono::hours(1); }
     Micros steadyNow() const override { return systemClock().steadyNow(); }
   } slow;
-  std::atomic<int> refused{0}, taken{0};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     const auto now = systemClock().wallNow();
     const auto minute = [](Clock::Micros at) { return std::chrono::duration_cast<std::chrono::minutes>(at).count(); };

@@ -30,6 +30,8 @@ Client::Id Client::start(ClientRequest request, Callbacks callbacks) {
 
 void Client::cancel(Id id) { impl_->cancel(id); }
 
+void Client::hold(Id id, bool held) { impl_->hold(id, held); }
+
 std::size_t Client::running() const noexcept { return impl_->transfers.size(); }
 
 void Client::run(std::chrono::milliseconds wait, std::stop_token stop) { impl_->run(wait, stop); }

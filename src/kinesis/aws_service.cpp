@@ -60,7 +60,7 @@ AwsFailure failureByStatus(int status) {
 }
 
 AwsFailure failureNamed(std::string_view code, int status) {
-  static constexpr std::array<std::pair<std::string_view, AwsFailure>, 29> kNamed{{
+  static constexpr std::array<std::pair<std::string_view, AwsFailure>, 35> kNamed{{
       {"ProvisionedThroughputExceededException", AwsFailure::throttled},
       {"LimitExceededException", AwsFailure::throttled},
       {"ThrottlingException", AwsFailure::throttled},
@@ -90,6 +90,12 @@ AwsFailure failureNamed(std::string_view code, int status) {
       {"ConditionalCheckFailedException", AwsFailure::changed},
       {"PreconditionFailed", AwsFailure::changed},
       {"InternalFailure", AwsFailure::unavailable},
+      {"InternalFailureException", AwsFailure::unavailable},
+      {"ResourceInUseException", AwsFailure::busy},
+      {"KMSDisabledException", AwsFailure::denied},
+      {"KMSInvalidStateException", AwsFailure::denied},
+      {"KMSNotFoundException", AwsFailure::denied},
+      {"KMSOptInRequired", AwsFailure::denied},
   }};
   const auto* const found =
       std::find_if(kNamed.begin(), kNamed.end(), [&](const auto& named) { return named.first == code; });
@@ -106,6 +112,7 @@ std::optional<std::int64_t> secondsOfHttpDate(std::string_view text) {
 std::pair<ErrorCode, Retry> meaningOf(AwsFailure failure) {
   switch (failure) {
     case AwsFailure::throttled:
+    case AwsFailure::busy:
     case AwsFailure::unavailable:
     case AwsFailure::expiredPlace:
       return {ErrorCode::connectionFailed, Retry::later};
@@ -170,7 +177,8 @@ http::ClientRequest AwsService::sign(const AwsRequest& request, const std::stop_
                           .body = request.body,
                           .timeout = request.timeout,
                           .idleTimeout = request.idleTimeout,
-                          .repeatable = false};
+                          .repeatable = false,
+                          .http2 = options_.http2};
   if (!request.query.empty()) out.url += "?" + canonicalQuery(request.query);
   out.headers.set("authorization", authorization(signable, {options_.region, options_.service}, credentials, date));
   out.headers.remove("host");  // libcurl's own, which is the same

@@ -238,7 +238,7 @@ class DynamoStateStore final : public StateStore {
                        "\"KeyType\":\"HASH\"}}]}}",
                        quotedText(options_.table)));
     } catch (const detail::AwsError& e) {
-      if (e.message().find("ResourceInUseException") == std::string::npos) {
+      if (e.failure() != detail::AwsFailure::busy) {
         throw Error(ErrorCode::storeUnavailable, Retry::afterOperator, e.message());
       }
     }

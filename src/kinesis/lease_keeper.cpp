@@ -116,19 +116,14 @@ StreamPlace LeaseKeeper::join(const StreamPlace& from) {
     const bool fresh = table.place.shards.empty();
     if (fresh) table.place.shards = from.shards;
     if (fresh && table.baselineBy.empty()) table.place.tables = from.tables;
+    // Its own from an earlier call or life: it begins anew where the group is, and brings states that it had passed.
+    for (const auto& [shard, owner] : table.owners) {
+      if (owner == options_.worker) beginTenure(table, shard);
+    }
     return true;
   });
   epoch_ = table_.epoch;
   StreamPlace place = table_.place;
-  raisePlace(place, from);
-  // A place in which a shard is done has its children, also where the group was not told yet.
-  for (const auto& [shard, at] : from.shards) {
-    const bool follows = std::any_of(at.parents.begin(), at.parents.end(), [&](const std::string& parent) {
-      const auto known = place.shards.find(parent);
-      return known != place.shards.end() && known->second.kind == ShardPlaceKind::done;
-    });
-    if (follows) place.shards.emplace(shard, at);
-  }
   // What was made durable is told by these names.
   for (const auto& [table, version] : from.tables) place.tables.emplace(table, version);
   return place;

@@ -11,6 +11,8 @@ namespace tidegate::kinesis::detail {
 namespace {
 
 constexpr std::string_view kLeaseStart = "l1 ";
+/// Tenures of an epoch are greater than all of those before it.
+constexpr unsigned kEpochBits = 32;
 
 std::string_view cutAt(std::string_view& text, char mark) {
   const std::size_t at = text.find(mark);
@@ -134,6 +136,11 @@ std::vector<std::string> readableShards(const LeaseTable& table) {
   return readable;
 }
 
+void beginTenure(LeaseTable& table, const std::string& shard) {
+  const auto at = table.place.shards.find(shard);
+  if (at != table.place.shards.end()) at->second.tenure = std::max(at->second.tenure + 1, table.epoch << kEpochBits);
+}
+
 void takeTurn(LeaseTable& table, const LeaseTurn& turn) {
   for (const std::string& dead : turn.dead) {
     if (dead == turn.me) continue;
@@ -158,7 +165,9 @@ void takeTurn(LeaseTable& table, const LeaseTurn& turn) {
     // What goes beyond the least is left to those who have less than that.
     if (mine >= (othersLack ? least : most)) break;
     if (turn.givenBack.contains(shard)) continue;
-    if (table.owners.emplace(shard, turn.me).second) ++mine;
+    if (!table.owners.emplace(shard, turn.me).second) continue;
+    ++mine;
+    beginTenure(table, shard);
   }
 }
 
@@ -182,17 +191,6 @@ std::vector<std::string> surplusOf(const LeaseTable& table, const std::string& w
     if (before < lacking) keep = least;
   }
   return {mine->second.begin() + static_cast<std::ptrdiff_t>(keep), mine->second.end()};
-}
-
-void raisePlace(StreamPlace& place, const StreamPlace& to) {
-  for (auto& [name, at] : place.shards) {
-    const auto other = to.shards.find(name);
-    if (other == to.shards.end()) continue;
-    if (compareShardPlaces(other->second, at) != std::strong_ordering::greater) continue;
-    std::vector<std::string> parents = at.parents.empty() ? other->second.parents : std::move(at.parents);
-    at = other->second;
-    at.parents = std::move(parents);
-  }
 }
 
 }  // namespace tidegate::kinesis::detail

@@ -50,6 +50,7 @@ void appendShardPlace(const ShardPlace& place, std::string& out) {
       out.push_back('x');
       break;
   }
+  if (place.tenure != 0) fmt::format_to(std::back_inserter(out), "#{}", place.tenure);
   for (std::size_t i = 0; i < place.parents.size(); ++i) {
     out.push_back(i == 0 ? '<' : ',');
     out += http::percentEncode(place.parents[i]);
@@ -76,7 +77,10 @@ bool readAfter(std::string_view text, ShardPlace& place) {
 std::optional<ShardPlace> shardPlaceOf(std::string_view text) {
   ShardPlace place;
   const bool hasParents = text.find('<') != text.npos;
-  const std::string_view at = cut(text, '<');
+  std::string_view tenure = cut(text, '<');
+  const bool hasTenure = tenure.find('#') != tenure.npos;
+  const std::string_view at = cut(tenure, '#');
+  if (hasTenure && (!readWhole(tenure, place.tenure) || place.tenure == 0)) return std::nullopt;
   while (!text.empty()) {
     const auto parent = nameOf(cut(text, ','));
     if (!parent) return std::nullopt;
@@ -121,15 +125,20 @@ bool waitsForAncestor(const StreamPlace& place, const std::string& shard, const 
   return false;
 }
 
+/// Later than what any owner says: it was read to its end and is listed no more.
+constexpr std::uint64_t kForgotten = UINT64_MAX;
+
 /// How far a shard is in a place; none: not begun.
 std::optional<ShardPlace> valueIn(const StreamPlace& place, const std::string& shard, const StreamPlace& other) {
   if (const auto found = place.shards.find(shard); found != place.shards.end()) return found->second;
   if (place.shards.empty() || waitsForAncestor(place, shard, other)) return std::nullopt;
-  return ShardPlace{.kind = ShardPlaceKind::done};
+  return ShardPlace{.kind = ShardPlaceKind::done, .tenure = kForgotten};
 }
 
 std::strong_ordering compareValues(const std::optional<ShardPlace>& a, const std::optional<ShardPlace>& b) {
   if (!a || !b) return a.has_value() <=> b.has_value();
+  const bool done = a->kind == ShardPlaceKind::done && b->kind == ShardPlaceKind::done;
+  if (done && (a->tenure == kForgotten || b->tenure == kForgotten)) return std::strong_ordering::equal;
   return compareShardPlaces(*a, *b);
 }
 
@@ -193,6 +202,7 @@ std::strong_ordering compareSequences(std::string_view a, std::string_view b) {
 }
 
 std::strong_ordering compareShardPlaces(const ShardPlace& a, const ShardPlace& b) {
+  if (a.tenure != b.tenure) return a.tenure <=> b.tenure;
   if (a.kind != b.kind) return a.kind <=> b.kind;
   if (const auto order = compareSequences(a.sequence, b.sequence); order != std::strong_ordering::equal) return order;
   // 0 is the whole record: more than any part.
@@ -219,7 +229,8 @@ StreamPlace meetPlaces(const StreamPlace& a, const StreamPlace& b) {
     if (!left || !right) return;
     ShardPlace& value = met.shards[shard];
     value = compareShardPlaces(*left, *right) == std::strong_ordering::greater ? *right : *left;
-    for (const StreamPlace* of : {&a, &b}) {  // `done` by inference knows no parents
+    if (value.tenure == kForgotten) value.tenure = 0;  // of both
+    for (const StreamPlace* of : {&a, &b}) {           // `done` by inference knows no parents
       const auto named = of->shards.find(shard);
       if (named != of->shards.end() && value.parents.empty()) value.parents = named->second.parents;
     }

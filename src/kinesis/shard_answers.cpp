@@ -87,6 +87,8 @@ void ShardReader::failAnswered(ReadShard& shard, const AwsError& error) {
     case AwsFailure::throttled:
       shard.due = clock_.steadyNow() + std::max<Clock::Micros>(options_.readInterval, *shard.slower.next());
       return;
+    case AwsFailure::busy:
+      return onBusy(shard, error);
     case AwsFailure::expiredPlace:
       shard.phase = Phase::place;
       shard.due = clock_.steadyNow();

@@ -108,7 +108,7 @@ bool ShardReader::finishEnded(const std::stop_token& stop) {
     place_.shards[name].kind = ShardPlaceKind::done;
     place_.shards[name].sequence.clear();
     place_.shards[name].parts = 0;
-    shards_.erase(name);
+    drop(name);
     for (const ShardInfo& child : listed) {
       if (!isChild(child) && !shards_.contains(child.id)) continue;
       if (place_.shards.emplace(child.id, ShardPlace{.millis = nowMillis(), .parents = child.parents}).second ||

@@ -43,9 +43,10 @@ void ShardReader::take(const std::string& shard, const std::stop_token& stop) {
 }
 
 void ShardReader::drop(const std::string& shard) {
-  std::erase_if(dropped_, [](const auto& old) { return old->phase != Phase::asking; });
+  std::erase_if(dropped_, [](const auto& old) { return !old->busy(); });
   const auto at = shards_.find(shard);
   if (at == shards_.end()) return;
+  unsubscribe(*at->second);
   at->second->dropped = true;
   dropped_.push_back(std::move(at->second));
   shards_.erase(at);
@@ -118,6 +119,7 @@ void ShardReader::startDue(const std::stop_token& stop) {
 }
 
 void ShardReader::ask(ReadShard& shard, const std::stop_token& stop) {
+  if (!options_.consumer.empty()) return subscribe(shard, stop);
   if (shard.phase == Phase::place) {
     const ShardPlace& from = place_.shards.at(shard.info.id);
     http::ClientRequest request = api_.iteratorRequest(shard.info.id, from, stop);
@@ -147,8 +149,13 @@ bool ShardReader::taken(ReadShard& shard) {
   shard.answer.records.clear();
   shard.partsTaken = 0;
   shard.iterator = std::move(shard.answer.nextIterator);
-  shard.phase = shard.iterator.empty() ? Phase::ended : Phase::reading;
-  if (shard.phase == Phase::ended) shard.due = Clock::Micros(0);
+  shard.phase = shard.iterator.empty() ? Phase::ended : shard.subscription ? Phase::listening : Phase::reading;
+  if (shard.phase == Phase::ended) {
+    shard.due = Clock::Micros(0);
+    unsubscribe(shard);
+  } else if (shard.phase == Phase::listening) {
+    pump(shard);
+  }
   return quiet && at.kind != ShardPlaceKind::time;
 }
 

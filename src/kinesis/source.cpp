@@ -24,6 +24,14 @@ void checkOptions(const SourceOptions& options) {
     refuse("a lease lasts at least 100 ms");
   }
   if (options.leases.store && options.leases.interval.count() < 1) refuse("leases are renewed at most once a ms");
+  const FanOutOptions& fanOut = options.fanOut;
+  if (fanOut.retryInterval.count() < 1) refuse("fanOut.retryInterval is at least 1 ms");
+  if (fanOut.removeOnClose && options.leases.store) {
+    refuse("fanOut.removeOnClose would take the consumer from the other workers");
+  }
+  if (fanOut.consumer.starts_with("arn:") && fanOut.consumer.find("/consumer/") == fanOut.consumer.npos) {
+    refuse("fanOut.consumer is the ARN of something else: one of a consumer has \"/consumer/\" in it");
+  }
   if (options.maxLineBytes == 0) refuse("maxLineBytes must be over 0");
   if (options.manifest.empty() && options.tables.empty()) refuse("it needs a manifest, or tables");
   std::set<std::string> names;

@@ -58,7 +58,9 @@ void SourceCore::makeServices() {
                              .credentials = credentials,
                              .clock = clock_};
   };
-  api_.emplace(service("kinesis", options_.kinesisEndpoint), options_.stream);
+  AwsServiceOptions kinesis = service("kinesis", options_.kinesisEndpoint);
+  kinesis.http2 = !options_.fanOut.consumer.empty();
+  api_.emplace(std::move(kinesis), options_.stream);
   store_.emplace(ObjectStoreOptions{
       .service = service("s3", options_.s3Endpoint), .bucket = options_.bucket, .pathStyle = options_.pathStyle});
   snapshots_.emplace(*store_, SnapshotOptions{.prefix = options_.prefix,
@@ -69,7 +71,10 @@ void SourceCore::makeServices() {
 
 /// Objects are unpacked here, and by what they are: their octets must come as they are stored.
 http::ClientOptions SourceCore::clientOptions() const {
-  return {.acceptCompressed = false, .clock = context_.clock, .jitterSeed = context_.jitterSeed};
+  return {.authorityFile = options_.authorityFile,
+          .acceptCompressed = false,
+          .clock = context_.clock,
+          .jitterSeed = context_.jitterSeed};
 }
 
 void SourceCore::requireOpen() {
@@ -105,6 +110,7 @@ std::vector<TableIssue> SourceCore::issuesOf(const std::vector<std::string>& tab
     issues.push_back({"", ErrorCode::tableNotFound,
                       fmt::format("stream \"{}\" is {}; it must be ACTIVE", options_.stream, summary.status), true});
   });
+  if (!options_.fanOut.consumer.empty()) collect("", [&] { requireConsumer(*api_, client, options_.fanOut, {}); });
   collect("", [&] { freshCatalogue(client, {}); });
   for (const std::string& table : tables) {
     collect(table, [&] {
@@ -293,7 +299,9 @@ void SourceCore::ack(const Position& position) {
   const StreamPlace place = requirePlace(position);
   const std::lock_guard lock(mutex_);
   const auto known = parsePlace(acked_.octets);
-  if (!known || comparePlaces(*known, place) == std::partial_ordering::less) acked_ = position;
+  const auto order = known ? comparePlaces(*known, place) : std::partial_ordering::less;
+  // Where a shard began anew, its children have not begun any more.
+  if (order == std::partial_ordering::less || (leases_ && order == std::partial_ordering::unordered)) acked_ = position;
 }
 
 StreamPlace SourceCore::ackedPlace() const {
@@ -341,6 +349,7 @@ void SourceCore::close() {
     // They end by themselves.
     if (context_.onWarning) context_.onWarning(fmt::format("the leases could not be given back: {}", e.message()));
   }
+  removeConsumer();
   state_.to(SourceState::closed, "closed");
 }
 

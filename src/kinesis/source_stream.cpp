@@ -76,12 +76,16 @@ bool SourceCore::begin(Streaming& streaming, ShardReader& reader) {
 }
 
 void SourceCore::follow(Streaming& streaming) {
+  const auto consumer = awaitConsumer(streaming);
+  if (!consumer) return;
   ShardReader reader(*api_, streaming.client,
                      {.readInterval = options_.readInterval,
                       .recordsPerRead = options_.recordsPerRead,
                       .backoff = options_.backoff,
                       .jitterSeed = context_.jitterSeed,
-                      .leased = leases_.has_value()},
+                      .leased = leases_.has_value(),
+                      .consumer = consumer->arn,
+                      .subscribeInterval = options_.fanOut.retryInterval},
                      *clock_, streaming.place, context_.onWarning);
   if (!begin(streaming, reader)) return;
   if (leases_) settleLeases(streaming, reader);

@@ -7,12 +7,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <set>
 #include <thread>
+#include <utility>
 
+#include "kinesis/detail/lease_table.h"
+#include "kinesis/detail/place.h"
 #include "kinesis/stream_database.h"
 #include "sqlite/temp_database.h"
 #include "support/property.h"
@@ -37,19 +43,29 @@ int rounds() {
   return asked != nullptr ? std::atoi(asked) : 5;
 }
 
-/// A process of its own. It ends by being killed, or not as it should.
+/// A process of its own. It ends by being killed, or not as it should: then the test says what it wrote last, and how
+/// it ended.
 class Child {
  public:
-  explicit Child(const std::function<void()>& body) : pid_(::fork()) {
+  explicit Child(const std::function<void()>& body) : said_(std::tmpfile()), pid_(::fork()) {
     if (pid_ != 0) return;
+    // Where the test reads is not where the process writes.
+    ::fcntl(::fileno(said_), F_SETFL, O_APPEND);
+    ::dup2(::fileno(said_), STDOUT_FILENO);
+    ::dup2(::fileno(said_), STDERR_FILENO);
     try {
       body();
+      std::fprintf(stderr, "it returned\n");
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "a reader ended: %s\n", e.what());
+      std::fprintf(stderr, "it threw: %s\n", e.what());
     }
+    std::fflush(nullptr);
     ::_exit(1);
   }
-  ~Child() { kill(); }
+  ~Child() {
+    kill();
+    if (said_ != nullptr) std::fclose(said_);
+  }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   void kill() {
@@ -57,19 +73,34 @@ class Child {
     ::kill(pid_, SIGKILL);
     int status = 0;
     ::waitpid(pid_, &status, 0);
-    EXPECT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        << "process " << pid_ << " ended by itself, "
+        << (WIFSIGNALED(status) ? fmt::format("by signal {}", WTERMSIG(status))
+                                : fmt::format("with status {}", WEXITSTATUS(status)))
+        << ". It said:\n"
+        << said();
     pid_ = 0;
+  }
+  /// The end of what it wrote to stdout and stderr.
+  std::string said() const {
+    constexpr long kLast = 8'000;
+    std::fseek(said_, 0, SEEK_END);
+    std::fseek(said_, std::max(0l, std::ftell(said_) - kLast), SEEK_SET);
+    std::string text(kLast, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), said_));
+    return text.empty() ? "nothing" : text;
   }
 
  private:
+  std::FILE* said_;
   pid_t pid_;
 };
 
 /// A stream of rows that change, and what they are in the end.
 class Writer {
  public:
-  explicit Writer(std::uint64_t seed)
-      : random(seed), stream_(freshName("chaos")), kinesis_(emulatorUrl("TIDEGATE_KINESIS_URL")) {
+  Writer(std::uint64_t seed, bool fanOut)
+      : random(seed), fanOut_(fanOut), stream_(freshName("chaos")), kinesis_(emulatorUrl("TIDEGATE_KINESIS_URL")) {
     kinesis_.create(stream_, 2);
     std::string lines, shards;
     for (std::int64_t id = 0; id < 500; ++id) {
@@ -84,7 +115,8 @@ class Writer {
   }
   SourceOptions options() const {
     SourceOptions options = testing::quickOptions(stream_, stream_ + "/");
-    options.kinesisEndpoint = emulatorUrl("TIDEGATE_BAD_KINESIS_URL");
+    options.kinesisEndpoint = emulatorUrl(fanOut_ ? "TIDEGATE_BAD_FAN_OUT_URL" : "TIDEGATE_BAD_KINESIS_URL");
+    if (fanOut_) options.fanOut = {.consumer = "chaos", .retryInterval = std::chrono::milliseconds(20)};
     options.tables = {testing::contractTable("t")};
     return options;
   }
@@ -128,6 +160,7 @@ class Writer {
     return testing::recordOf(
         "t", {.op = there ? SourceChange::Op::update : SourceChange::Op::insert, .id = id, .row = {.name = name}});
   }
+  const bool fanOut_;
   const std::string stream_;
   Kinesalite kinesis_;
   std::map<std::int64_t, std::string> rows_;
@@ -144,9 +177,10 @@ bool awaitIt(Holds&& holds) {
 }
 
 /// An engine that keeps a replica until it is killed.
-[[noreturn]] void replicate(const SourceOptions& options, const std::string& file) {
+[[noreturn]] void replicate(const SourceOptions& options, const std::string& file,
+                            const std::string& pipeline = "replica") {
   Engine engine({.sources = {{.name = "lake", .source = source(options)}},
-                 .pipelines = {{.name = "replica",
+                 .pipelines = {{.name = pipeline,
                                 .source = "lake",
                                 .tables = {{.table = "t"}},
                                 .sink = sqlite::sink({.path = file, .synchronous = sqlite::Synchronous::normal}),
@@ -171,10 +205,10 @@ std::map<std::int64_t, std::string> replicaIn(const std::string& file) {
   return rows;
 }
 
-TEST(KinesisChaos, AReplicaWhoseEngineIsKilledAnywhereEndsAsTheStreamSays) {
+void killEngines(bool fanOut) {
   TempDir dir;
   const std::string file = dir / "replica.db";
-  Writer writer(1);
+  Writer writer(1, fanOut);
   for (int round = 0; round < rounds(); ++round) {
     Child engine([&] { replicate(writer.options(), file); });
     writer.writeFor(std::chrono::microseconds(writer.random.below(500'000)));
@@ -184,16 +218,87 @@ TEST(KinesisChaos, AReplicaWhoseEngineIsKilledAnywhereEndsAsTheStreamSays) {
   }
   Child engine([&] { replicate(writer.options(), file); });
   EXPECT_TRUE(awaitIt([&] { return replicaIn(file) == writer.rows(); }))
+      << replicaIn(file).size() << " rows, not " << writer.rows().size() << ". The last engine said:\n"
+      << engine.said();
+}
+
+TEST(KinesisChaos, AReplicaWhoseEngineIsKilledAnywhereEndsAsTheStreamSays) { killEngines(false); }
+
+TEST(KinesisChaos, AReplicaWhoseEngineIsKilledEndsAsTheSubscriptionsSay) { killEngines(true); }
+
+/// The number of a worker that has a shard.
+std::size_t ownerIn(const std::string& leases, const std::string& key) {
+  std::size_t owner = 0;
+  EXPECT_TRUE(awaitIt([&] {
+    const auto text = sqlite::stateStore(leases)->get(key);
+    const auto table = text ? detail::parseLeases(*text) : std::nullopt;
+    if (!table || table->owners.empty()) return false;
+    owner = static_cast<std::size_t>(table->owners.begin()->second.back() - '0');
+    return true;
+  }));
+  return owner;
+}
+
+/// Engines that share the shards and write into one table. One or two at a time are killed and come back under their
+/// names; at last one that has a shard stays away, and another takes it.
+TEST(KinesisChaos, EnginesThatShareOneTargetAndAreKilledEndAsTheStreamSays) {
+  TempDir dir;
+  const std::string file = dir / "replica.db", leases = dir / "leases.db";
+  Writer writer(3, false);
+  std::vector<std::unique_ptr<Child>> engines(3);
+  const auto start = [&](std::size_t worker) {
+    engines[worker] = std::make_unique<Child>([&, worker] {
+      SourceOptions options = writer.options();
+      // Longer than any of them stands still on a busy machine: what its sink holds by then would be written late.
+      options.leases = {.store = sqlite::stateStore(leases),
+                        .key = writer.stream(),
+                        .worker = fmt::format("worker {}", worker),
+                        .duration = std::chrono::seconds(5),
+                        .interval = std::chrono::milliseconds(100)};
+      replicate(options, file, fmt::format("replica {}", worker));
+    });
+  };
+  for (std::size_t worker = 0; worker < engines.size(); ++worker) start(worker);
+  std::set<std::size_t> victims;
+  for (int round = 0; round < rounds(); ++round) {
+    for (const std::size_t victim : std::exchange(victims, {})) start(victim);
+    writer.writeFor(std::chrono::microseconds(writer.random.below(500'000)));
+    victims = {writer.random.index(engines.size()), writer.random.index(engines.size())};
+    for (const std::size_t victim : victims) engines[victim]->kill();
+    if (round % 3 == 1) writer.reshard(round % 6 == 1);
+    // Long enough for the others to take over what they had, now and then.
+    if (round % 10 == 5) writer.writeFor(std::chrono::seconds(6));
+  }
+  for (const std::size_t victim : victims) start(victim);
+  engines[ownerIn(leases, writer.stream())]->kill();
+  writer.writeFor(std::chrono::milliseconds(200));
+  EXPECT_TRUE(awaitIt([&] { return replicaIn(file) == writer.rows(); }))
       << replicaIn(file).size() << " rows, not " << writer.rows().size();
+  for (const auto& engine : engines) {
+    if (::testing::Test::HasFailure()) ADD_FAILURE() << "an engine said:\n" << engine->said();
+  }
+}
+
+/// Which shards a position's reader has, and since when.
+std::map<std::string, std::uint64_t> tenuresOf(const Position& position) {
+  std::map<std::string, std::uint64_t> tenures;
+  for (const auto& [shard, at] : detail::requirePlace(position).shards) tenures[shard] = at.tenure;
+  return tenures;
 }
 
 /// One worker: what it is given is written to a file, and then acknowledged.
 void work(SourceOptions options, const std::string& file) {
   const int out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const auto reader = source(std::move(options));
-  reader->init({});
+  SourceContext context;
+  context.onWarning = [](const std::string& warning) { std::fprintf(stderr, "%s\n", warning.c_str()); };
+  reader->init(context);
+  std::map<std::string, std::uint64_t> held;
   const ChangeHandler handler = [&](ChangeBatch& batch) {
     std::string lines;
+    // Where a shard changed hands meanwhile, it goes on where the group is.
+    const auto tenures = tenuresOf(batch.back().position);
+    if (batch.back().op != ChangeOp::read && tenures != std::exchange(held, tenures)) lines += "turn\n";
     for (const ChangeEvent& event : batch) {
       if (event.op == ChangeOp::insert || event.op == ChangeOp::update || event.op == ChangeOp::read) {
         lines += fmt::format("{} {}\n", event.after[0].as<std::int64_t>(), event.after[1].as<std::string>());
@@ -201,7 +306,9 @@ void work(SourceOptions options, const std::string& file) {
         lines += fmt::format("{} -\n", event.before[0].as<std::int64_t>());
       }
     }
-    if (::write(out, lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) ::_exit(2);
+    if (::write(out, lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) {
+      throw std::runtime_error("a line could not be written");
+    }
     if (batch.back().op != ChangeOp::read) reader->ack(batch.back().position);
     return Taken::yes;
   };
@@ -217,24 +324,27 @@ void work(SourceOptions options, const std::string& file) {
   }
 }
 
-/// The states that a life of a worker was given, row by row; an erase goes without a number.
-std::map<std::int64_t, std::vector<std::uint64_t>> statesIn(const std::string& file) {
-  std::map<std::int64_t, std::vector<std::uint64_t>> states;
+/// The states that a life of a worker was given, row by row in each turn; an erase goes without a number.
+std::map<std::pair<int, std::int64_t>, std::vector<std::uint64_t>> statesIn(const std::string& file) {
+  std::map<std::pair<int, std::int64_t>, std::vector<std::uint64_t>> states;
   std::ifstream in(file);
-  std::int64_t id = 0;
+  int turn = 0;
   for (std::string line; std::getline(in, line) && !in.eof();) {
+    if (line == "turn") {
+      ++turn;
+      continue;
+    }
     const std::size_t mark = line.find(' ');
-    id = std::stoll(line.substr(0, mark));
-    if (line.find_first_not_of("0123456789", mark + 1) == line.npos)
-      states[id].push_back(std::stoull(line.substr(mark + 1)));
+    if (line.find_first_not_of("0123456789", mark + 1) != line.npos) continue;
+    states[{turn, std::stoll(line.substr(0, mark))}].push_back(std::stoull(line.substr(mark + 1)));
   }
   return states;
 }
 
 /// Workers that share shards, of which one after the other is killed and comes back.
-void killWorkers(const std::function<std::shared_ptr<StateStore>()>& store) {
+void killWorkers(const std::function<std::shared_ptr<StateStore>()>& store, bool fanOut = false) {
   TempDir dir;
-  Writer writer(2);
+  Writer writer(2, fanOut);
   std::vector<std::string> files;
   std::vector<std::unique_ptr<Child>> workers(3);
   const auto start = [&](std::size_t worker) {
@@ -259,7 +369,7 @@ void killWorkers(const std::function<std::shared_ptr<StateStore>()>& store) {
     std::map<std::uint64_t, std::size_t> counts;
     given = 0;
     for (const std::string& file : files) {
-      for (const auto& [id, states] : statesIn(file)) {
+      for (const auto& [turnAndId, states] : statesIn(file)) {
         for (const std::uint64_t state : states) ++counts[state];
         given += states.size();
       }
@@ -268,11 +378,14 @@ void killWorkers(const std::function<std::shared_ptr<StateStore>()>& store) {
     return seen == writer.written;
   };
   EXPECT_TRUE(awaitIt(everything)) << seen << " of " << writer.written << " states came";
+  for (const auto& worker : workers) {
+    if (::testing::Test::HasFailure()) ADD_FAILURE() << "a worker said:\n" << worker->said();
+  }
   for (const std::string& file : files) {
-    for (const auto& [id, states] : statesIn(file)) {
+    for (const auto& [turnAndId, states] : statesIn(file)) {
       for (std::size_t i = 1; i < states.size(); ++i) {
         ASSERT_LT(states[i - 1], states[i])
-            << file << ", row " << id << ": one worker is given nothing twice, in order";
+            << file << ", row " << turnAndId.second << ": one worker is given nothing twice, in order";
       }
     }
   }
@@ -283,6 +396,12 @@ TEST(KinesisChaos, WorkersThatAreKilledHandTheirShardsOnThroughSqlite) {
   TempDir dir;
   const std::string file = dir / "leases.db";
   killWorkers([&] { return sqlite::stateStore(file); });
+}
+
+TEST(KinesisChaos, WorkersThatAreKilledHandTheirSubscriptionsOn) {
+  TempDir dir;
+  const std::string file = dir / "leases.db";
+  killWorkers([&] { return sqlite::stateStore(file); }, true);
 }
 
 TEST(KinesisChaos, WorkersThatAreKilledHandTheirShardsOnThroughDynamo) {

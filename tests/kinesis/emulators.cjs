@@ -11,6 +11,7 @@ const wall = Date.now
 let latest = 0
 Date.now = () => (latest = Math.max(latest, wall()))
 
+const fanOut = require('./fan_out.cjs')
 const kinesalite = require('kinesalite')
 const dynalite = require('dynalite')
 const S3rver = require('s3rver')
@@ -61,10 +62,22 @@ const moody = (kinesis) => {
   })
 }
 
+// HTTP/2, as AWS speaks it, where with_emulators.sh made a certificate.
+const overTls = async (handler) => {
+  const file = (name) => fs.readFileSync(`${process.argv[2]}/${name}`)
+  if (!fs.existsSync(`${process.argv[2]}/tls.pem`)) return 0
+  return listen(require('http2').createSecureServer({ key: file('tls.key'), cert: file('tls.pem'), allowHTTP1: true }, handler))
+}
+
 const main = async () => {
   const streams = kinesalite({ createStreamMs: 0, deleteStreamMs: 0, updateStreamMs: 0, shardLimit: 10_000 })
   const kinesis = await listen(streams)
   const badKinesis = await listen(moody(streams))
+  const http = require('http')
+  const fannedOut = await listen(http.createServer(fanOut(kinesis)))
+  const fannedOutTls = await overTls(fanOut(kinesis, { onlyHttp2: true }))
+  const badFanOut = await listen(http.createServer(
+    fanOut(badKinesis, { lifeMs: 1_000, moods: { throttle: 10, cut: 2, damage: 2, end: 2, fail: 2 } })))
   const dynamodb = await listen(dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 }))
   const s3 = new S3rver({
     address: '127.0.0.1',
@@ -77,7 +90,7 @@ const main = async () => {
   s3.store.putObject = putObject
   const { port } = await s3.run()
   patient(s3.httpServer)
-  console.log(kinesis, dynamodb, port, badKinesis)
+  console.log(kinesis, dynamodb, port, badKinesis, fannedOut, fannedOutTls, badFanOut)
 }
 main().catch((error) => {
   console.error(error)

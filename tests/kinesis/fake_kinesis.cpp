@@ -18,9 +18,13 @@ double nowSeconds() { return static_cast<double>(systemClock().wallNow().count()
 }  // namespace
 
 FakeKinesis::FakeKinesis() {
-  server_ = std::make_unique<http::Server>(
-      http::ServerOptions{},
-      http::Handler([this](http::Request&& request, http::Responder responder) { responder.send(answer(request)); }));
+  server_ = std::make_unique<http::Server>(http::ServerOptions{},
+                                           http::Handler([this](http::Request&& request, http::Responder responder) {
+                                             if (request.headers.get("x-amz-target").ends_with(".SubscribeToShard"))
+                                               subscribe(request, std::move(responder));
+                                             else
+                                               responder.send(answer(request));
+                                           }));
   server_->start();
 }
 FakeKinesis::~FakeKinesis() { server_->stop(std::chrono::seconds(1)); }
@@ -41,6 +45,7 @@ void FakeKinesis::addShard(const std::string& shard, std::vector<std::string> pa
 void FakeKinesis::closeShard(const std::string& shard) {
   const std::lock_guard lock(mutex_);
   shards_.at(shard).closed = true;
+  pushAll();
 }
 void FakeKinesis::removeShard(const std::string& shard) {
   const std::lock_guard lock(mutex_);
@@ -49,7 +54,9 @@ void FakeKinesis::removeShard(const std::string& shard) {
 std::string FakeKinesis::put(const std::string& shard, const std::string& data, std::chrono::milliseconds age) {
   const std::lock_guard lock(mutex_);
   shards_.at(shard).records.push_back({++next_, data, nowSeconds() - static_cast<double>(age.count()) / 1e3});
-  return std::to_string(next_);
+  const std::string sequence = std::to_string(next_);
+  pushAll();
+  return sequence;
 }
 void FakeKinesis::putObject(const std::string& key, const std::string& body, std::chrono::milliseconds age) {
   const std::time_t at = std::time(nullptr) - std::chrono::duration_cast<std::chrono::seconds>(age).count();
@@ -106,13 +113,12 @@ http::Response FakeKinesis::answer(const http::Request& request) {
   const std::string iterator = body.value("ShardIterator", "");
   asked.shard = iterator.empty() ? body.value("ShardId", "") : iterator.substr(0, iterator.find(':'));
   const std::lock_guard lock(mutex_);
-  ++asked_[asked.action];
-  if (fault_) {
-    if (auto fault = fault_(asked)) return *fault;
-  }
+  if (auto fault = faultFor(asked)) return *fault;
   if (asked.action == "DescribeStreamSummary") {
-    return {.body = R"({"StreamDescriptionSummary":{"StreamStatus":"ACTIVE","RetentionPeriodHours":24}})"};
+    return {.body = R"({"StreamDescriptionSummary":{"StreamStatus":"ACTIVE","RetentionPeriodHours":24,)"
+                    R"("StreamARN":"arn:aws:kinesis:us-east-1:1:stream/fake"}})"};
   }
+  if (asked.action.ends_with("StreamConsumer")) return answerAboutConsumers(asked.action, request);
   if (asked.action == "ListShards") return {.body = listShards(body.value("NextToken", ""))};
   if (!shards_.contains(asked.shard)) return refusal(400, "ResourceNotFoundException");
   if (asked.action == "GetShardIterator") {
@@ -120,6 +126,11 @@ http::Response FakeKinesis::answer(const http::Request& request) {
                                 body.value("StartingSequenceNumber", ""), body.value("Timestamp", 0.0))};
   }
   return {.body = recordsAt(iterator)};
+}
+
+std::optional<http::Response> FakeKinesis::faultFor(const Asked& asked) {
+  ++asked_[asked.action];
+  return fault_ ? fault_(asked) : std::nullopt;
 }
 
 /// One shard a page.
@@ -137,8 +148,8 @@ std::string FakeKinesis::listShards(const std::string& next) {
   return page.dump();
 }
 
-std::string FakeKinesis::iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence,
-                                     double time) {
+std::uint64_t FakeKinesis::firstOf(const std::string& shard, const std::string& type, const std::string& sequence,
+                                   double time) {
   std::uint64_t from = 0;
   if (type == "AT_TIMESTAMP") {
     from = next_ + 1;
@@ -147,7 +158,13 @@ std::string FakeKinesis::iteratorFor(const std::string& shard, const std::string
     }
   }
   if (type == "AT_SEQUENCE_NUMBER") from = std::stoull(sequence);
-  return FakeJson{{"ShardIterator", fmt::format("{}:{}", shard, from)}}.dump();
+  if (type == "AFTER_SEQUENCE_NUMBER") from = std::stoull(sequence) + 1;
+  return from;
+}
+
+std::string FakeKinesis::iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence,
+                                     double time) {
+  return FakeJson{{"ShardIterator", fmt::format("{}:{}", shard, firstOf(shard, type, sequence, time))}}.dump();
 }
 
 std::string FakeKinesis::recordsAt(const std::string& iterator) {

@@ -105,16 +105,18 @@ class LeaseHistory {
     const auto owned = std::next(table_.owners.begin(), static_cast<long>(random_.below(table_.owners.size())));
     const auto worker = acked_.find(owned->second);
     if (worker == acked_.end()) return;
-    worker->second.shards[owned->first] = {.kind = ShardPlaceKind::done};
+    worker->second.shards[owned->first] = {.kind = ShardPlaceKind::done, .tenure = tenureOf(owned->first)};
     for (int child = 0; child < 2; ++child)
       worker->second.shards[fmt::format("s{:03}", shards_++)] = {.parents = {owned->first}};
   }
   void readOn() {
     for (const auto& [shard, owner] : table_.owners) {
       if (!acked_.contains(owner) || random_.below(2) == 0) continue;
-      acked_[owner].shards[shard] = {.kind = ShardPlaceKind::after, .sequence = std::to_string(sequence_++)};
+      acked_[owner].shards[shard] = {
+          .kind = ShardPlaceKind::after, .sequence = std::to_string(sequence_++), .tenure = tenureOf(shard)};
     }
   }
+  std::uint64_t tenureOf(const std::string& shard) const { return table_.place.shards.at(shard).tenure; }
   void turn(const std::string& me, const std::set<std::string>& dead) {
     const LeaseTable before = table_;
     takeTurn(table_, {.me = me, .dead = dead, .acked = acked_[me], .givenBack = givenBack_[me]});
@@ -144,6 +146,25 @@ TEST(KinesisLeaseTable, SharesFairlyKeepsParentsFirstAndNeverGoesBack) {
     for (int step = 0; step < 40 && !::testing::Test::HasFailure(); ++step) history.step();
     history.settle();
   });
+}
+
+TEST(KinesisLeaseTable, AnOwnerThatComesBackBeginsWhereTheGroupIs) {
+  LeaseTable table{.place = shardsNamed({"s"}), .workers = {{"b", 1}}};
+  takeTurn(table, {.me = "a", .dead = {"b"}, .acked = {}, .givenBack = {}});
+  EXPECT_EQ(table.place.shards.at("s").tenure, 1u);
+  StreamPlace reached;
+  reached.shards["s"] = {.kind = ShardPlaceKind::after, .sequence = "5", .tenure = 1};
+  // It dies before the group is told; the next owner dies too, and it comes back with what its sink has.
+  takeTurn(table, {.me = "b", .dead = {"a"}, .acked = {}, .givenBack = {}});
+  EXPECT_EQ(table.place.shards.at("s").tenure, 2u);
+  takeTurn(table, {.me = "a", .dead = {"b"}, .acked = reached, .givenBack = {}});
+  EXPECT_EQ(table.owners.at("s"), "a");
+  EXPECT_EQ(table.place.shards.at("s").tenure, 3u);
+  takeTurn(table, {.me = "a", .dead = {}, .acked = reached, .givenBack = {}});
+  EXPECT_EQ(table.place.shards.at("s").kind, ShardPlaceKind::beginning) << "what it reached then says nothing now";
+  reached.shards["s"].tenure = 3;
+  takeTurn(table, {.me = "a", .dead = {}, .acked = reached, .givenBack = {}});
+  EXPECT_EQ(table.place.shards.at("s").sequence, "5");
 }
 
 TEST(KinesisLeaseTable, WhatAnotherWorkerOwnsIsNotCheckpointed) {
@@ -187,6 +208,26 @@ TEST(KinesisLeases, AreFreeOnceTheirOwnerGaveNoSignOfLifeForTheirDuration) {
   EXPECT_FALSE(a.owns("s0"));
 }
 
+TEST(KinesisLeases, AnOwnerThatBeginsAnewIsNotBelievedWhatItHadReached) {
+  KeeperRig rig;
+  auto a = rig.worker("a");
+  a.settle(a.join(shardsNamed({"s0"})), {});
+  StreamPlace reached;
+  reached.shards["s0"] = {.kind = ShardPlaceKind::after, .sequence = "5", .tenure = 1};
+  // Killed, and back before anybody took it for dead.
+  auto again = rig.worker("a");
+  const StreamPlace begins = again.join(reached);
+  EXPECT_EQ(begins.shards.at("s0").kind, ShardPlaceKind::beginning);
+  EXPECT_EQ(begins.shards.at("s0").tenure, 2u);
+  again.settle(begins, reached);
+  EXPECT_EQ(rig.table().place.shards.at("s0").kind, ShardPlaceKind::beginning)
+      << "its target may go back now, until it has come as far again";
+  reached.shards["s0"].tenure = 2;
+  rig.clock.advance(milliseconds(300));
+  again.tend(reached);
+  EXPECT_EQ(rig.table().place.shards.at("s0").sequence, "5");
+}
+
 TEST(KinesisLeases, AreGivenBackOnceWhatWasReadIsDurable) {
   KeeperRig rig;
   auto a = rig.worker("a"), b = rig.worker("b");
@@ -195,7 +236,7 @@ TEST(KinesisLeases, AreGivenBackOnceWhatWasReadIsDurable) {
   rig.clock.advance(milliseconds(300));
   a.tend({});
   ASSERT_EQ(a.surplus(), std::vector<std::string>{"s1"});
-  const ShardPlace left{.kind = ShardPlaceKind::after, .sequence = "9"};
+  const ShardPlace left{.kind = ShardPlaceKind::after, .sequence = "9", .tenure = 1};
   a.giveBack("s1", left);
   EXPECT_TRUE(a.surplus().empty());
   rig.clock.advance(milliseconds(300));

@@ -25,7 +25,9 @@ TEST(KinesisPlace, IsOneLineThatIsReadBack) {
   StreamPlace all = place({{"a", after("49590338271490256608559692538361571095921575989136588898", 3)},
                            {"b", {.kind = ShardPlaceKind::time, .millis = 1'700'000'000'000}},
                            {"c", childOf({"a", "b"})},
-                           {"d", kDone}});
+                           {"d", kDone},
+                           {"e", {.kind = ShardPlaceKind::done, .tenure = 7, .parents = {"d"}}}});
+  all.shards["a"].tenure = 12;
   all.tables["public.a|b;c=d"] = {.modifiedMillis = 5, .tag = "e~|;=tag"};
   const std::string text = placeText(all);
   EXPECT_EQ(text.find('\n'), text.npos);
@@ -34,8 +36,10 @@ TEST(KinesisPlace, IsOneLineThatIsReadBack) {
 }
 
 TEST(KinesisPlace, RefusesWhatIsNoPlace) {
-  for (const char* text : {"", "k1", "k1|", "k2||", "k1|a=|", "k1|a=x;a=x|", "k1|a=007@1|", "k1|a=7|", "k1|a=7.0@1|",
-                           "k1|a=t|", "k1|a=t@1<|", "k1||t=1", "k1||t=x~y", "k1|=x|", "k1|a=@|", "k1|||"}) {
+  for (const char* text :
+       {"",        "k1",          "k1|",        "k2||",        "k1|a=|",      "k1|a=x;a=x|", "k1|a=007@1|",
+        "k1|a=7|", "k1|a=7.0@1|", "k1|a=t|",    "k1|a=t@1<|",  "k1||t=1",     "k1||t=x~y",   "k1|=x|",
+        "k1|a=@|", "k1|||",       "k1|a=7@1#|", "k1|a=7@1#0|", "k1|a=7@1#x|", "k1|a=#1|"}) {
     EXPECT_FALSE(parsePlace(text)) << text;
   }
   EXPECT_THROW(requirePlace({"nonsense"}), Error);
@@ -57,6 +61,19 @@ TEST(KinesisPlace, OrdersTheStepsOfAShard) {
       EXPECT_EQ(comparePlaces(place({{"s", steps[i]}}), place({{"s", steps[k]}})), std::partial_ordering(i <=> k));
     }
   }
+}
+
+TEST(KinesisPlace, WhatTheNextOwnerDeliversComesLater) {
+  const auto of = [](ShardPlace at, std::uint64_t tenure) {
+    at.tenure = tenure;
+    return place({{"s", at}});
+  };
+  EXPECT_EQ(comparePlaces(of(after("5"), 1), of(after("3"), 2)), kLess);
+  EXPECT_EQ(comparePlaces(of(kDone, 1), of(after("3"), 2)), kLess);
+  EXPECT_EQ(comparePlaces(of(after("3"), 2), of(after("4"), 2)), kLess);
+  EXPECT_TRUE(meetPlaces(of(after("5"), 1), of(after("3"), 2)) == of(after("5"), 1));
+  const StreamPlace forgotten = place({{"t", childOf({"s"})}});
+  EXPECT_EQ(comparePlaces(of(after("3"), 2), forgotten), kLess) << "it was read to its end, by whomever";
 }
 
 TEST(KinesisPlace, IsUnorderedWhereOneShardIsAheadAndAnotherBehind) {

@@ -104,10 +104,11 @@ SourceOptions quickOptions(const std::string& stream, const std::string& prefix)
   return options;
 }
 
-StreamDatabase::StreamDatabase(unsigned shards)
+StreamDatabase::StreamDatabase(unsigned shards, bool fanOut)
     : stream_(freshName("contract")),
+      fanOut_(fanOut),
       kinesis_(emulatorUrl("TIDEGATE_KINESIS_URL")),
-      kinesisProxy_(portOf(emulatorUrl("TIDEGATE_KINESIS_URL"))),
+      kinesisProxy_(portOf(emulatorUrl(fanOut ? "TIDEGATE_FAN_OUT_URL" : "TIDEGATE_KINESIS_URL"))),
       s3Proxy_(portOf(emulatorUrl("TIDEGATE_S3_URL"))) {
   kinesis_.create(stream_, shards);
   for (const Kinesalite::Shard& shard : kinesis_.shards(stream_)) last_[shard.id] = "TRIM_HORIZON";
@@ -165,6 +166,7 @@ std::unique_ptr<SyncSource> StreamDatabase::source() {
   SourceOptions options = quickOptions(stream_, stream_ + "/");
   options.kinesisEndpoint = fmt::format("http://127.0.0.1:{}", kinesisProxy_.port());
   options.s3Endpoint = fmt::format("http://127.0.0.1:{}", s3Proxy_.port());
+  if (fanOut_) options.fanOut = {.consumer = "contract", .retryInterval = std::chrono::milliseconds(10)};
   return std::make_unique<SnapshottedSource>(kinesis::source(std::move(options)), *this);
 }
 

@@ -23,7 +23,8 @@ SourceOptions quickOptions(const std::string& stream, const std::string& prefix)
 
 class StreamDatabase final : public contract::SourceDatabase {
  public:
-  explicit StreamDatabase(unsigned shards);
+  /// @param fanOut whether its sources read by subscriptions
+  explicit StreamDatabase(unsigned shards, bool fanOut = false);
 
   std::vector<std::string> tables() const override { return {"public.first", "public.second"}; }
   void commit(const std::vector<contract::SourceChange>& changes) override;
@@ -41,6 +42,7 @@ class StreamDatabase final : public contract::SourceDatabase {
   void writeManifest();
 
   const std::string stream_;
+  const bool fanOut_;
   std::mutex mutex_;
   Kinesalite kinesis_;  ///< guarded by mutex_, as all below
   test::TcpProxy kinesisProxy_;

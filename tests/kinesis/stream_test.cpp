@@ -10,105 +10,23 @@
 
 #include "kinesis/detail/place.h"
 #include "kinesis/fake_kinesis.h"
+#include "kinesis/follower.h"
 #include "kinesis/kpl_rig.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::kinesis {
 namespace {
 
+using testing::afterRecord;
+using testing::begun;
 using testing::FakeKinesis;
-
-/// Follows a source on a thread of its own, and keeps the ids of what came.
-class Follower {
- public:
-  Follower(SourceOptions options, Position from) : source_(source(std::move(options))) {
-    SourceContext context;
-    context.jitterSeed = 1;
-    context.onWarning = [this](const std::string& warning) {
-      const std::lock_guard lock(mutex_);
-      warnings_.push_back(warning);
-    };
-    source_->init(context);
-    thread_ = std::jthread([this, from](const std::stop_token& stop) {
-      std::optional<Error> failure;
-      try {
-        source_->stream(
-            {"t"}, from, [this](ChangeBatch& batch) { return take(batch); }, stop);
-      } catch (const Error& e) {
-        failure = e;
-      }
-      const std::lock_guard lock(mutex_);
-      failure_ = failure;
-      ended_ = true;
-      changed_.notify_all();
-    });
-  }
-  ~Follower() { stop(); }
-  void stop() {
-    thread_.request_stop();
-    if (thread_.joinable()) thread_.join();
-  }
-  template <class Holds>
-  bool await(Holds&& holds) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return holds(); });
-  }
-  bool awaitIds(std::size_t count) {
-    return await([&] { return ids.size() >= count; });
-  }
-  Error awaitFailure() {
-    if (!await([&] { return ended_; }) || !failure_) return Error(ErrorCode::internal, Retry::never, "it did not fail");
-    return *failure_;
-  }
-  std::string lastPosition() {
-    const std::lock_guard lock(mutex_);
-    return positions.empty() ? "" : positions.back().octets;
-  }
-  bool warned(const std::string& of) {
-    return await([&] {
-      return std::any_of(warnings_.begin(), warnings_.end(),
-                         [&](const std::string& w) { return w.find(of) != std::string::npos; });
-    });
-  }
-  SyncSource& of() { return *source_; }
-
-  std::vector<std::int64_t> ids;  ///< guarded by the lock of `await`, as `positions`
-  std::vector<Position> positions;
-
- private:
-  Taken take(ChangeBatch& batch) {
-    const std::lock_guard lock(mutex_);
-    for (const ChangeEvent& event : batch) {
-      if (event.op == ChangeOp::insert) ids.push_back(event.after[0].as<std::int64_t>());
-      positions.push_back(event.position);
-    }
-    changed_.notify_all();
-    return Taken::yes;
-  }
-
-  std::shared_ptr<SyncSource> source_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> warnings_;
-  std::optional<Error> failure_;
-  bool ended_ = false;
-  std::jthread thread_;
-};
-
-Position from(const std::string& shards) { return {"k1|" + shards + "|"}; }
-std::string begun(const std::string& shard) {
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(systemClock().wallNow()).count();
-  return fmt::format("{}=t@{}", shard, millis);
-}
-std::string afterRecord(const std::string& shard, const std::string& sequence, std::chrono::hours ago = {}) {
-  const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(systemClock().wallNow() - ago).count();
-  return fmt::format("{}={}@{}", shard, sequence, at);
-}
+using testing::Follower;
+using testing::from;
 
 TEST(KinesisStream, RenewsAnIteratorThatExpired) {
+  std::atomic<int> expired{0};
   FakeKinesis fake;
   fake.addShard("s0");
-  std::atomic<int> expired{0};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     // Every third.
     if (asked.action != "GetRecords" || ++expired % 3 != 0) return std::nullopt;
@@ -124,9 +42,9 @@ TEST(KinesisStream, RenewsAnIteratorThatExpired) {
 }
 
 TEST(KinesisStream, WaitsOutThrottlingHoweverLongItLasts) {
+  std::atomic<int> asked{0};
   FakeKinesis fake;
   fake.addShard("s0");
-  std::atomic<int> asked{0};
   fake.setFault([&](const FakeKinesis::Asked& a) -> std::optional<http::Response> {
     // More often in a row than failures are borne.
     if (a.action != "GetRecords" || ++asked > 60) return std::nullopt;
@@ -138,10 +56,10 @@ TEST(KinesisStream, WaitsOutThrottlingHoweverLongItLasts) {
 }
 
 TEST(KinesisStream, OneShardsFailureDoesNotHoldTheOthersUp) {
+  std::atomic<bool> failing{true};
   FakeKinesis fake;
   fake.addShard("bad");
   fake.addShard("good");
-  std::atomic<bool> failing{true};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     if (asked.shard != "bad" || !failing) return std::nullopt;
     return FakeKinesis::refusal(500, "InternalFailure");
@@ -189,6 +107,7 @@ TEST(KinesisStream, GivesUpAfterItsRetries) {
 }
 
 TEST(KinesisStream, TakesTheirTimeWhereClocksDisagree) {
+  std::atomic<int> refused{0}, taken{0};
   FakeKinesis fake;
   fake.addShard("s0");
   fake.put("s0", FakeKinesis::insert(1));
@@ -198,7 +117,6 @@ TEST(KinesisStream, TakesTheirTimeWhereClocksDisagree) {
     Micros wallNow() const override { return systemClock().wallNow() - std::chrono::hours(1); }
     Micros steadyNow() const override { return systemClock().steadyNow(); }
   } slow;
-  std::atomic<int> refused{0}, taken{0};
   fake.setFault([&](const FakeKinesis::Asked& asked) -> std::optional<http::Response> {
     const auto now = systemClock().wallNow();
     const auto minute = [](Clock::Micros at) { return std::chrono::duration_cast<std::chrono::minutes>(at).count(); };

@@ -3,7 +3,9 @@
 #
 # They are npm's kinesalite, dynalite and s3rver, in one node process, on free ports of 127.0.0.1, in memory and in a
 # folder below /tmp that goes with them. The command sees TIDEGATE_KINESIS_URL, TIDEGATE_DYNAMODB_URL, TIDEGATE_S3_URL,
-# and TIDEGATE_BAD_KINESIS_URL: the same streams, with reads that are throttled and iterators that expire.
+# and of the same streams TIDEGATE_BAD_KINESIS_URL, with reads that are throttled and iterators that expire;
+# TIDEGATE_FAN_OUT_URL, with enhanced fan-out; TIDEGATE_FAN_OUT_TLS_URL, over HTTP/2 with the certificate of the authority
+# in TIDEGATE_FAN_OUT_CA; TIDEGATE_BAD_FAN_OUT_URL, with subscriptions that are cut, damaged, refused and ended.
 # The packages are kept below DIR (default: build/emulators beside the sources, or TIDEGATE_NPM_DIR).
 set -euo pipefail
 [ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
@@ -30,6 +32,10 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 \
+  -addext subjectAltName=IP:127.0.0.1 -keyout "$dir/tls.key" -out "$dir/tls.pem" 2>"$dir/openssl" ||
+  { echo "with_emulators.sh: openssl made no certificate:" >&2; cat "$dir/openssl" >&2; exit 1; }
+
 # A truncated listing of s3rver is a 500 without the old provider.
 NODE_PATH=$npm_dir/node_modules NODE_OPTIONS="--openssl-legacy-provider --no-deprecation" \
   node "$here/emulators.cjs" "$dir" >"$dir/ports" 2>"$dir/log" &
@@ -41,9 +47,11 @@ for ((i = 0; i < 2400; ++i)); do
   sleep 0.05
 done
 [ -s "$dir/ports" ] || { echo "with_emulators.sh: the emulators did not listen within two minutes:" >&2; cat "$dir/log" >&2; exit 1; }
-read -r kinesis dynamodb s3 bad_kinesis <"$dir/ports"
+read -r kinesis dynamodb s3 bad_kinesis fan_out fan_out_tls bad_fan_out <"$dir/ports"
 export TIDEGATE_KINESIS_URL=http://127.0.0.1:$kinesis TIDEGATE_DYNAMODB_URL=http://127.0.0.1:$dynamodb
 export TIDEGATE_S3_URL=http://127.0.0.1:$s3 TIDEGATE_BAD_KINESIS_URL=http://127.0.0.1:$bad_kinesis
+export TIDEGATE_FAN_OUT_URL=http://127.0.0.1:$fan_out TIDEGATE_FAN_OUT_TLS_URL=https://127.0.0.1:$fan_out_tls
+export TIDEGATE_FAN_OUT_CA=$dir/tls.pem TIDEGATE_BAD_FAN_OUT_URL=http://127.0.0.1:$bad_fan_out
 
 "$@" <&0 &
 command_pid=$!

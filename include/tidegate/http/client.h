@@ -41,6 +41,8 @@ struct ClientRequest {
   /// May be done twice, e.g. because the server knows it again: then it is sent again also where its outcome is
   /// unknown. GET, HEAD and OPTIONS always are.
   bool repeatable = false;
+  /// HTTP/2 where TLS negotiates it (ALPN), on a connection of its own; otherwise HTTP/1.1.
+  bool http2 = false;
 };
 
 /// When a request is sent again. A request is only repeated while its answer has not begun.
@@ -114,6 +116,9 @@ class Client {
   Id start(ClientRequest request, Callbacks callbacks);
   /// Ends a request: its `onDone` says queryCancelled, in `run`. No error if it has ended.
   void cancel(Id id);
+  /// Reads no more of an answer that has begun until it is let go, so that its server feels that nobody takes it. What
+  /// libcurl has received by then may still come. The time of silence does not run meanwhile. No error if it has ended.
+  void hold(Id id, bool held);
   /// Requests begun and not done.
   std::size_t running() const noexcept;
   /// Moves all requests on; returns after something was done, after `wait`, when woken or when stopped.

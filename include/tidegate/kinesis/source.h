@@ -41,6 +41,20 @@ struct LeaseOptions {
   std::chrono::milliseconds interval{1'000};
 };
 
+/// Enhanced fan-out: Kinesis pushes each shard's records over a subscription with a throughput of its own (2 MB/s a
+/// shard), instead of being asked for them (docs/kinesis-source.md, "Enhanced fan-out"). AWS bills it by consumer,
+/// shard and hour.
+struct FanOutOptions {
+  /// The consumer's name, or its ARN. Empty: no fan-out. A shard has one subscription for each consumer, so another
+  /// name for each program that reads the stream; workers that share leases have the same.
+  std::string consumer{};
+  bool createMissing = true;   ///< registers the consumer where a name has none
+  bool removeOnClose = false;  ///< `close` deregisters it, where this source registered it; not beside leases
+  /// Between tries: to subscribe where AWS refuses a second subscription within five seconds, to see a new consumer
+  /// ready.
+  std::chrono::milliseconds retryInterval{1'000};
+};
+
 struct SourceOptions {
   std::string stream{};  ///< its name, or its ARN
   std::string bucket{};
@@ -52,6 +66,7 @@ struct SourceOptions {
   std::string kinesisEndpoint{};                       ///< e.g. "http://127.0.0.1:4567"; empty: the region's
   std::string s3Endpoint{};                            ///< empty: the region's
   bool pathStyle = false;                              ///< bucket in the path instead of the host's name
+  std::string authorityFile{};                         ///< PEM, of https endpoints; empty: the system's authorities
   std::shared_ptr<CredentialsProvider> credentials{};  ///< null: `defaultCredentials`
 
   /// Where a manifest names no place in the stream, changes are read from this long before the objects' last change.
@@ -65,6 +80,7 @@ struct SourceOptions {
   std::string checkpointKey{};  ///< empty: "kinesis/" and the stream's name
 
   LeaseOptions leases{};
+  FanOutOptions fanOut{};
 
   std::chrono::milliseconds readInterval{
       200};                               ///< between reads of one shard; AWS allows five a second, for all readers

@@ -51,6 +51,8 @@ Client::Impl::Impl(ClientOptions given)
   initCurl();
   multi_.reset(curl_multi_init());
   if (!multi_) throw std::bad_alloc();
+  // One HTTP/2 stream a connection: in libcurl 7.88 one that is held stops the others of its connection.
+  curl_multi_setopt(multi_.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
   curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
 }
 
@@ -88,6 +90,19 @@ void Client::Impl::cancel(Id id) {
   const auto at = transfers.find(id);
   if (at == transfers.end()) return;
   at->second->endWith(Error(ErrorCode::queryCancelled, Retry::later, "the request was cancelled"));
+}
+
+void Client::Impl::hold(Id id, bool held) {
+  const auto at = transfers.find(id);
+  if (at == transfers.end()) return;
+  if (at->second->hold(held)) lettingGo_.push_back(id);
+}
+
+/// To let go calls back with what libcurl had received: only within `run`.
+void Client::Impl::letGo() {
+  for (const Id id : std::exchange(lettingGo_, {})) {
+    if (const auto at = transfers.find(id); at != transfers.end()) at->second->letGo();
+  }
 }
 
 void Client::Impl::wake() noexcept {
@@ -180,6 +195,7 @@ milliseconds Client::Impl::untilSilence(milliseconds wait) const {
 bool Client::Impl::step() {
   bool any = endCancelled();
   admit();
+  letGo();
   int active = 0;
   const CURLMcode result = curl_multi_perform(multi_.get(), &active);
   if (result != CURLM_OK) {

@@ -20,6 +20,7 @@ struct Client::Impl {
 
   Id start(ClientRequest request, Callbacks callbacks);
   void cancel(Id id);
+  void hold(Id id, bool held);
   void run(std::chrono::milliseconds wait, const std::stop_token& stop);
   void wake() noexcept;
   /// One attempt.
@@ -36,6 +37,7 @@ struct Client::Impl {
 
   bool step();
   void admit();
+  void letGo();
   bool endSilent();
   bool endCancelled();
   bool collect();
@@ -47,6 +49,7 @@ struct Client::Impl {
   std::unique_ptr<CURLM, FreeMulti> multi_;
   std::vector<detail::Easy> idle_{};  ///< used again: they keep their buffers
   std::vector<Id> starting_{};        ///< begun since libcurl was last asked, which takes none while it calls back
+  std::vector<Id> lettingGo_{};       ///< held until libcurl is asked the next time
   Id next_ = 1;
   std::mt19937_64 jitter_;
   std::atomic<bool> woken_{false};

@@ -80,13 +80,14 @@ std::string Transfer::name() const { return request_.method + " " + redactSecret
 void Transfer::prepare(Easy easy) {
   easy_ = std::move(easy);
   CURL* handle = easy_.get();
-  headWhole_ = redirecting_ = addressRefused_ = false;
+  headWhole_ = redirecting_ = addressRefused_ = held_ = false;
   response_ = {};
   sent_ = 0;
   heard_ = std::chrono::steady_clock::now();
   curl_easy_setopt(handle, CURLOPT_URL, request_.url.c_str());
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(handle, CURLOPT_HTTP_VERSION,
+                   static_cast<long>(request_.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(handle, CURLOPT_PRIVATE, this);
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, message_);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1l);
@@ -248,7 +249,22 @@ void Transfer::endWith(Error error) {
   if (!error_) error_ = std::move(error);
 }
 
+bool Transfer::hold(bool held) {
+  if (held == held_ || !easy_) return false;
+  held_ = held;
+  if (held) curl_easy_pause(easy_.get(), CURLPAUSE_RECV);
+  return !held;
+}
+
+void Transfer::letGo() {
+  if (held_ || !easy_) return;
+  heard_ = std::chrono::steady_clock::now();
+  if (curl_easy_pause(easy_.get(), CURLPAUSE_CONT) == CURLE_OK) return;
+  endWith(Error(ErrorCode::queryCancelled, Retry::later, name() + " was ended by its caller"));
+}
+
 std::optional<std::chrono::steady_clock::time_point> Transfer::silentUntil() const {
+  if (held_) return std::nullopt;
   if (request_.idleTimeout.count() <= 0) return std::nullopt;
   return heard_ + request_.idleTimeout;
 }

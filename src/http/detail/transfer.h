@@ -39,6 +39,9 @@ class Transfer {
   /// The transfer must end with this, whatever libcurl says next.
   void endWith(Error error);
   bool ending() const noexcept { return error_.has_value(); }
+  /// @return whether `letGo` is to be called.
+  bool hold(bool held);
+  void letGo();
   std::exception_ptr thrown() const noexcept { return thrown_; }
   /// When the silence becomes too long; nullopt: never.
   std::optional<std::chrono::steady_clock::time_point> silentUntil() const;
@@ -82,6 +85,7 @@ class Transfer {
   bool headWhole_ = false;
   bool redirecting_ = false;
   bool addressRefused_ = false;
+  bool held_ = false;
   char message_[CURL_ERROR_SIZE] = {};
 };
 

@@ -20,6 +20,7 @@ namespace tidegate::kinesis::detail {
 /// What an answer that is no success means for whoever asked.
 enum class AwsFailure {
   throttled,     ///< too many requests: later, and slower
+  busy,          ///< somebody else has it, or it is changing: later
   expiredPlace,  ///< a shard iterator is over five minutes old: ask for another
   oldKeys,       ///< the keys have expired or are not known (any more)
   clockSkew,     ///< our clock and theirs are too far apart
@@ -57,6 +58,8 @@ struct AwsServiceOptions {
   std::string endpoint{};  ///< scheme, host and port, without a path
   std::shared_ptr<CredentialsProvider> credentials{};
   const Clock* clock = nullptr;
+  /// Of all requests, where one needs it: libcurl would use a kept connection of HTTP/1.1 for it.
+  bool http2 = false;
 };
 
 /// @thread One at a time.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kinesis/detail/aws_service.h"
+#include "kinesis/detail/event_stream.h"
 #include "kinesis/detail/kpl.h"
 #include "kinesis/detail/place.h"
 
@@ -22,6 +23,7 @@ struct ShardInfo {
 
 struct StreamSummary {
   std::string status{};  ///< "ACTIVE", …
+  std::string arn{};
   std::chrono::hours retention{24};
 };
 
@@ -31,11 +33,19 @@ struct StreamRecord {
   std::int64_t arrivalMillis = 0;
 };
 
-/// One answer of GetRecords.
+/// One answer of GetRecords, or one event of a subscription.
 struct RecordsAnswer {
   std::vector<StreamRecord> records{};
-  std::string nextIterator{};  ///< empty: the shard was closed and is read to its end
+  /// Where the next one goes on: an iterator, or a subscription's sequence number. Empty: the shard was closed and is
+  /// read to its end.
+  std::string nextIterator{};
   std::int64_t millisBehind = 0;
+};
+
+/// A registered consumer of enhanced fan-out.
+struct StreamConsumer {
+  std::string arn{};
+  std::string status{};  ///< "CREATING", "ACTIVE", "DELETING"
 };
 
 /// @thread One at a time.
@@ -50,6 +60,22 @@ class KinesisApi {
 
   http::ClientRequest iteratorRequest(const std::string& shard, const ShardPlace& from, const std::stop_token& stop);
   http::ClientRequest recordsRequest(const std::string& iterator, std::uint32_t limit, const std::stop_token& stop);
+
+  /// By its ARN, or by its name and the stream's ARN; nothing where there is none. @throws AwsError
+  std::optional<StreamConsumer> consumer(http::Client& client, const std::string& streamArn,
+                                         const std::string& consumer, const std::stop_token& stop);
+  /// @throws AwsError{busy} where one of that name is there, {throttled} where there are too many or too quickly.
+  StreamConsumer registerConsumer(http::Client& client, const std::string& streamArn, const std::string& name,
+                                  const std::stop_token& stop);
+  void deregisterConsumer(http::Client& client, const std::string& consumerArn, const std::stop_token& stop);
+  /// @param after where the last subscription ended; empty: `from` counts.
+  http::ClientRequest subscribeRequest(const std::string& consumerArn, const std::string& shard, const ShardPlace& from,
+                                       const std::string& after, const std::stop_token& stop);
+  /// The payload of a SubscribeToShardEvent. @throws Error{parseError, Retry::later}
+  static RecordsAnswer eventOf(const std::string& payload);
+  /// What an exception or an error within a subscription means. `fields` are those of its answer.
+  AwsError exceptionIn(const EventMessage& message, const http::Headers& fields, std::string_view what);
+
   /// Why an answer is no success.
   std::optional<AwsError> failureOf(const http::Response& answer, std::string_view what);
   /// @throws Error{parseError, Retry::later}

@@ -26,7 +26,8 @@ class LeaseKeeper {
   /// @return where the stream goes on; nothing: read it, and go on from what the snapshot says.
   /// @throws Error{invalidConfig} where the group has some of the tables and not the others; Error{queryCancelled}
   std::optional<StreamPlace> awaitBaseline(const std::vector<std::string>& tables, const std::stop_token& stop);
-  /// Begins to stream. @return where every shard stands: the group's place, and what of `from` is beyond it.
+  /// Begins to stream. @return where every shard stands: the group's place. What of `from` is beyond it does not count:
+  /// whoever had a shard since may have brought older states to where this worker's went.
   StreamPlace join(const StreamPlace& from);
   /// The shards were listed and fitted to the place: what of it the group does not know yet is told to it, and what was
   /// read to its end and is listed no more is forgotten. First turn.

@@ -41,6 +41,9 @@ struct LeaseTurn {
   const std::set<std::string>& givenBack;  ///< shards of its own that it reads no more
 };
 
+/// A shard's owner begins where the group is: what was reached beyond it, by whomever, counts no more, since a target
+/// may hold older states again by the time that the owner is there.
+void beginTenure(LeaseTable& table, const std::string& shard);
 /// Notes that a worker lives and what it made durable; frees what the dead had and what is given back; takes what is
 /// free, up to a fair share.
 void takeTurn(LeaseTable& table, const LeaseTurn& turn);
@@ -49,7 +52,5 @@ void takeTurn(LeaseTable& table, const LeaseTurn& turn);
 std::vector<std::string> surplusOf(const LeaseTable& table, const std::string& worker);
 /// Shards that may be read now: not to their end, and their parents were. In their order.
 std::vector<std::string> readableShards(const LeaseTable& table);
-/// Moves a place on, shard by shard, to the greater of both. Shards that it does not name are left out.
-void raisePlace(StreamPlace& place, const StreamPlace& to);
 
 }  // namespace tidegate::kinesis::detail

@@ -6,7 +6,7 @@
 ///
 /// A shard's place is `t@ms` (from its beginning; nothing had come at that time), `@ms` (from that time),
 /// `sequence[.parts]@ms` (after that record, or after that many parts of it; nothing had followed at that time) or `x`
-/// (read to its end), then `<` and its parents.
+/// (read to its end), then `#` and its tenure where workers share shards, then `<` and its parents.
 #pragma once
 
 #include <compare>
@@ -29,6 +29,9 @@ struct ShardPlace {
   std::string sequence{};   ///< of `after`: decimal digits, no leading zero
   std::uint32_t parts = 0;  ///< of `after`: parts taken of an aggregated record; 0: the whole record
   std::int64_t millis = 0;  ///< of `time`: where to begin; otherwise: until then nothing followed. Unix time
+  /// Which of its owners is that far, where workers share shards: another owner may begin anew before a place that the
+  /// last one had reached and the group was not told of. 0: no leases.
+  std::uint64_t tenure = 0;
   std::vector<std::string> parents{};
   bool operator==(const ShardPlace&) const = default;
 };
@@ -53,6 +56,7 @@ StreamPlace requirePlace(const Position& position);
 
 /// Numbers as long as a sequence number is.
 std::strong_ordering compareSequences(std::string_view a, std::string_view b);
+/// By tenure first: what the next owner delivers comes after all that the last one did, wherever it begins.
 std::strong_ordering compareShardPlaces(const ShardPlace& a, const ShardPlace& b);
 /// By shards alone: a place is what of the stream lies behind it. A shard that one of them does not name has not begun
 /// there if one of its ancestors is still being read there; otherwise it was read to its end and is listed no more.

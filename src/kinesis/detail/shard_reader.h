@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kinesis/detail/event_stream.h"
 #include "kinesis/detail/kinesis_api.h"
 #include "tidegate/source/backoff.h"
 
@@ -24,17 +25,36 @@ struct ShardReaderOptions {
   std::chrono::milliseconds progressInterval{60'000};
   std::uint64_t jitterSeed = 0;
   bool leased = false;  ///< only what `take` is told is read
+  /// ARN of the consumer by whose subscriptions shards are read; empty: by GetRecords.
+  std::string consumer{};
+  std::chrono::milliseconds subscribeInterval{1'000};  ///< between tries to subscribe
+};
+
+/// One answer to SubscribeToShard, while it comes.
+struct Subscription {
+  http::Client::Id id = 0;
+  std::int64_t begunMillis = 0;  ///< wall time of the request: all its events were made later
+  http::Response head{};         ///< with the body where it is a complaint
+  EventStreamDecoder decoder{};
+  bool accepted = false;                ///< the answer is a success
+  bool events = false;                  ///< it had one
+  bool held = false;                    ///< its connection is not read, since enough waits
+  bool refused = false;                 ///< no message of it is taken any more
+  bool over = false;                    ///< nothing more comes
+  std::optional<Error> error{};         ///< why it ended, where not in good order
+  std::optional<AwsError> exception{};  ///< and where they said so within it
 };
 
 /// One shard that is read.
 struct ReadShard {
   enum class Phase {
-    parents,   ///< waits until its parents are read to their end
-    place,     ///< needs an iterator
-    asking,    ///< a request is under way
-    reading,   ///< has an iterator, and is read again when it is due
-    answered,  ///< has records that nobody took yet
-    ended      ///< was closed, and all of it was taken: what follows it must be found
+    parents,    ///< waits until its parents are read to their end
+    place,      ///< needs an iterator
+    asking,     ///< a request is under way
+    listening,  ///< has a subscription, and nothing that nobody took
+    reading,    ///< has an iterator, and is read again when it is due
+    answered,   ///< has records that nobody took yet
+    ended       ///< was closed, and all of it was taken: what follows it must be found
   };
   explicit ReadShard(ShardInfo of, const ShardReaderOptions& options)
       : info(std::move(of)),
@@ -44,9 +64,9 @@ struct ReadShard {
 
   ShardInfo info;
   Phase phase = Phase::parents;
-  std::string iterator{};
+  std::string iterator{};        ///< or the sequence number that the last event of a subscription went on from
   Clock::Micros due{0};          ///< steady time of the next request
-  std::int64_t askedMillis = 0;  ///< wall time of the last request
+  std::int64_t askedMillis = 0;  ///< wall time of the request that brought the last answer
   Backoff backoff;
   Backoff slower;
   bool failing = false;
@@ -55,6 +75,10 @@ struct ReadShard {
   std::uint32_t partsTaken = 0;  ///< of the first record
   double recordsPerMilli = 0;    ///< as they arrived, in the last answer that had any
   RecordsAnswer answer{};
+  std::unique_ptr<Subscription> subscription{};
+
+  /// Whether a request of it may still call back.
+  bool busy() const { return phase == Phase::asking || (subscription && !subscription->over); }
 };
 
 /// @thread One at a time.
@@ -103,6 +127,14 @@ class ShardReader {
   void ask(ReadShard& shard, const std::stop_token& stop);
   void onIterator(ReadShard& shard, const http::Outcome& outcome);
   void onRecords(ReadShard& shard, const http::Outcome& outcome);
+  void subscribe(ReadShard& shard, const std::stop_token& stop);
+  bool onPiece(ReadShard& shard, std::string_view piece);
+  void onSubscriptionEnd(ReadShard& shard, const http::Outcome& outcome);
+  void pump(ReadShard& shard);
+  void takeMessage(ReadShard& shard, const EventMessage& message);
+  void settle(ReadShard& shard);
+  void unsubscribe(ReadShard& shard);
+  void onBusy(ReadShard& shard, const AwsError& error);
   static void measure(ReadShard& shard);
   void verify(ReadShard& shard);
   void onTrimmed(const ReadShard& shard);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kinesis/detail/baseline.h"
+#include "kinesis/detail/consumer.h"
 #include "kinesis/detail/kinesis_api.h"
 #include "kinesis/detail/lease_keeper.h"
 #include "kinesis/detail/place.h"
@@ -80,6 +81,8 @@ class SourceCore {
               const std::stop_token& stop);
 
   void follow(Streaming& streaming);
+  std::optional<ReadyConsumer> awaitConsumer(Streaming& streaming);
+  void removeConsumer();
   bool begin(Streaming& streaming, ShardReader& reader);
   bool step(Streaming& streaming, ShardReader& reader);
   bool deliver(Streaming& streaming, ReadShard& shard);
@@ -112,6 +115,7 @@ class SourceCore {
   std::optional<Snapshots> snapshots_;
   Catalogue catalogue_;
   std::optional<LeaseKeeper> leases_;
+  std::string ownConsumer_;  ///< ARN of the one that was registered here
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -19,7 +19,7 @@ function(tidegate_install component target)
 endfunction()
 
 tidegate_install(core tidegate core gateway source sink engine jobs)
-foreach(driver sqlite postgres mysql http durable_streams electric kinesis server)
+foreach(driver sqlite postgres mysql nats http durable_streams electric kinesis server)
   if(TARGET tidegate_${driver})
     tidegate_install(${driver} tidegate_${driver} ${driver})
   endif()
@@ -36,6 +36,7 @@ tidegate_install(contract tidegate_contract)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/contract DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing
         COMPONENT contract FILES_MATCHING PATTERN "*.h")
 install(FILES ${PROJECT_SOURCE_DIR}/tests/support/property.h ${PROJECT_SOURCE_DIR}/tests/support/sanitized.h
+              ${PROJECT_SOURCE_DIR}/tests/support/manual_clock.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidegate/testing/support COMPONENT contract)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tidegateConfig.cmake.in

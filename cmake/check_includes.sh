@@ -20,7 +20,7 @@ check() {
       allowed["http"] = "core"
       allowed["server"] = "core gateway source sink engine jobs http"
       split("sqlite postgres mysql kinesis electric durable_streams nats", drivers)
-      for (i in drivers) { allowed[drivers[i]] = "core source sink gateway/store.h jobs/job_store.h jobs/job_source.h"; driver[drivers[i]] = 1 }
+      for (i in drivers) { allowed[drivers[i]] = "core source sink gateway/store.h gateway/shared_log.h jobs/job_store.h jobs/job_source.h"; driver[drivers[i]] = 1 }
       allowed["kinesis"] = allowed["kinesis"] " http"
       allowed["durable_streams"] = allowed["durable_streams"] " http"
       allowed["electric"] = allowed["electric"] " http gateway"
@@ -89,6 +89,7 @@ self_test() {
   expect ok include/tidegate/core/a.h '#include <stop_token>'
   expect ok include/tidegate/source/source_poller.h '#include "tidegate/gateway/gateway.h"'
   expect ok include/tidegate/sqlite/a.h '#include "tidegate/gateway/store.h"'
+  expect ok include/tidegate/nats/a.h '#include "tidegate/gateway/shared_log.h"'
   expect ok include/tidegate/sqlite/a.h '#include "tidegate/jobs/job_store.h"'
   expect ok include/tidegate/postgres/a.h '#include "tidegate/jobs/job_source.h"'
   expect bad src/postgres/a.cpp '#include "tidegate/jobs/replication_jobs.h"'

@@ -8,7 +8,7 @@ usage() {
 Usage: cmake/install_packages.sh [--print] GROUP...
 Installs missing Debian 12 packages with apt-get (as root, or through sudo).
   build   compiler, CMake, and every library that Tidegate and its examples link
-  test    GoogleTest, RapidCheck, Google Benchmark, PostgreSQL 15, MariaDB 10.11, node, Chromium; node and npm where there are none
+  test    GoogleTest, RapidCheck, Google Benchmark, PostgreSQL 15, MariaDB 10.11, nats-server 2.9, node, Chromium; node and npm where there are none
   fuzz    clang with its sanitizer and fuzzer runtimes
   lint    clang-format and clang-tidy
   --print only prints what is missing, one package a line
@@ -18,8 +18,8 @@ TEXT
 declare -A groups=(
   [build]="g++ cmake ninja-build pkg-config ccache libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libcli11-dev
            libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev
-           libboost-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsimdjson-dev"
-  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nodejs npm
+           libnats-dev libboost-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsimdjson-dev"
+  [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nats-server nodejs npm
           chromium"
   [fuzz]="clang libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"

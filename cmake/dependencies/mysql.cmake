@@ -1,6 +1,7 @@
 # What tidegate::mysql links: tidegate::mysqlcppconn, the MySQL Connector/C++ 1.1 (it ships neither a CMake nor a
 # pkg-config file). As an imported target its headers are system headers: they do not compile without warnings. And for the
-# binlog PkgConfig::MARIADB (the C API, which the Connector uses too) and zlib, which servers compress events with.
+# binlog PkgConfig::MARIADB (the C API, which the Connector uses too), and zlib and zstd, which servers compress events
+# with.
 find_path(TIDEGATE_MYSQLCPPCONN_INCLUDE_DIR mysql_driver.h)
 find_library(TIDEGATE_MYSQLCPPCONN_LIBRARY mysqlcppconn)
 mark_as_advanced(TIDEGATE_MYSQLCPPCONN_INCLUDE_DIR TIDEGATE_MYSQLCPPCONN_LIBRARY)
@@ -22,3 +23,15 @@ if(NOT TARGET PkgConfig::MARIADB)
   endif()
 endif()
 tidegate_find(ZLIB)
+if(NOT TARGET tidegate::zstd)
+  find_path(TIDEGATE_ZSTD_INCLUDE_DIR zstd.h)
+  find_library(TIDEGATE_ZSTD_LIBRARY zstd)
+  mark_as_advanced(TIDEGATE_ZSTD_INCLUDE_DIR TIDEGATE_ZSTD_LIBRARY)
+  if(TIDEGATE_ZSTD_INCLUDE_DIR AND TIDEGATE_ZSTD_LIBRARY)
+    add_library(tidegate::zstd UNKNOWN IMPORTED)
+    set_target_properties(tidegate::zstd PROPERTIES IMPORTED_LOCATION "${TIDEGATE_ZSTD_LIBRARY}"
+                          INTERFACE_INCLUDE_DIRECTORIES "${TIDEGATE_ZSTD_INCLUDE_DIR}")
+  else()
+    tidegate_dependency_missing("zstd (Debian: libzstd-dev) was not found")
+  endif()
+endif()

@@ -48,6 +48,10 @@ echo "It is run:"
 api -X POST "$url/replication/jobs/users/run" || fail "the run failed"
 [ "$(replica "SELECT name FROM users WHERE id = 1")" = Ada ] || fail "the row is not in the replica"
 
+sql "INSERT INTO users(id, name) VALUES (3, 'Eve')"
+[ -z "$(replica "SELECT name FROM users WHERE id = 3")" ] || fail "a row came before the run"
+api -X POST "$url/replication/jobs/users/run" || fail "the run failed"
+[ "$(replica "SELECT name FROM users WHERE id = 3")" = Eve ] || fail "the row is not in the replica at once"
 sql "INSERT INTO users(id, name) VALUES (2, 'Bob')"
 echo "Another row was inserted; the schedule brings it within a minute."
 deadline=$((SECONDS + 75))
@@ -56,4 +60,5 @@ until [ "$(replica "SELECT name FROM users WHERE id = 2")" = Bob ]; do
   sleep 0.2
 done
 api "$url/replication/jobs/users/history?limit=1" | grep -q '"trigger":"schedule"' || fail "it was not the schedule"
-echo "OK: both rows are in the replica"
+grep -qF "$ADMIN_TOKEN" "$dir/log" && fail "the token is in the log"
+echo "OK: all rows are in the replica"

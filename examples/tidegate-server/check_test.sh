@@ -37,11 +37,43 @@ grep -q 'is not loopback' "$dir/out" || fail "loopback was not named"
 echo '{"listen": {"address": "0.0.0.0"}, "auth": {"tokens": [{"token": "env:TOKEN", "role": "admin"}]}}' >"$dir/good.json"
 "$server" --check "$dir/good.json" >"$dir/out" 2>&1 && fail "a secret that is not there passed"
 TOKEN=0123456789abcdef0123456789abcdef "$server" --check "$dir/good.json" >"$dir/out" 2>&1 || fail "a good file was refused"
+for nobody in '{}' '{"tokens": []}' '{"query_token": true}'; do
+  for address in 0.0.0.0 127.0.0.1; do
+    echo '{"listen": {"address": "'$address'"}, "auth": '"$nobody"'}' >"$dir/nobody.json"
+    "$server" --check "$dir/nobody.json" >"$dir/out" 2>&1 && fail "auth that names nobody passed: $nobody on $address"
+    grep -q '/auth: names nobody' "$dir/out" || fail "that auth names nobody was not said: $nobody"
+  done
+done
 echo '{"auth": {"jwt": {"jwks_url": "http://login.example.org/keys", "jwks_file": "/no/such"}}}' >"$dir/jwks.json"
 "$server" --check "$dir/jwks.json" >"$dir/out" 2>&1 && fail "keys over plain HTTP passed"
 for wanted in 'needs one of: secret' 'jwks_url: must begin with https://' 'jwks_file: the file /no/such cannot be read'; do
   grep -qF -- "$wanted" "$dir/out" || fail "this was not said: $wanted"
 done
+
+# What can only be known by trying.
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout "$dir/one.key" -out "$dir/one.pem" 2>/dev/null
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 2>/dev/null | tee "$dir/other.key" | openssl pkey -pubout -out "$dir/p384.pem"
+echo nonsense | tee "$dir/garbage.pem" >"$dir/keys.json"
+echo '{"keys": []}' >"$dir/none.json"
+touch "$dir/file"
+try() { # CONFIG WANTED...
+  echo "$1" >"$dir/try.json"
+  "$server" --check "$dir/try.json" >"$dir/out" 2>&1 && fail "this passed: $1"
+  shift
+  for wanted in "$@"; do grep -qE -- "$wanted" "$dir/out" || fail "this was not said: $wanted"; done
+}
+try '{"listen": {"tls": {"certificate": "'"$dir"'/one.pem", "key": "'"$dir"'/other.key"}}}' 'try.json:1:20: /listen/tls: .*key'
+try '{"listen": {"tls": {"certificate": "'"$dir"'/garbage.pem", "key": "'"$dir"'/one.key"}}}' '/listen/tls: .*garbage.pem'
+try '{"listen": {"cors": ["https://app.example", "foo"]}}' 'try.json:1:45: /listen/cors/1: .*"foo" is no origin'
+try '{"auth": {"jwt": {"public_key": "file:'"$dir"'/garbage.pem"}}}' '/auth/jwt/public_key: '
+try '{"auth": {"jwt": {"public_key": "file:'"$dir"'/p384.pem"}}}' '/auth/jwt/public_key: .*P-256'
+try '{"auth": {"jwt": {"secret": "file:'"$dir"'/p384.pem"}}}' '/auth/jwt/secret: '
+try '{"auth": {"jwt": {"jwks_file": "'"$dir"'/keys.json"}}}' '/auth/jwt/jwks_file: '
+try '{"auth": {"jwt": {"jwks_file": "'"$dir"'/none.json"}}}' '/auth/jwt/jwks_file: .*no key'
+try '{"data": "'"$dir"'/file/data"}' "try.json:1:10: /data: $dir/file is no folder"
+try '{"gateways": ["a"], "data": "x", "gateways": ["b"]}' 'try.json:1:46: /gateways: is there twice'
+try '{"engines": [{"name": "a", "url": "sqlite:/a.db", "tables": ["t"]}, {"name": "b", "url": "sqlite:/b.db", "tables": ["t"]}]}' \
+  '/engines/1/tables: the table t is written by engine a too'
 
 cat >"$dir/engines.json" <<'JSON'
 {"data": "x",

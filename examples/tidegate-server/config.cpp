@@ -92,7 +92,9 @@ void readLimits(const json& root, ConfigReader& reader, ServerConfig& out) {
 void readAuth(const json& root, ConfigReader& reader, ServerConfig& out) {
   if (!root.contains("auth")) return;
   const json& node = root["auth"];
-  if (!reader.object(node, "/auth", {"tokens", "jwt"})) return;
+  if (!reader.object(node, "/auth", {"tokens", "jwt", "query_token"})) return;
+  reader.flag(node, "/auth", "query_token", out.queryToken);
+  const std::size_t before = reader.mistakes();
   std::set<std::string> seen;
   reader.each(node, "/auth", "tokens", [&](const json& item, const std::string& at) {
     if (!reader.object(item, at, {"token", "role", "subject"})) return;
@@ -115,6 +117,8 @@ void readAuth(const json& root, ConfigReader& reader, ServerConfig& out) {
     out.tokens.push_back(std::move(token));
   });
   if (node.contains("jwt")) readJwt(node["jwt"], reader, out);
+  reader.needed(out.hasAuth() || reader.mistakes() > before, "/auth",
+                "names nobody: give tokens or jwt. Without \"auth\" everybody is admin, on loopback alone");
 }
 
 void readParts(const json& root, ConfigReader& reader, ServerConfig& out) {
@@ -162,8 +166,8 @@ ServerConfig readConfig(const std::string& text, std::vector<Mistake>& mistakes)
   readLimits(root, reader, out);
   readParts(root, reader, out);
   const bool loopback = out.address.starts_with("127.") || out.address == "::1";
-  const bool triesAuth = root.contains("auth") && !root["auth"].empty();
-  reader.needed(loopback || triesAuth, "/listen/address",
+  reader.needed(loopback || root.contains("auth"), "/listen/address",
                 "is not loopback, and nobody would be asked for a token: give \"auth\", or listen on 127.0.0.1");
+  tryOut(root, reader, out);
   return out;
 }

@@ -31,7 +31,14 @@ struct EngineConfig {
   Place from{}, into{};  ///< into nothing named: replica.db
   std::vector<Table> tables{};
   std::uint64_t intervalSeconds = 10;
+  bool deadLetters = false;  ///< rows that its target refuses are put aside, and the others go on
 
+  /// The tables that it writes: their names without the schema.
+  std::vector<std::string> targets() const {
+    std::vector<std::string> names;
+    for (const Table& table : tables) names.push_back(table.name.substr(table.name.rfind('.') + 1));
+    return names;
+  }
   /// PostgreSQL is followed by logical replication.
   bool polled() const { return from.kind == Kind::mysql || from.kind == Kind::sqlite; }
 };
@@ -49,6 +56,7 @@ struct ServerConfig {
   std::vector<TokenConfig> tokens{};
   std::string jwtSecret{}, jwtPublicKey{}, jwtIssuer{}, jwtAudience{}, jwksUrl{}, jwksFile{}, jwksCaFile{};
   bool jwksPrivate = false;  ///< its host may have a private address
+  bool queryToken = false;   ///< a GET may show its token in the query, as browsers' sockets must
   RateConfig perClient{50, 200}, perAddress{200, 800};
   std::uint64_t connections = 20'000, connectionsPerAddress = 0;  ///< 0: no bound but `connections`
   bool metrics = false;

@@ -80,7 +80,9 @@ void readReplication(const json& item, const std::string& at, ConfigReader& read
 }  // namespace
 
 void readEngine(const json& item, const std::string& at, ConfigReader& reader, ServerConfig& out) {
-  if (!reader.object(item, at, {"name", "url", "slot", "publication", "tables", "interval_seconds", "into"})) return;
+  if (!reader.object(item, at,
+                     {"name", "url", "slot", "publication", "tables", "interval_seconds", "into", "on_failure"}))
+    return;
   EngineConfig engine;
   reader.text(item, at, "name", engine.name);
   engine.from = database(item, at, "url", reader);
@@ -101,6 +103,12 @@ void readEngine(const json& item, const std::string& at, ConfigReader& reader, S
                   "is for sources that are polled, mysql:// and sqlite: take it out");
     readReplication(item, at, reader, engine);
   }
+  std::string onFailure = "isolate";
+  reader.text(item, at, "on_failure", onFailure);
+  reader.needed(
+      onFailure == "isolate" || onFailure == "dead_letter", at + "/on_failure",
+      "must be \"isolate\" (the engine waits for an operator) or \"dead_letter\" (refused rows are put aside)");
+  engine.deadLetters = onFailure == "dead_letter";
   if (item.contains("into")) engine.into = database(item, at, "into", reader);
   out.engines.push_back(std::move(engine));
 }

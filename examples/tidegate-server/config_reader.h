@@ -20,12 +20,14 @@
 class ConfigReader {
  public:
   ConfigReader(const std::string& text, std::vector<Mistake>& mistakes)
-      : text_(text), places_(placesOf(text)), mistakes_(mistakes) {}
+      : text_(text), places_(placesOf(text)), mistakes_(mistakes) {
+    // A parser takes the last one, and whoever reads the file may take the first.
+    for (const auto& [path, at] : places_.repeated) wrongAt(at, path, "is there twice; take one out");
+  }
 
   void wrong(const std::string& path, const std::string& why) {
-    const auto found = places_.find(path);
-    const auto [line, column] = lineAndColumn(text_, found == places_.end() ? 0 : found->second);
-    mistakes_.push_back({line, column, (path.empty() ? "the file" : path) + ": " + why});
+    const auto found = places_.offsets.find(path);
+    wrongAt(found == places_.offsets.end() ? 0 : found->second, path, why);
   }
   /// Whether `node` is an object; members beside `known` are mistakes.
   bool object(const nlohmann::json& node, const std::string& path, const std::set<std::string>& known) {
@@ -96,8 +98,13 @@ class ConfigReader {
   }
 
  private:
+  void wrongAt(std::size_t offset, const std::string& path, const std::string& why) {
+    const auto [line, column] = lineAndColumn(text_, offset);
+    mistakes_.push_back({line, column, (path.empty() ? "the file" : path) + ": " + why});
+  }
+
   const std::string& text_;
-  std::map<std::string, std::size_t> places_;
+  Places places_;
   std::vector<Mistake>& mistakes_;
 };
 
@@ -107,5 +114,7 @@ inline bool isName(const std::string& text) {
              std::string::npos;
 }
 
+/// What is found only by trying what was read.
+void tryOut(const nlohmann::json& root, ConfigReader& reader, const ServerConfig& out);
 /// One of "engines". @param at its place.
 void readEngine(const nlohmann::json& item, const std::string& at, ConfigReader& reader, ServerConfig& out);

@@ -1,6 +1,7 @@
 #include "counters.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <iterator>
 
@@ -57,9 +58,12 @@ void JobCounters::onRunEnded(std::string_view job, const JobRun& run) {
   counts.synced += run.rowsSynced;
   counts.erased += run.rowsDeleted;
   counts.seconds += static_cast<double>(run.duration.count()) / 1e6;
+  if (run.outcome == RunOutcome::failed)
+    spdlog::error("job {}: a run failed: {}", job, run.error.value_or("nobody knows why"));
 }
 
-void JobCounters::onWarning(std::string_view job, std::string_view) {
+void JobCounters::onWarning(std::string_view job, std::string_view warning) {
+  spdlog::warn("job {}: {}", job, warning);
   const std::lock_guard lock(mutex_);
   ++jobs_[std::string(job)].warnings;
 }

@@ -9,6 +9,7 @@
 #include "tidegate/postgres/sink.h"
 #include "tidegate/postgres/source.h"
 #include "tidegate/source/polling_source.h"
+#include "tidegate/sqlite/dead_letters.h"
 #include "tidegate/sqlite/query_fn.h"
 #include "tidegate/sqlite/sink.h"
 #include "tidegate/sqlite/snapshot_store.h"
@@ -69,8 +70,15 @@ std::shared_ptr<Sink> sinkOf(const EngineConfig::Place& into) {
   }
 }
 
-EngineOptions engineOptions(const EngineConfig& engine, const std::string& data, std::shared_ptr<Sink> sink) {
+std::shared_ptr<DeadLetters> lettersOf(const EngineConfig& engine, const std::string& data) {
+  return engine.deadLetters ? sqlite::deadLetters(data + "/engine-" + engine.name + "-letters.db") : nullptr;
+}
+
+EngineOptions engineOptions(const EngineConfig& engine, const std::string& data, std::shared_ptr<Sink> sink,
+                            std::shared_ptr<DeadLetters> letters) {
   PipelineSpec pipeline{.name = engine.name, .source = engine.name, .sink = std::move(sink)};
+  if (letters) pipeline.onFailure = FailurePolicy::deadLetter;
+  pipeline.deadLetters = std::move(letters);
   for (const auto& table : engine.tables) pipeline.tables.push_back({.table = table.name});
   return {.sources = {{.name = engine.name, .source = sourceOf(engine, data)}}, .pipelines = {std::move(pipeline)}};
 }

@@ -44,8 +44,10 @@ until_true refused || fail "a client is not limited"
 grep -qi '^retry-after: [1-9]' "$dir/head" || fail "a refused client is not told when to come back"
 for _ in $(seq 30); do [ "$(status "${admin[@]}" "$url/engines")" = 200 ] || fail "an admin is limited as a client"; done
 
-curl -sf "${admin[@]}" "$url/replication/jobs" -d '{"name":"users","source":{"dialect":"sqlite","database":"'"$dir"'/source.db"},
-  "table_name":"users","tracking_col":"updated_at","cron_tab":"@daily"}' >/dev/null || fail "the job was refused"
+job='{"name":"users","source":{"dialect":"sqlite","database":"'"$dir"'/source.db"},"table_name":"users",
+  "tracking_col":"updated_at","cron_tab":"@daily"'
+[ "$(status "${admin[@]}" "$url/replication/jobs" -d "$job}")" = 400 ] || fail "a job took the table that the engine writes"
+curl -sf "${admin[@]}" "$url/replication/jobs" -d "$job,\"target_table\":\"people\"}" >/dev/null || fail "the job was refused"
 curl -sf "${admin[@]}" -X POST "$url/replication/jobs/users/run" >/dev/null || fail "the run failed"
 curl -sf "$url/metrics" >"$dir/metrics" || fail "no metrics"
 for wanted in 'tidegate_http_requests_total [1-9]' 'tidegate_limit_refused_total{by="client"} [1-9]' \

@@ -11,13 +11,14 @@ class Walker {
 
   void value(const std::string& path) {
     space();
-    places[path] = at_;
+    if (!places.emplace(path, at_).second) repeated.push_back({path, at_});
     if (here() == '{' || here() == '[') return members(path, here() == '{');
     if (here() == '"') return (void)string();
     while (at_ < text_.size() && std::string(",]} \t\r\n").find(text_[at_]) == std::string::npos) ++at_;
   }
 
   std::map<std::string, std::size_t> places;
+  std::vector<std::pair<std::string, std::size_t>> repeated;
 
  private:
   char here() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -56,10 +57,10 @@ class Walker {
 
 }  // namespace
 
-std::map<std::string, std::size_t> placesOf(const std::string& text) {
+Places placesOf(const std::string& text) {
   Walker walker(text);
   walker.value("");
-  return walker.places;
+  return {std::move(walker.places), std::move(walker.repeated)};
 }
 
 std::pair<std::size_t, std::size_t> lineAndColumn(const std::string& text, std::size_t offset) {

@@ -17,10 +17,14 @@ source_sql "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, updated_at TEX
   CREATE TABLE tags(place TEXT, name TEXT, PRIMARY KEY(place, name));
   INSERT INTO users VALUES (1, 'ann', '2026-01-01 10:00:00'), (2, 'bob', '2026-01-01 10:00:01');
   INSERT INTO tags VALUES ('a', 'red'), ('b', 'blue')"
+# A target that refuses one of the rows.
+sqlite3 "$dir/strict.db" "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'cid'), updated_at TEXT)"
 cat >"$dir/config.json" <<JSON
 {"listen": {"port": 0}, "data": "$dir/data",
  "engines": [{"name": "here", "url": "sqlite:$dir/source.db", "interval_seconds": 1,
               "tables": [{"table": "users", "cursor": "updated_at"}, {"table": "tags", "key": ["place", "name"]}]},
+             {"name": "strict", "url": "sqlite:$dir/source.db", "interval_seconds": 1, "tables": ["users"],
+              "into": "sqlite:$dir/strict.db", "on_failure": "dead_letter"},
              {"name": "there", "url": "sqlite:$dir/source.db", "interval_seconds": 1, "tables": ["users"],
               "into": "sqlite:$dir/other.db"}]}
 JSON
@@ -44,6 +48,9 @@ source_sql "INSERT INTO users VALUES (3, 'cid', '2026-01-01 10:00:02'); UPDATE u
 until_true holds data/replica.db users ann,bea,cid || fail "what changed did not come"
 until_true holds data/replica.db tags blue || fail "what was deleted did not go"
 until_true holds other.db users ann,bea,cid || fail "what changed did not come into the other file"
+until_true holds strict.db users ann,bea || fail "a refused row held the others up"
+letters=$(sed -n 's/^Listening on //p' "$dir/out")/engines/strict/pipelines/strict/dead-letters
+curl -sf -H 'Authorization: Bearer any' "$letters" | grep -q '"count":1' || fail "the refused row was not put aside"
 stop
 source_sql "DELETE FROM users WHERE id = 1; INSERT INTO users VALUES (4, 'dan', '2026-01-01 10:00:09')"
 start

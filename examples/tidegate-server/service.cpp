@@ -14,6 +14,7 @@
 
 #include "counters.h"
 #include "engines.h"
+#include "kept.h"
 #include "tidegate/core/error.h"
 #include "tidegate/http/server.h"
 #include "tidegate/mysql/job_driver.h"
@@ -55,7 +56,7 @@ std::shared_ptr<const server::JwtKeys> jwtKeysOf(const ServerConfig& config) {
 std::shared_ptr<const server::Authenticator> authenticatorOf(const ServerConfig& config,
                                                              std::shared_ptr<const server::JwtKeys> jwks) {
   if (!config.hasAuth()) return nullptr;
-  server::AuthOptions options;
+  server::AuthOptions options{.queryToken = config.queryToken};
   for (const TokenConfig& token : config.tokens) {
     options.tokens.push_back({.token = token.token,
                               .role = token.admin ? server::Role::admin : server::Role::client,
@@ -101,7 +102,7 @@ struct Service::Impl {
             .port = static_cast<std::uint16_t>(config.port),
             .threads = static_cast<unsigned>(config.threads),
             .limits = limits,
-            .cors = {.origins = config.origins},
+            .cors = {.origins = config.origins, .exposed = {"X-Checkpoint-Hlc"}},
             .tls = {.certificate = config.certificate, .key = config.key},
             .healthPath = "/healthz",
             .metricsPath = config.metrics ? "/metrics" : "",
@@ -118,9 +119,15 @@ struct Service::Impl {
     if (config.gateways.empty()) return;
     std::vector<server::ServedGateway> served;
     for (const std::string& name : config.gateways) {
+      const KeptGateway kept(file("gateway-" + name));
       gateways.push_back(std::make_unique<Gateway>(
-          GatewayOptions{.store = sqlite::gatewayStore({.path = file("gateway-" + name + ".db")})}));
-      served.push_back({.name = name, .gateway = gateways.back().get()});
+          GatewayOptions{.rules = kept.rules(),
+                         .schemas = kept.schemas(),
+                         .store = sqlite::gatewayStore({.path = file("gateway-" + name + ".db")})}));
+      served.push_back({.name = name,
+                        .gateway = gateways.back().get(),
+                        .onSyncRules = [kept](const SyncRules& rules) { kept.keep(rules); },
+                        .onSchema = [kept](const TableSchema& schema) { kept.keep(schema); }});
       gatewaysByName.emplace(name, gateways.back().get());
     }
     sync.emplace(std::move(served));
@@ -133,18 +140,31 @@ struct Service::Impl {
                                                     {Dialect::mysql, mysql::jobDriver()},
                                                     {Dialect::sqlite, sqlite::jobDriver()}},
                                         .replica = [this] { return replica(); },
+                                        .reservedTargets = enginesTargets(),
                                         .workers = config.jobWorkers,
                                         .observer = feed->jobObserver(jobCounters)});
     server::addJobsApi(api, *jobs);
+  }
+  /// What engines keep in the replica is not for jobs.
+  std::vector<std::string> enginesTargets() const {
+    std::vector<std::string> tables;
+    for (const EngineConfig& one : config.engines) {
+      if (one.into.kind != EngineConfig::Kind::unknown) continue;
+      for (std::string& target : one.targets()) tables.push_back(std::move(target));
+    }
+    return tables;
   }
   void addEngines() {
     std::vector<server::AdministeredEngine> named;
     for (const EngineConfig& one : config.engines) {
       const bool own = one.into.kind != EngineConfig::Kind::unknown;
-      EngineOptions options = engineOptions(one, config.data, own ? feed->watched(sinkOf(one.into)) : replica());
+      const auto letters = lettersOf(one, config.data);
+      EngineOptions options =
+          engineOptions(one, config.data, own ? feed->watched(sinkOf(one.into)) : replica(), letters);
       options.observer = observers({logObserver(), engineCounters, feed->engineObserver(one.name)});
       engines.push_back(std::make_unique<Engine>(std::move(options)));
       named.push_back({.name = one.name, .engine = engines.back().get()});
+      if (letters) named.back().deadLetters.emplace(one.name, letters);
     }
     server::addEngineApi(api, std::move(named));
   }

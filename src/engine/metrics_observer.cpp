@@ -77,6 +77,7 @@ class Metrics final : public MetricsObserver {
     if (lag.time) {
       set("tidegate_source_lag_seconds", labels("source", source), static_cast<double>(lag.time->count()) / 1000.0);
     }
+    if (lag.records) set("tidegate_source_lag_records", labels("source", source), static_cast<double>(*lag.records));
     if (lag.retainedBytes) {
       set("tidegate_source_retained_bytes", labels("source", source), static_cast<double>(*lag.retainedBytes));
     }
@@ -150,6 +151,7 @@ class Metrics final : public MetricsObserver {
       {"tidegate_retries_total", {"Failures of the sink that are tried again.", "counter"}},
       {"tidegate_schema_changes_total", {"Changes of a table's columns.", "counter"}},
       {"tidegate_source_lag_bytes", {"Log between what was delivered and the database's end.", "gauge"}},
+      {"tidegate_source_lag_records", {"Records that wait to be delivered, perhaps an estimate.", "gauge"}},
       {"tidegate_source_lag_seconds", {"Age of the last delivered change, 0 if none waits.", "gauge"}},
       {"tidegate_source_retained_bytes", {"Log that the database keeps for the source.", "gauge"}},
       {"tidegate_source_state", {"1 for the state that the source is in.", "gauge"}},

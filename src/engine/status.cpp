@@ -105,6 +105,7 @@ void appendSource(const SourceStatus& source, std::string& out) {
   object.optionalNumber("lagBytes", source.lag.bytes);
   object.millis("lagMillis", source.lag.time);
   object.optionalNumber("retainedBytes", source.lag.retainedBytes);
+  object.optionalNumber("lagRecords", source.lag.records);
   object.number("events", source.events);
   object.number("reconnects", source.reconnects);
   object.optionalText("lastError", source.lastError);

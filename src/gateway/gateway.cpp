@@ -79,13 +79,20 @@ std::optional<Hlc> Gateway::pulledTo(std::string_view clientId) const {
   return stamp ? std::optional(Hlc{*stamp}) : std::nullopt;
 }
 
-bool Gateway::hasStore() const noexcept { return impl_->core->options.store != nullptr; }
+bool Gateway::hasStore() const noexcept { return impl_->core->options.store != nullptr || impl_->core->shared(); }
 
 std::size_t Gateway::purgeTable(std::string_view table) { return impl_->core->purgeTable(table); }
 
-bool Gateway::purgeClient(std::string_view clientId) { return impl_->core->clients.forget(clientId); }
+bool Gateway::purgeClient(std::string_view clientId) { return impl_->core->purgeClient(clientId); }
 
 std::size_t Gateway::enforceRetention() { return impl_->core->enforceRetention(); }
+
+Hlc Gateway::catchUp() {
+  impl_->core->catchUp();
+  return Hlc{impl_->core->head()};
+}
+
+void Gateway::saveSnapshot() { impl_->core->saveSnapshot(); }
 
 HlcClock& Gateway::clock() noexcept { return impl_->core->clock; }
 

@@ -38,7 +38,7 @@ PushResult GatewayCore::push(const SyncPush& push, PushContext context) {
   auto prepared = borrowPrepared();
   const Schemas known = schemas();
   if (preparePush(push, context, {options.limits, *known, clock, state.seed}, *prepared, result)) {
-    CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, nullptr, false};
+    CommitTicket ticket{prepared.get(), &result, &push.clientId, context.notes, {}, false, nullptr, nullptr};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
   } else {
@@ -57,7 +57,7 @@ std::optional<PushResult> GatewayCore::pushText(std::string_view json,
   const auto sender = prepareText(json, {options.limits, *known, clock, state.seed}, *prepared, result);
   if (sender) {
     mayPush(*sender);
-    CommitTicket ticket{prepared.get(), &result, &*sender, nullptr, nullptr, false};
+    CommitTicket ticket{prepared.get(), &result, &*sender, nullptr, {}, false, nullptr, nullptr};
     enqueue(ticket);
     if (ticket.error) std::rethrow_exception(ticket.error);
     count(result);
@@ -92,13 +92,17 @@ void GatewayCore::enqueue(CommitTicket& ticket) {
     const std::lock_guard lock(queueMutex_);
     queue_.push_back(&ticket);
   }
+  bool led = false;
   {
     // Whoever gets the lock first leads all that wait; the others find their tickets done.
     const std::lock_guard lock(commitMutex_);
-    if (ticket.done) return;
-    lead();
+    led = !ticket.done;
+    if (led) lead();
   }
-  notify();
+  if (led)
+    afterCommit();
+  else
+    answerNews();
 }
 
 std::size_t GatewayCore::queued() const {
@@ -119,6 +123,7 @@ void GatewayCore::lead() {
 void GatewayCore::commitGroup(std::span<CommitTicket* const> group) {
   try {
     requireWhole();
+    if (shared()) return commitShared(group);
     {
       const std::unique_lock lock(mutex);
       for (CommitTicket* ticket : group) stageOne(*ticket);
@@ -144,6 +149,10 @@ void GatewayCore::failGroup(std::span<CommitTicket* const> group, const std::fun
 
 void GatewayCore::requireWhole() const {
   if (!broken_) return;
+  if (shared()) {
+    throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,
+                "an entry of the shared log could not be applied whole; open the gateway again");
+  }
   throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,
               "the gateway's store did not say whether its last commit happened; open the gateway again");
 }
@@ -222,6 +231,7 @@ void GatewayCore::stageOne(CommitTicket& ticket) {
 }
 
 IngestState GatewayCore::takeIngest(std::string_view sender) {
+  if (shared()) return takeIngestShared(sender);
   const std::lock_guard commit(commitMutex_);
   requireWhole();
   {
@@ -305,6 +315,7 @@ void GatewayCore::dropTombstones(bool now) {
 }
 
 std::size_t GatewayCore::enforceRetention() {
+  if (shared()) return enforceRetentionShared();
   const std::lock_guard commit(commitMutex_);
   requireWhole();
   std::size_t dropped = 0;
@@ -328,6 +339,7 @@ std::size_t GatewayCore::enforceRetention() {
 std::uint64_t GatewayCore::nextHead() { return state.head == 0 ? 0 : clock.now().raw; }
 
 void GatewayCore::setRules(SyncRules rules) {
+  if (shared()) return setRulesShared(rules);
   {
     const std::lock_guard commit(commitMutex_);
     requireWhole();
@@ -346,6 +358,7 @@ void GatewayCore::setRules(SyncRules rules) {
 }
 
 std::size_t GatewayCore::purgeTable(std::string_view table) {
+  if (shared()) return purgeTableShared(table);
   std::size_t rows = 0;
   {
     const std::lock_guard commit(commitMutex_);

@@ -32,6 +32,9 @@ void validateOptions(const GatewayOptions& options) {
   if (options.retention.tombstoneRetention.count() < 0) {
     throw invalidOption("retention.tombstoneRetention", "must not be negative");
   }
+  if (options.store && options.sharedLog) {
+    throw invalidOption("sharedLog", "cannot go with a store: the log keeps everything; leave one of the two out");
+  }
 }
 
 GatewayCore::GatewayCore(GatewayOptions options_)
@@ -40,13 +43,15 @@ GatewayCore::GatewayCore(GatewayOptions options_)
       clock(wall, HlcClock::Options{options.maxDrift}),
       clients({options.limits.maxNames, options.retention.tombstoneRetention.count()}),
       state(options.limits.maxNames, options.retention.dedupeIds, randomSeed()),
-      staging_(state, options.store != nullptr),
+      staging_(state, options.store != nullptr || options.sharedLog != nullptr),
+      entryNames_(state.names),
       schemas_(std::make_shared<const std::vector<TableSchema>>(options.schemas)) {}
 
 GatewayCore::~GatewayCore() = default;
 
 void GatewayCore::open() {
   state.setRules(options.rules);
+  if (options.sharedLog) return openShared();
   if (!options.store) return beginLife();
   segments_ = std::make_unique<SegmentLog>(*options.store);
   const SegmentLog::Recovered recovered = segments_->load(state, ingest);
@@ -174,6 +179,7 @@ LogReading GatewayCore::read(std::uint64_t position, const CompiledView& view, s
 }
 
 void GatewayCore::close() {
+  if (shared()) journal_->log().onEntries({});
   std::vector<std::shared_ptr<CommitListener>> listeners;
   {
     const std::lock_guard lock(listenersMutex_);

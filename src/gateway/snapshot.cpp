@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <functional>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -16,7 +19,9 @@ struct GatewaySnapshot::Impl {
     const std::unique_lock lock(core->mutex);
     core->state.retained.close(sequence);
   }
-  bool open();
+  bool open(std::string_view clientId);
+  bool openLocked();
+  std::optional<std::uint64_t> stampLocked();
 
   void fill();
   void take(const detail::RowBlock& block);
@@ -39,24 +44,55 @@ struct GatewaySnapshot::Impl {
   std::vector<std::optional<std::string_view>> cells;
 };
 
-/// @return false if the rules are no longer those of the view.
-bool GatewaySnapshot::Impl::open() {
-  const std::unique_lock lock(core->mutex);
+/// @return false if the rules are no longer those of the view, or others' entries came between.
+bool GatewaySnapshot::Impl::open(std::string_view clientId) {
+  if (!core->shared() || view.view.seesEverything()) {
+    const std::unique_lock lock(core->mutex);
+    return openLocked();
+  }
+  // Under rules every gateway must know which view stands at the snapshot's stamp, before anybody holds it.
+  detail::ReaderNote note;
+  note.kind = detail::ReaderNote::Kind::snapshot;
+  note.client = clientId;
+  note.view = view.view.fingerprint();
+  const std::function<void()> published = [this] { openLocked(); };
+  core->shareNote(note, &published);
+  return opened;
+}
+
+bool GatewaySnapshot::Impl::openLocked() {
   detail::BufferState& state = core->state;
   if (state.rulesGeneration != view.generation) return false;
+  if (!view.view.seesEverything()) {
+    const auto stamp = stampLocked();
+    if (!stamp) return false;
+    serverHlc = *stamp;
+  } else {
+    serverHlc = state.head;
+  }
   rules = state.rules;
   sequence = state.sequence;
-  serverHlc = state.head;
-  if (!view.view.seesEverything()) {
-    const std::string& seen = view.view.fingerprint();
-    auto stamp = state.snapshotStamp(seen);
-    if (!stamp && core->makeSnapshotRoom()) stamp = state.snapshotStamp(seen);
-    if (stamp) core->clients.noteSnapshot(seen, serverHlc = *stamp);
-  }
   endSlot = state.slots.end();
   state.retained.open(sequence);
   opened = true;
   return true;
+}
+
+/// The snapshot's stamp; nullopt where the note of it is overtaken.
+std::optional<std::uint64_t> GatewaySnapshot::Impl::stampLocked() {
+  detail::BufferState& state = core->state;
+  const std::string& seen = view.view.fingerprint();
+  if (core->shared()) {
+    const auto at = std::find(state.snapshotViews.begin(), state.snapshotViews.end(), seen);
+    if (at != state.snapshotViews.end())
+      return state.head + 1 + static_cast<std::uint64_t>(at - state.snapshotViews.begin());
+    return state.head == 0 ? std::optional<std::uint64_t>(0) : std::nullopt;
+  }
+  auto stamp = state.snapshotStamp(seen);
+  if (!stamp && core->makeSnapshotRoom()) stamp = state.snapshotStamp(seen);
+  if (!stamp) return state.head;
+  core->clients.noteSnapshot(seen, *stamp);
+  return stamp;
 }
 
 const std::vector<NameId>& GatewaySnapshot::Impl::ruleColumns(NameId table) {
@@ -130,11 +166,12 @@ namespace detail {
 
 GatewaySnapshot takeSnapshot(std::shared_ptr<GatewayCore> core, const Claims& claims, std::string_view clientId) {
   if (!clientId.empty()) checkClientId(*core, clientId);
+  core->catchUp();
   std::unique_ptr<GatewaySnapshot::Impl> impl;
   do impl = std::make_unique<GatewaySnapshot::Impl>(core, core->viewOf(claims));
-  while (!impl->open());
-  if (!clientId.empty()) {
-    const ClientView& view = impl->view.view;
+  while (!impl->open(clientId));
+  const ClientView& view = impl->view.view;
+  if (!clientId.empty() && (!core->shared() || view.seesEverything())) {
     core->clients.noteSnapshot(clientId, impl->serverHlc, view.fingerprint(), core->nowMs(), !view.seesEverything());
   }
   return GatewaySnapshot(std::move(impl));

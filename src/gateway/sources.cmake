@@ -4,8 +4,10 @@ set(gateway_sources
   detail/buffer_state.cpp
   detail/client_registry.cpp
   detail/dedupe_window.cpp
+  detail/entry_names.cpp
   detail/ingest_book.cpp
   detail/log_chunks.cpp
+  detail/log_entry.cpp
   detail/log_judge.cpp
   detail/log_record.cpp
   detail/name_set.cpp
@@ -17,7 +19,9 @@ set(gateway_sources
   detail/segment_codec.cpp
   detail/segment_log.cpp
   detail/slot_table.cpp
+  detail/shared_journal.cpp
   detail/staging.cpp
+  detail/staging_adopt.cpp
   detail/tie_break.cpp
   fan_out.cpp
   gateway.cpp
@@ -26,8 +30,12 @@ set(gateway_sources
   gateway_follow.cpp
   gateway_pull.cpp
   gateway_recovery.cpp
+  gateway_shared.cpp
+  gateway_shared_apply.cpp
+  gateway_shared_snapshot.cpp
   ingested_rows.cpp
   messages.cpp
+  partitioned_gateway.cpp
   push_scanner.cpp
   push_text.cpp
   push_validation.cpp
@@ -35,6 +43,7 @@ set(gateway_sources
   rule_literals.cpp
   rules_check.cpp
   schema_check.cpp
+  shared_log.cpp
   snapshot.cpp
   store.cpp
   subscription.cpp

@@ -161,6 +161,7 @@ Subscription openSubscription(std::shared_ptr<GatewayCore> core, SubscribeOption
                 fmt::format("maxBatch {} is outside 1 to {}", options.maxBatch, core->options.limits.maxPullDeltas));
   }
   const std::uint64_t since = options.sinceHlc.raw;
+  core->catchUpBeyond(since);
   auto impl = std::make_shared<Subscription::Impl>(core, std::move(options), claims);
   core->addListener(impl);  // before the head is read: a commit in between is news
   impl->position = since != 0 ? since : core->head();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "jobs/detail/job_changes.h"
+#include "jobs/detail/job_secrets.h"
 #include "jobs/detail/job_streams.h"
 #include "jobs/detail/jobs_core.h"
 #include "tidegate/core/error.h"
@@ -138,13 +139,16 @@ JobCreated ReplicationJobs::Impl::put(const ReplicationJob& job) {
 }
 
 bool ReplicationJobs::Impl::dropStreamOf(const detail::JobRecord& record) {
+  JobSource source;
   try {
     core.awaitEnd(record.job.name, std::chrono::seconds(20));
-    detail::dropStream(core.driverOf(record.job), record.job, detail::openSource(record, core.options.key));
+    source = detail::openSource(record, core.options.key);
+    detail::dropStream(core.driverOf(record.job), record.job, source);
     return true;
   } catch (const std::exception& e) {
-    core.warn(record.job.name, fmt::format("what its stream made in the source's database is still there ({}): {}",
-                                           detail::streamName(record.job.name), redactSecrets(e.what())));
+    core.warn(record.job.name,
+              fmt::format("what its stream made in the source's database is still there ({}): {}",
+                          detail::streamName(record.job.name), detail::withoutSecrets(e.what(), source)));
     return false;
   }
 }

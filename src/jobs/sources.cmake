@@ -16,6 +16,7 @@ set(jobs_sources
   detail/job_reader.cpp
   detail/job_record.cpp
   detail/job_schedule.cpp
+  detail/job_secrets.cpp
   detail/job_streams.cpp
   detail/jobs_core.cpp
   detail/jobs_finish.cpp

@@ -18,9 +18,11 @@ constexpr std::array<std::uint8_t, 256> makeDigits() {
   return digits;
 }
 
-constexpr std::array<std::uint8_t, 256> kDigits = makeDigits();
+constexpr std::array<std::uint8_t, 256> kBase64Values = makeDigits();
 
-std::uint32_t digitAt(std::string_view text, std::size_t i) { return kDigits[static_cast<unsigned char>(text[i])]; }
+std::uint32_t digitAt(std::string_view text, std::size_t i) {
+  return kBase64Values[static_cast<unsigned char>(text[i])];
+}
 
 /// The last four characters, of which one or two may be padding.
 bool appendLast(std::string_view four, std::string& out) {

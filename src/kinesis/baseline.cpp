@@ -150,15 +150,22 @@ bool Snapshots::read(http::Client& client, const TableObjects& table, const Read
 }
 
 bool LineCutter::push(std::string_view piece, const OnLine& onLine) {
-  const std::size_t before = held_.size();
-  held_.append(piece);
-  std::size_t begin = 0;
   bool going = true;
-  for (std::size_t end = held_.find('\n', before); going && end != held_.npos; end = held_.find('\n', begin)) {
-    going = onLine(std::string_view(held_).substr(begin, end - begin));
-    begin = end + 1;
+  if (!held_.empty()) {
+    const std::size_t end = piece.find('\n');
+    held_.append(piece.substr(0, end));
+    piece.remove_prefix(end == piece.npos ? piece.size() : end + 1);
+    if (end != piece.npos) {
+      going = onLine(held_);
+      held_.clear();
+    }
   }
-  held_.erase(0, begin);
+  // Most lines are whole within their piece, and are not copied.
+  for (std::size_t end = piece.find('\n'); going && end != piece.npos; end = piece.find('\n')) {
+    going = onLine(piece.substr(0, end));
+    piece.remove_prefix(end + 1);
+  }
+  held_.append(piece);
   if (held_.size() > maxLineBytes_) {
     throw Error(ErrorCode::parseError, Retry::afterOperator,
                 fmt::format("a line has over {} octets; see SourceOptions::maxLineBytes", maxLineBytes_));

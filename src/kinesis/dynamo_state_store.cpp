@@ -51,15 +51,7 @@ class DynamoStateStore final : public StateStore {
     for (int tries = 0; tries < 10; ++tries) {
       const auto head = headOf(key);
       if (!head) return std::nullopt;
-      if (head->chunks == 0) return head->octets;
-      std::string octets;
-      std::size_t found = 0;
-      for (; found < head->chunks; ++found) {
-        const auto chunk = octetsOf(itemOf(chunkKey(key, head->writing, found)));
-        if (!chunk) break;
-        octets += *chunk;
-      }
-      if (found == head->chunks) return octets;
+      if (auto octets = wholeOf(key, *head)) return octets;
     }
     throw Error(
         ErrorCode::storeCorrupt, Retry::afterOperator,
@@ -82,6 +74,17 @@ class DynamoStateStore final : public StateStore {
     call("DeleteItem", fmt::format("{{\"TableName\":{},\"Key\":{{\"k\":{{\"S\":{}}}}}}}", quotedText(options_.table),
                                    quotedText(headKey(key))));
     removeChunks(key, before);
+  }
+
+  bool putIf(std::string_view key, std::optional<std::string_view> expected, std::string_view octets) override {
+    const std::lock_guard lock(mutex_);
+    const auto before = headOf(key);
+    if (before.has_value() != expected.has_value()) return false;
+    // The writing that was seen here is the condition: whoever was between would have given it another one.
+    if (before && wholeOf(key, *before) != expected) return false;
+    if (!tryPut(key, octets, before)) return false;
+    removeChunks(key, before);
+    return true;
   }
 
  private:
@@ -168,6 +171,18 @@ class DynamoStateStore final : public StateStore {
     const std::string chunks = textIn(item, "n", "N");
     head.chunks = chunks.empty() ? 0 : static_cast<std::size_t>(std::stoul(chunks));
     return head;
+  }
+
+  /// nullopt where a newer writing took its chunks away meanwhile.
+  std::optional<std::string> wholeOf(std::string_view key, const EntryHead& head) {
+    if (head.chunks == 0) return head.octets;
+    std::string octets;
+    for (std::size_t i = 0; i < head.chunks; ++i) {
+      const auto chunk = octetsOf(itemOf(chunkKey(key, head.writing, i)));
+      if (!chunk) return std::nullopt;
+      octets += *chunk;
+    }
+    return octets;
   }
 
   void putItem(const std::string& attributes, const std::string& condition) {

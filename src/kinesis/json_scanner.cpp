@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <simdjson.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include <bit>
 #include <cstdint>
@@ -21,9 +24,20 @@ constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
 constexpr std::uint64_t zeros(std::uint64_t octets) { return (octets - kOnes) & ~octets & kHighs; }
 
 /// Octets, from the first on, that stand for themselves in a string: no quote, backslash, control character, nor part
-/// of a longer UTF-8 sequence. Eight at once.
+/// of a longer UTF-8 sequence. Many at once.
 std::size_t plainOctets(const char* text, std::size_t size) {
   std::size_t at = 0;
+#if defined(__SSE2__)
+  for (; at + 16 <= size; at += 16) {
+    const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + at));
+    // As signed numbers octets over 0x7F are below the space, as control characters are.
+    const __m128i stops = _mm_or_si128(
+        _mm_cmplt_epi8(octets, _mm_set1_epi8(' ')),
+        _mm_or_si128(_mm_cmpeq_epi8(octets, _mm_set1_epi8('"')), _mm_cmpeq_epi8(octets, _mm_set1_epi8('\\'))));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(stops));
+    if (mask != 0) return at + static_cast<std::size_t>(std::countr_zero(mask));
+  }
+#endif
   for (; at + 8 <= size; at += 8) {
     std::uint64_t eight = 0;
     std::memcpy(&eight, text + at, 8);
@@ -82,14 +96,39 @@ bool JsonScanner::next(ScannedValue& key, ScannedValue& out) {
   return true;
 }
 
-bool JsonScanner::nextIf(std::string_view key, ScannedValue& out) {
+bool JsonScanner::takeKey(std::string_view key) {
   const std::size_t at = at_ + (first_ ? 0 : 1);
   if (!first_ && peek() != ',') return false;
   if (text_.size() < at + key.size() || std::memcmp(text_.data() + at, key.data(), key.size()) != 0) return false;
   at_ = at + key.size();
   first_ = false;
   skipSpace();
-  out = value();
+  return true;
+}
+
+bool JsonScanner::takeInteger(std::int64_t& out) {
+  const char* const begin = text_.data() + at_;
+  const char* const end = text_.data() + text_.size();
+  const char* at = begin;
+  const bool negative = at != end && *at == '-';
+  if (negative) ++at;
+  const char* const first = at;
+  std::int64_t number = 0;
+  while (at != end && isDigit(*at) && at - first < 18) number = number * 10 + (*at++ - '0');
+  const bool whole = at != first && (*first != '0' || at - first == 1) && at != end && (*at == ',' || *at == '}');
+  if (!whole) return false;
+  at_ += static_cast<std::size_t>(at - begin);
+  out = negative ? -number : number;
+  return true;
+}
+
+bool JsonScanner::takePlainText(std::string_view& out) {
+  if (peek() != '"') return false;
+  const std::size_t begin = at_ + 1;
+  const std::size_t end = begin + plainOctets(text_.data() + begin, text_.size() - begin);
+  if (end >= text_.size() || text_[end] != '"') return false;
+  out = text_.substr(begin, end - begin);
+  at_ = end + 1;
   return true;
 }
 

@@ -91,6 +91,63 @@ void RowDecoder::assign(const ScannedValue& value, const TableShape& shape, std:
   out = std::move(*converted);
 }
 
+bool RowDecoder::assignPlain(JsonScanner& scanner, const TableShape& shape, std::size_t column, Value& out) {
+  const ValueKind kind = shape.schema.columns[column].kind;
+  if (kind == ValueKind::int64) {
+    std::int64_t number = 0;
+    if (!scanner.takeInteger(number)) return false;
+    out.variant() = number;
+    return true;
+  }
+  std::string_view text;
+  if (kind != ValueKind::text && kind != ValueKind::timestamp) return false;
+  if (!scanner.takePlainText(text)) return false;
+  if (kind == ValueKind::text) {
+    setText(out, text);
+    return true;
+  }
+  if (assignTimeOfDay(text, out)) return true;
+  auto converted = valueOfText(text, kind);
+  if (!converted) refuseColumn(shape, column);
+  out = std::move(*converted);
+  learnDay(text);
+  return true;
+}
+
+void RowDecoder::learnDay(std::string_view text) {
+  Timestamp at;
+  const std::string_view date = text.substr(0, 10);
+  if (!parseTimestamp(std::string(date) + "T00:00:00Z", at)) return;
+  day_ = date;
+  dayMicros_ = at.micros;
+}
+
+bool RowDecoder::assignTimeOfDay(std::string_view text, Value& out) const {
+  if (text.size() < 19 || day_.size() != 10 || text.substr(0, 10) != day_) return false;
+  const auto digit = [text](std::size_t i) { return static_cast<unsigned>(text[i] - '0'); };
+  const auto two = [&](std::size_t i) { return digit(i) > 9 || digit(i + 1) > 9 ? 99 : digit(i) * 10 + digit(i + 1); };
+  const unsigned hours = two(11), minutes = two(14), seconds = two(17);
+  const bool form = (text[10] == 'T' || text[10] == ' ') && text[13] == ':' && text[16] == ':';
+  if (!form || hours > 23 || minutes > 59 || seconds > 59) return false;
+  std::size_t at = 19;
+  std::int64_t fraction = 0;
+  if (at < text.size() && text[at] == '.') {
+    std::int64_t scale = 1'000'000;
+    for (++at; at < text.size() && digit(at) <= 9; ++at) {
+      scale /= 10;
+      if (scale == 0) return false;
+      fraction += static_cast<std::int64_t>(digit(at)) * scale;
+    }
+    if (text[at - 1] == '.') return false;
+  }
+  const bool zoned = at + 1 == text.size() && text[at] == 'Z';
+  if (!zoned && at != text.size()) return false;
+  out.variant() =
+      Timestamp{.micros = dayMicros_ + ((hours * 60 + minutes) * 60 + seconds) * std::int64_t{1'000'000} + fraction,
+                .hasZone = zoned};
+  return true;
+}
+
 void RowDecoder::learn(const TableShape& shape) {
   if (learned_ == shape.columns) return;
   learned_ = shape.columns;
@@ -114,13 +171,15 @@ void RowDecoder::decode(std::string_view json, const TableShape& shape, std::vec
   for (;;) {
     // Mostly members stand in the columns' order.
     std::size_t column = hint;
-    if (hint >= count || !scanner.nextIf(keys_[hint], value)) {
+    if (hint < count && scanner.takeKey(keys_[hint])) {
+      if (!assignPlain(scanner, shape, column, values[column])) assign(scanner.value(), shape, column, values[column]);
+    } else {
       if (!scanner.next(key, value)) break;
       column = columnOf(*shape.columns, key.text(unescaped_));
       if (column == SIZE_MAX) continue;
+      assign(value, shape, column, values[column]);
     }
     hint = column + 1;
-    assign(value, shape, column, values[column]);
     known += seen_[column] == 0 ? 1 : 0;
     seen_[column] = 1;
   }

@@ -14,6 +14,7 @@ constexpr std::chrono::minutes kClocksApart{5};
 
 void ShardReader::onIterator(ReadShard& shard, const http::Outcome& outcome) {
   shard.phase = Phase::place;
+  if (shard.dropped) return;
   if (outcome.error) return fail(shard, *outcome.error);
   try {
     if (const auto error = api_.failureOf(outcome.response, "GetShardIterator for " + nameOf(shard))) {
@@ -28,6 +29,7 @@ void ShardReader::onIterator(ReadShard& shard, const http::Outcome& outcome) {
 
 void ShardReader::onRecords(ReadShard& shard, const http::Outcome& outcome) {
   shard.phase = Phase::reading;
+  if (shard.dropped) return;
   if (outcome.error) return fail(shard, *outcome.error);
   try {
     if (const auto error = api_.failureOf(outcome.response, "GetRecords of " + nameOf(shard))) {
@@ -38,8 +40,18 @@ void ShardReader::onRecords(ReadShard& shard, const http::Outcome& outcome) {
     return fail(shard, e);
   }
   succeed(shard);
+  measure(shard);
   verify(shard);
   shard.phase = Phase::answered;
+}
+
+/// How fast records came. One alone says nothing of that.
+void ShardReader::measure(ReadShard& shard) {
+  const std::vector<StreamRecord>& records = shard.answer.records;
+  if (records.size() < 2) return;
+  const std::int64_t over = records.back().arrivalMillis - records.front().arrivalMillis;
+  shard.recordsPerMilli =
+      static_cast<double>(records.size() - 1) / static_cast<double>(std::max<std::int64_t>(over, 1));
 }
 
 /// An iterator begins at the record that was taken last. It is left out; where it is missing, it was trimmed.

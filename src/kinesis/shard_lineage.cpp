@@ -86,7 +86,7 @@ bool ShardReader::finishEnded(const std::stop_token& stop) {
     if (shard->phase != Phase::ended || shard->due > clock_.steadyNow()) continue;
     std::vector<ShardInfo> listed;
     try {
-      listed = api_.shards(client_, stop);
+      listed = listShards(stop);
     } catch (const Error& e) {
       if (e.retry() == Retry::never || e.retry() == Retry::afterOperator || e.code() == ErrorCode::queryCancelled)
         throw;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tidegate::kinesis::detail {
 namespace {
@@ -24,7 +25,36 @@ std::int64_t ShardReader::nowMillis() const { return duration_cast<milliseconds>
 
 void ShardReader::begin(const std::stop_token& stop) {
   retention_ = api_.summary(client_, stop).retention;
-  reconcile(api_.shards(client_, stop));
+  reconcile(listShards(stop));
+}
+
+std::vector<ShardInfo> ShardReader::listShards(const std::stop_token& stop) {
+  std::vector<ShardInfo> listed = api_.shards(client_, stop);
+  for (const ShardInfo& shard : listed) infos_[shard.id] = shard;
+  return listed;
+}
+
+void ShardReader::take(const std::string& shard, const std::stop_token& stop) {
+  if (!infos_.contains(shard)) reconcile(listShards(stop));
+  const auto info = infos_.find(shard);
+  if (info == infos_.end() || shards_.contains(shard)) return;
+  shards_[shard] = std::make_unique<ReadShard>(info->second, options_);
+  follow(info->second);
+}
+
+void ShardReader::drop(const std::string& shard) {
+  std::erase_if(dropped_, [](const auto& old) { return old->phase != Phase::asking; });
+  const auto at = shards_.find(shard);
+  if (at == shards_.end()) return;
+  at->second->dropped = true;
+  dropped_.push_back(std::move(at->second));
+  shards_.erase(at);
+}
+
+std::vector<std::string> ShardReader::reading() const {
+  std::vector<std::string> names;
+  for (const auto& [name, shard] : shards_) names.push_back(name);
+  return names;
 }
 
 bool ShardReader::parentsDone(const ShardInfo& shard) const {
@@ -35,6 +65,7 @@ bool ShardReader::parentsDone(const ShardInfo& shard) const {
 }
 
 void ShardReader::follow(const ShardInfo& shard) {
+  if (options_.leased && !shards_.contains(shard.id)) return;
   auto& read = shards_[shard.id];
   if (!read) read = std::make_unique<ReadShard>(shard, options_);
   if (read->phase == Phase::parents && parentsDone(shard)) read->phase = Phase::place;
@@ -141,10 +172,15 @@ std::optional<milliseconds> ShardReader::behind() const {
   return most;
 }
 
-std::uint64_t ShardReader::waiting() const {
-  std::uint64_t count = 0;
-  for (const auto& [name, shard] : shards_) count += shard->answer.records.size();
-  return count;
+std::optional<std::uint64_t> ShardReader::recordsBehind() const {
+  double count = 0;
+  for (const auto& [name, shard] : shards_) {
+    if (shard->phase == Phase::parents || shard->phase == Phase::ended) continue;
+    if (shard->askedMillis == 0) return std::nullopt;
+    count += static_cast<double>(shard->answer.records.size()) +
+             std::round(static_cast<double>(shard->answer.millisBehind) * shard->recordsPerMilli);
+  }
+  return static_cast<std::uint64_t>(count);
 }
 
 }  // namespace tidegate::kinesis::detail

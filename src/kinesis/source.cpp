@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <random>
 #include <set>
 
 #include "kinesis/detail/source_core.h"
@@ -19,6 +20,10 @@ void checkOptions(const SourceOptions& options) {
   if (options.recordsPerRead == 0 || options.recordsPerRead > 10'000) refuse("recordsPerRead is 1 to 10,000");
   if (options.readInterval.count() < 1) refuse("readInterval is at least 1 ms");
   if (options.snapshotMargin.count() < 0) refuse("snapshotMargin is no negative time");
+  if (options.leases.store && options.leases.duration < std::chrono::milliseconds(100)) {
+    refuse("a lease lasts at least 100 ms");
+  }
+  if (options.leases.store && options.leases.interval.count() < 1) refuse("leases are renewed at most once a ms");
   if (options.maxLineBytes == 0) refuse("maxLineBytes must be over 0");
   if (options.manifest.empty() && options.tables.empty()) refuse("it needs a manifest, or tables");
   std::set<std::string> names;
@@ -28,7 +33,14 @@ void checkOptions(const SourceOptions& options) {
   }
 }
 
+std::string randomName() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
 SourceOptions withDefaults(SourceOptions options) {
+  if (options.leases.key.empty()) options.leases.key = "kinesis-leases/" + options.stream;
+  if (options.leases.worker.empty()) options.leases.worker = randomName();
   if (options.checkpointKey.empty()) options.checkpointKey = "kinesis/" + options.stream;
   return options;
 }

@@ -30,6 +30,7 @@ void SourceCore::init(const SourceContext& context) {
   if (context.scheduler != nullptr) scheduler_ = context.scheduler;
   state_.setListener(context.onState);
   makeServices();
+  if (options_.leases.store) leases_.emplace(options_.leases, *clock_, *scheduler_, context_.onWarning);
   if (!options_.checkpoints) return;
   const auto text = options_.checkpoints->get(options_.checkpointKey);
   if (!text) return;
@@ -175,6 +176,13 @@ StreamPlace SourceCore::startOf(http::Client& client, const Plan& plan, const st
 Position SourceCore::baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,
                               const std::stop_token& stop) {
   requireOpen();
+  if (leases_) {
+    if (const auto place = leases_->awaitBaseline(tables, stop)) {
+      if (state_.state() != SourceState::connected)
+        state_.to(SourceState::connected, "another worker has the snapshot");
+      return {placeText(*place)};
+    }
+  }
   http::Client client(clientOptions());
   Backoff backoff(options_.backoff, context_.jitterSeed);
   std::optional<Plan> plan;
@@ -253,9 +261,17 @@ bool SourceCore::waitWhilePaused(SourceState back, const std::stop_token& stop) 
 }
 
 /// Offers a batch until it is taken. @return false: stopped.
-bool SourceCore::offer(ChangeBatch& batch, const ChangeHandler& handler, SourceState state,
-                       const std::stop_token& stop) {
+bool SourceCore::offer(ChangeBatch& batch, const ChangeHandler& handler, SourceState state, const std::stop_token& stop,
+                       const std::string* shard) {
   while (state != SourceState::streaming || waitWhilePaused(state, stop)) {
+    if (leases_) {
+      leases_->tend(ackedPlace());
+      if (shard != nullptr && !leases_->owns(*shard)) throw LeaseLost{};
+      if (shard != nullptr && !leases_->holds()) {
+        if (!scheduler_->waitFor(milliseconds(10), stop)) return false;
+        continue;
+      }
+    }
     try {
       if (handler(batch) == Taken::yes) return true;
     } catch (...) {
@@ -278,6 +294,11 @@ void SourceCore::ack(const Position& position) {
   const std::lock_guard lock(mutex_);
   const auto known = parsePlace(acked_.octets);
   if (!known || comparePlaces(*known, place) == std::partial_ordering::less) acked_ = position;
+}
+
+StreamPlace SourceCore::ackedPlace() const {
+  const std::lock_guard lock(mutex_);
+  return parsePlace(acked_.octets).value_or(StreamPlace{});
 }
 
 Position SourceCore::lastAcked() const {
@@ -314,6 +335,12 @@ SourceLag SourceCore::lag() const {
 void SourceCore::close() {
   if (state_.state() == SourceState::closed) return;
   saveAcked(true);
+  try {
+    if (leases_) leases_->leave(ackedPlace());
+  } catch (const Error& e) {
+    // They end by themselves.
+    if (context_.onWarning) context_.onWarning(fmt::format("the leases could not be given back: {}", e.message()));
+  }
   state_.to(SourceState::closed, "closed");
 }
 

@@ -39,7 +39,7 @@ void SourceCore::stream(const std::vector<std::string>& tables, const Position& 
     }
     Streaming streaming{.handler = handler,
                         .stop = stop,
-                        .place = std::move(place),
+                        .place = leases_ ? leases_->join(place) : std::move(place),
                         .client = http::Client(clientOptions()),
                         .mapper = RecordMapper(std::move(wanted))};
     if (!stop.stop_requested()) follow(streaming);
@@ -49,6 +49,7 @@ void SourceCore::stream(const std::vector<std::string>& tables, const Position& 
     std::rethrow_exception(failed.why);
   } catch (const Error& e) {
     saveAcked(true);
+    if (e.code() == ErrorCode::positionLost) loseLeases();
     if (!stop.stop_requested() || e.code() != ErrorCode::queryCancelled) {
       if (state_.state() != SourceState::error) state_.to(SourceState::error, e.message());
       throw;
@@ -79,10 +80,13 @@ void SourceCore::follow(Streaming& streaming) {
                      {.readInterval = options_.readInterval,
                       .recordsPerRead = options_.recordsPerRead,
                       .backoff = options_.backoff,
-                      .jitterSeed = context_.jitterSeed},
+                      .jitterSeed = context_.jitterSeed,
+                      .leased = leases_.has_value()},
                      *clock_, streaming.place, context_.onWarning);
   if (!begin(streaming, reader)) return;
+  if (leases_) settleLeases(streaming, reader);
   while (waitWhilePaused(state_.state(), streaming.stop)) {
+    if (leases_) tendLeases(streaming, reader);
     if (!step(streaming, reader)) return;
     showFailing(reader.failing());
     noteLag(reader);
@@ -105,8 +109,15 @@ bool SourceCore::step(Streaming& streaming, ShardReader& reader) {
   bool moved = false;
   if (ReadShard* shard = reader.next(kLook, streaming.stop)) {
     showFailing(false);
-    if (!deliver(streaming, *shard)) return false;
-    moved = reader.taken(*shard);
+    try {
+      if (!deliver(streaming, *shard)) return false;
+      moved = reader.taken(*shard);
+    } catch (const LeaseLost&) {
+      // What the reader did not take is the next owner's.
+      streaming.place.shards.at(shard->info.id) = streaming.taken;
+      streaming.batch.clear();
+      reader.drop(shard->info.id);
+    }
   }
   moved = reader.finishEnded(streaming.stop) || moved;
   return !moved || tellProgress(streaming);
@@ -116,11 +127,12 @@ bool SourceCore::deliver(Streaming& streaming, ReadShard& shard) {
   if (shard.answer.records.empty()) return true;
   streaming.writer.begin(streaming.place, shard.info.id);
   streaming.batch.clear();
+  streaming.taken = streaming.place.shards.at(shard.info.id);
   bool first = true;
   for (const StreamRecord& record : shard.answer.records) {
     if (!deliverRecord(streaming, shard, record, first ? shard.partsTaken : 0)) return false;
     first = false;
-    if (streaming.batch.size() >= options_.batchEvents && !flush(streaming)) return false;
+    if (streaming.batch.size() >= options_.batchEvents && !flush(streaming, &shard)) return false;
   }
   ShardPlace& at = streaming.place.shards.at(shard.info.id);
   // Records that nobody wanted: whoever keeps the place need not read them again.
@@ -130,7 +142,7 @@ bool SourceCore::deliver(Streaming& streaming, ReadShard& shard) {
     event.transactionBegin = event.transactionEnd = true;
     event.position = end;
   }
-  return flush(streaming);
+  return flush(streaming, &shard);
 }
 
 /// One record, or the parts of one; `from` parts of it were taken before.
@@ -163,7 +175,7 @@ bool SourceCore::deliverRecord(Streaming& streaming, const ReadShard& shard, con
                       shard.info.id));
     }
     at = next;
-    if (streaming.batch.size() >= options_.batchEvents && !flush(streaming)) return false;
+    if (streaming.batch.size() >= options_.batchEvents && !flush(streaming, &shard)) return false;
   }
   next.parts = 0;
   at = next;
@@ -177,7 +189,7 @@ void SourceCore::deliverOne(Streaming& streaming, const ReadShard& shard, std::s
   } catch (const Error& e) {
     if (e.code() != ErrorCode::parseError) throw;
     // What came before it is not to wait for an operator.
-    if (!options_.deadLetters && !flush(streaming)) return;
+    if (!options_.deadLetters && !flush(streaming, &shard)) return;
     return malformed(shard, data, next, e);
   }
   ChangeEvent& event = streaming.batch.back();
@@ -212,10 +224,14 @@ void SourceCore::malformed(const ReadShard& shard, std::string_view data, const 
   if (context_.onWarning) context_.onWarning(where + " was put aside as a dead letter: " + why.message());
 }
 
-bool SourceCore::flush(Streaming& streaming) {
+bool SourceCore::flush(Streaming& streaming, const ReadShard* shard) {
   if (streaming.batch.empty()) return true;
-  if (!offer(streaming.batch, streaming.handler, SourceState::streaming, streaming.stop)) return false;
+  if (!offer(streaming.batch, streaming.handler, SourceState::streaming, streaming.stop,
+             shard != nullptr ? &shard->info.id : nullptr)) {
+    return false;
+  }
   streaming.batch.clear();
+  if (shard != nullptr) streaming.taken = streaming.place.shards.at(shard->info.id);
   return true;
 }
 
@@ -228,8 +244,10 @@ bool SourceCore::tellProgress(Streaming& streaming) {
 
 void SourceCore::noteLag(const ShardReader& reader) {
   const auto behind = reader.behind();
+  const auto records = reader.recordsBehind();
   const std::lock_guard lock(mutex_);
   lag_.time = behind;
+  lag_.records = records;
 }
 
 }  // namespace tidegate::kinesis::detail

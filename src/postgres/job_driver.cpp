@@ -39,6 +39,21 @@ LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.
 WHERE i.indrelid = $1::int8::oid AND i.indisvalid AND i.indpred IS NULL AND k.place <= i.indnkeyatts
 ORDER BY i.indexrelid, k.place)";
 
+/// Of the table, or of the partitions and children that hold its rows: each has its own.
+constexpr const char* kJobIdentity = R"(
+WITH RECURSIVE parts AS (
+  SELECT $1::int8::oid AS oid
+  UNION
+  SELECT h.inhrelid FROM parts p JOIN pg_catalog.pg_inherits h ON h.inhparent = p.oid)
+SELECT DISTINCT c.relreplident = 'f' AS whole, coalesce(a.attname::text, '') AS name
+FROM parts p
+JOIN pg_catalog.pg_class c ON c.oid = p.oid AND c.relkind = 'r'
+LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid
+  AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)
+LEFT JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) ON k.place <= i.indnkeyatts
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+ORDER BY 1, 2)";
+
 std::optional<TlsMode> tlsOf(const JobSource& source) {
   if (!source.tls) return std::nullopt;
   switch (*source.tls) {
@@ -91,6 +106,15 @@ void readJobIndexes(const QueryFn& query, const Value& oid, const std::stop_toke
   }
 }
 
+void readJobIdentity(const QueryFn& query, const Value& oid, const std::stop_token& stop, JobTable& out) {
+  ResultSet rows = query({.sql = kJobIdentity, .params = {oid}, .stop = stop});
+  std::vector<Value> row;
+  while (rows.next(row)) {
+    if (row[0].as<bool>()) out.identityIsWholeRow = true;
+    if (const auto& name = row[1].as<std::string>(); !name.empty()) out.identity.push_back(name);
+  }
+}
+
 JobTable describeJobTable(const QueryFn& query, const std::string& text, const std::stop_token& stop) {
   const detail::TableName name = detail::parseTableName(text);
   std::vector<Value> found;
@@ -112,6 +136,7 @@ JobTable describeJobTable(const QueryFn& query, const std::string& text, const s
   }
   readJobColumns(query, found[0], stop, out);
   readJobIndexes(query, found[0], stop, out);
+  readJobIdentity(query, found[0], stop, out);
   return out;
 }
 

@@ -12,7 +12,8 @@ namespace tidegate::server {
 namespace {
 
 constexpr std::size_t kLeastToken = 16, kMostToken = 4096;
-constexpr std::string_view kQueryName = "access_token=";
+/// RFC 6750, section 2.3, and what LakeSync's clients send.
+constexpr std::string_view kQueryNames[] = {"access_token=", "token="};
 
 Error notKnown(const std::string& why) { return {ErrorCode::authenticationFailed, Retry::never, why}; }
 
@@ -55,10 +56,12 @@ std::optional<std::string_view> queryToken(const http::Request& request) {
     const std::size_t end = std::min(rest.find('&'), rest.size());
     const std::string_view pair = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (!pair.starts_with(kQueryName)) continue;
-    if (token) throw notKnown("access_token is there twice");
-    token = pair.substr(kQueryName.size());
-    if (!isTokenText(*token)) throw notKnown("access_token is no token");
+    for (const std::string_view name : kQueryNames) {
+      if (!pair.starts_with(name)) continue;
+      if (token) throw notKnown("the query has more than one token");
+      token = pair.substr(name.size());
+      if (!isTokenText(*token)) throw notKnown("the query's token is no token");
+    }
   }
   return token;
 }

@@ -28,6 +28,16 @@ void checkRate(const Rate& rate, const char* name) {
       std::string("RateLimitOptions::") + name + ": perSecond is 0, or 0.001 to 1,000,000; burst 1 to 1,000,000");
 }
 
+/// A token that names nobody is limited as itself. Only a hash of it is kept.
+std::string peerOf(const http::Request& request, const Identity& who) {
+  if (!who.subject.empty()) return who.subject;
+  if (const std::string* field = request.headers.find("authorization")) return field->substr(field->rfind(' ') + 1);
+  for (const char* name : {"access_token", "token"}) {
+    if (auto token = http::queryParameter(request.query, name)) return *std::move(token);
+  }
+  return {};
+}
+
 /// The buckets of all peers. A bucket is the time at which it will be full again, so one whose time has passed may be
 /// forgotten. Peers are told apart by a hash under a secret seed; two with the same share a bucket.
 class Buckets {
@@ -123,10 +133,10 @@ ApiOptions RateLimiter::limit(ApiOptions options) {
     const auto& addressOf = self->impl_->options.addressOf;
     return self->takeForAddress(addressOf ? addressOf(request) : request.remoteAddress);
   };
-  options.admit = [self = shared_from_this()](const http::Request&,
+  options.admit = [self = shared_from_this()](const http::Request& request,
                                               const Identity& who) -> std::optional<std::chrono::milliseconds> {
-    const bool free = who.subject.empty() || (who.role == Role::admin && !self->impl_->options.limitAdmins);
-    auto pause = free ? std::nullopt : self->takeForClient(who.subject);
+    const bool free = who.role == Role::anyone || (who.role == Role::admin && !self->impl_->options.limitAdmins);
+    auto pause = free ? std::nullopt : self->takeForClient(peerOf(request, who));
     if (!pause) self->impl_->admitted.fetch_add(1, std::memory_order_relaxed);
     return pause;
   };

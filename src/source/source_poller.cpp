@@ -80,7 +80,10 @@ detail::PollRunner::Options runnerOptions(IngestSourceConfig config, Gateway& ga
           .clock = o.clock != nullptr ? *o.clock : systemClock(),
           .state = o.state ? o.state : std::make_shared<MemoryStateStore>(),
           .snapshots = o.snapshots ? o.snapshots : memorySnapshotStore(),
-          .observer = o.observer};
+          .observer = o.observer,
+          // This sender may have pushed to another gateway of the log, whose clock was ahead: what it brings now must
+          // be stamped after that, or it would lose to it.
+          .before = [&gateway] { gateway.catchUp(); }};
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ set(source_sources
   test_session.cpp
   test_source.cpp
   test_transaction.cpp
+  detail/baseline_progress.cpp
   detail/commit_horizon.cpp
   detail/cursor_page.cpp
   detail/cursor_poller.cpp
@@ -27,6 +28,7 @@ set(source_sources
   detail/cursor_value.cpp
   detail/diff_poller.cpp
   detail/hash.cpp
+  detail/held_rows.cpp
   detail/insert_batch.cpp
   detail/later_reading.cpp
   detail/lookback_window.cpp
@@ -37,4 +39,5 @@ set(source_sources
   detail/poll_state.cpp
   detail/row_layouts.cpp
   detail/row_shape.cpp
+  detail/touch_log.cpp
 )

@@ -30,7 +30,9 @@ class SqliteStateStore final : public StateStore {
         get_(statement("SELECT checksum, octets FROM state WHERE key = ?")),
         put_(statement("INSERT INTO state(key, checksum, octets) VALUES (?, ?, ?) ON CONFLICT(key) DO UPDATE SET "
                        "checksum = excluded.checksum, octets = excluded.octets")),
-        remove_(statement("DELETE FROM state WHERE key = ?")) {}
+        remove_(statement("DELETE FROM state WHERE key = ?")),
+        putNew_(statement("INSERT INTO state(key, checksum, octets) VALUES (?, ?, ?) ON CONFLICT(key) DO NOTHING")),
+        replace_(statement("UPDATE state SET checksum = ?2, octets = ?3 WHERE key = ?1 AND octets = ?4")) {}
 
   std::optional<std::string> get(std::string_view key) override {
     const std::lock_guard lock(mutex_);
@@ -69,6 +71,21 @@ class SqliteStateStore final : public StateStore {
     });
   }
 
+  bool putIf(std::string_view key, std::optional<std::string_view> expected, std::string_view octets) override {
+    const std::lock_guard lock(mutex_);
+    SQLite::Statement& write = expected ? replace_ : putNew_;
+    int rows = 0;
+    file_.write([&] {
+      write.tryReset();
+      bindOctets(write, 1, key);
+      write.bind(2, detail::storeChecksum(key, octets));
+      bindOctets(write, 3, octets);
+      if (expected) bindOctets(write, 4, *expected);
+      rows = write.exec();
+    });
+    return rows == 1;
+  }
+
  private:
   SQLite::Statement statement(const char* sql) {
     return file_.run([&] { return SQLite::Statement(file_.database(), sql); });
@@ -79,6 +96,8 @@ class SqliteStateStore final : public StateStore {
   SQLite::Statement get_;
   SQLite::Statement put_;
   SQLite::Statement remove_;
+  SQLite::Statement putNew_;
+  SQLite::Statement replace_;
 };
 
 }  // namespace

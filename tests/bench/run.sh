@@ -34,6 +34,12 @@ for name in "$@"; do case "$name" in kinesis_*) needs_emulators=1 ;; esac; done
 if [ "$needs_emulators" = 1 ] && command -v npm >/dev/null; then
   emulators=("$top/tests/kinesis/with_emulators.sh" --npm "$build/emulators")
 fi
+# And for JetStream's, with three nats-servers.
+needs_nats=$needs_servers
+for name in "$@"; do case "$name" in nats_*) needs_nats=1 ;; esac; done
+if [ "$needs_nats" = 1 ] && [ -n "$(command -v nats-server || ls /usr/sbin/nats-server 2>/dev/null)" ]; then
+  emulators=("$top/tests/nats/with_nats.sh" --cluster 3 "${emulators[@]}")
+fi
 if [ "$needs_servers" = 1 ]; then
   exec "$top/tests/servers/with_servers.sh" "${emulators[@]}" "$build/tests/bench/tidegate_bench" "$@"
 fi

@@ -1,5 +1,5 @@
 // The status page: by the keyboard alone and at a phone's width, a job is made and run, its rows arrive, and a failing
-// job shows its error without the password.
+// job shows its error without the password. Every button does what it says; the last hundred changes are there.
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,10 @@ const dir = mkdtempSync(join(tmpdir(), 'tidegate-status.'));
 const source = join(dir, 'source.db');
 const sql = (text) => execFileSync('sqlite3', [source, text], { encoding: 'utf8' });
 sql("CREATE TABLE users(id INTEGER PRIMARY KEY, updated_at TEXT); INSERT INTO users VALUES (1, '2026-01-01')");
+sql("CREATE TABLE orders(id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (7, 1)");
 writeFileSync(join(dir, 'config.json'), JSON.stringify({
   listen: { port: 0 }, data: join(dir, 'data'), auth: { tokens: [{ token: 'env:ADMIN', role: 'admin' }] },
+  engines: [{ name: 'till', url: `sqlite:${source}`, interval_seconds: 1, tables: ['orders'] }],
 }));
 const server = spawn(process.env.TIDEGATE_SERVER, [join(dir, 'config.json')],
   { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ADMIN: TOKEN } });
@@ -80,6 +82,40 @@ try {
   await keyboard.press('Enter');
   await page.locator('#changes').getByRole('cell', { name: 'id=2', exact: true }).waitFor();
   await page.locator('#jobs').getByText('2', { exact: true }).first().waitFor();
+
+  // What is to be seen of a job, and its buttons.
+  const card = page.locator('#jobs .card', { hasText: 'sqlite users' });
+  const fact = (where, name) => where.locator('dl div', { has: page.getByText(name, { exact: true }) }).locator('dd');
+  assert.match(await fact(card, 'Next run').textContent(), /20\d\d/, 'the next run is a date');
+  assert.match(await fact(card, 'Last run').textContent(), /20\d\d/);
+  assert.equal(await fact(card, 'Cursor').textContent(), '2026-01-02');
+  assert.match(await card.locator('svg').getAttribute('aria-label'), /^Rows written: now .+, most /);
+  for (const [button, state] of [['Pause', 'paused'], ['Resume', 'idle']]) {
+    await card.getByRole('button', { name: `${button} job users` }).click();
+    await card.locator('.state', { hasText: state }).waitFor();
+  }
+  await card.getByRole('button', { name: 'Reset job users' }).click();
+  await fact(card, 'Cursor').waitFor({ state: 'detached' });
+  sql("WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 152) INSERT INTO users SELECT i, '2026-01-03' FROM n");
+  await run.click();
+  await page.locator('#changes').getByRole('cell', { name: 'id=152', exact: true }).waitFor();
+  assert.equal(await page.locator('#changes tbody tr').count(), 100, 'the last hundred changes');
+
+  // An engine: its source with state and lag, its pipeline, and its buttons.
+  const engine = page.locator('#engines > div', { hasText: 'Engine till' });
+  await engine.getByText('ready', { exact: true }).waitFor();
+  const from = engine.locator('.card', { hasText: 'Source till' });
+  assert.match((await from.locator('.state').textContent()).toLowerCase(), /streaming|connected/);
+  assert.equal(await fact(from, 'Lag').count(), 1);
+  assert.match(await from.locator('svg').first().getAttribute('aria-label'), /^Lag: now .+, most /);
+  const into = engine.locator('.card', { hasText: 'Pipeline till' });
+  assert.equal(await fact(into, 'Tables').textContent(), 'orders');
+  await engine.getByRole('button', { name: 'Pause engine till' }).click();
+  await engine.getByText('paused', { exact: true }).waitFor();
+  await engine.getByRole('button', { name: 'Resume engine till' }).click();
+  await engine.getByText('ready', { exact: true }).waitFor();
+  sql('UPDATE orders SET amount = 2');
+  await page.locator('#changes tr', { hasText: 'orders' }).getByRole('cell', { name: 'id=7', exact: true }).first().waitFor();
 
   // A job whose table goes away, and whose database says its password in the error: the error is shown with *** in its
   // place, and markup stays text.

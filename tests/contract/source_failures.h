@@ -85,6 +85,7 @@ TEST_P(SourceFailures, APauseThatEndsAtOnceLeavesItStreaming) {
 }
 
 TEST_P(SourceFailures, AStopEndsABaselineWithAnError) {
+  if (can.baselineInStream) GTEST_SKIP() << "it may be over before anything can be stopped";
   for (int id = 0; id < 300; ++id) model->insert(0, id);
   read();
   std::stop_source stop;
@@ -103,6 +104,7 @@ TEST_P(SourceFailures, AStopEndsABaselineWithAnError) {
 
 TEST_P(SourceFailures, WhatTheReaderThrowsComesOutOfTheStream) {
   follow();
+  ASSERT_TRUE(reader->awaitWhole(names));
   std::atomic<bool> failing{true};
   reader->setGate([&](const ChangeBatch&) {
     if (failing.exchange(false)) throw ReaderFailure{42};
@@ -125,6 +127,7 @@ TEST_P(SourceFailures, WhatTheReaderThrowsComesOutOfTheStream) {
 }
 
 TEST_P(SourceFailures, WhatTheReaderThrowsComesOutOfABaseline) {
+  if (can.baselineInStream) GTEST_SKIP() << "nothing may be delivered that could be thrown at";
   model->insert(0, 1);
   read();
   reader->setGate([](const ChangeBatch&) -> Taken { throw Error(ErrorCode::internal, Retry::never, "the reader's"); });

@@ -61,10 +61,11 @@ class SourceDatabase {
 
 /// What a source can do. What it cannot is left out of the suite, never taken on trust.
 struct SourceAbilities {
-  bool everyChange = true;     ///< each change is an event. If not: at least the last state of each row is
-  bool transactions = true;    ///< what is committed together comes together, between borders
-  bool exactResume = true;     ///< a stream from a position delivers what follows. If not: also what went before, again
-  bool meetsExactly = true;    ///< no event comes twice. If not: events may repeat a row's state
+  bool everyChange = true;   ///< each change is an event. If not: at least the last state of each row is
+  bool transactions = true;  ///< what is committed together comes together, between borders
+  bool exactResume = true;   ///< a stream from a position delivers what follows. If not: also what went before, again
+  bool meetsExactly = true;  ///< no event comes twice. If not: events may repeat a row's state
+  bool baselineInStream = false;  ///< `baseline` may deliver nothing at all, and `stream` the rows
   bool exactBaselines = true;  ///< what comes of a baseline within the stream comes again as it came. If not: from an
                                ///< earlier position its rows come again as they are by then; changes stay exact
   bool resumes = true;         ///< across processes

@@ -26,6 +26,7 @@ struct StateStoreCase {
   std::string name;
   std::function<Opener()> make{};
   bool survivesRestart = true;
+  bool conditional = false;  ///< it has `putIf`
 };
 
 inline std::string stateStoreCaseName(const ::testing::TestParamInfo<StateStoreCase>& info) { return info.param.name; }
@@ -33,6 +34,7 @@ inline std::string stateStoreCaseName(const ::testing::TestParamInfo<StateStoreC
 class StateStoreContract : public ::testing::TestWithParam<StateStoreCase> {
  protected:
   StateStoreCase::Opener open = GetParam().make();
+  std::shared_ptr<StateStore> shared = GetParam().survivesRestart ? nullptr : open();
 };
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StateStoreContract);
@@ -101,6 +103,46 @@ TEST_P(StateStoreContract, BehavesAsAMapOverRandomCallsAndRestarts) {
       }
     }
   }
+}
+
+TEST_P(StateStoreContract, WritesUnderAConditionOnlyWhereItHolds) {
+  if (!GetParam().conditional) return;
+  auto store = open();
+  EXPECT_FALSE(store->putIf("key", "", "1")) << "there is none, not an empty one";
+  EXPECT_TRUE(store->putIf("key", std::nullopt, "1"));
+  EXPECT_FALSE(store->putIf("key", std::nullopt, "2"));
+  EXPECT_FALSE(store->putIf("key", "2", "3"));
+  EXPECT_EQ(store->get("key"), "1");
+  const std::string every("\0\xFF'1", 4);
+  EXPECT_TRUE(store->putIf("key", "1", every));
+  EXPECT_TRUE(store->putIf("key", every, ""));
+  EXPECT_TRUE(store->putIf("key", "", "4"));
+  store->remove("key");
+  EXPECT_FALSE(store->putIf("key", "4", "5"));
+  const std::string large(700'000, 'x');
+  EXPECT_TRUE(store->putIf("key", std::nullopt, large + "1"));
+  EXPECT_FALSE(store->putIf("key", large + "2", "6"));
+  EXPECT_TRUE(store->putIf("key", large + "1", "7"));
+  EXPECT_EQ(store->get("key"), "7");
+}
+
+TEST_P(StateStoreContract, LosesNoIncrementOfSeveralProcesses) {
+  if (!GetParam().conditional) return;
+  constexpr int kWriters = 3, kEach = 15;
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < kWriters; ++t) {
+    threads.emplace_back([&] {
+      const auto mine = GetParam().survivesRestart ? open() : nullptr;
+      for (int i = 0; i < kEach;) {
+        StateStore& store = mine ? *mine : *shared;
+        const auto before = store.get("count");
+        const std::string after = std::to_string(before ? std::stoi(*before) + 1 : 1);
+        i += store.putIf("count", before ? std::optional<std::string_view>(*before) : std::nullopt, after) ? 1 : 0;
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ((GetParam().survivesRestart ? open() : shared)->get("count"), std::to_string(kWriters * kEach));
 }
 
 TEST_P(StateStoreContract, ServesSeveralThreads) {

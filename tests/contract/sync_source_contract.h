@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include <compare>
+
 #include "contract/source_failures.h"
 #include "contract/source_histories.h"
 #include "contract/source_positions.h"
@@ -139,9 +141,11 @@ TEST_P(SyncSourceContract, ATableAddedLaterJoinsWithoutAGap) {
   model->update(1, 1);
   const Position joined = reader->baseline({names[1]});
   ASSERT_FALSE(joined.empty());
+  // As an engine does: what is at or before the place is in the baseline. Of places beside each other, as several
+  // shards have them, nothing is known, and the event is taken.
   reader->setSkip([&, joined](const ChangeEvent& event) {
     return event.op != ChangeOp::progress && event.shape->schema.table == names[1] &&
-           source->comparePositions(event.position, joined) != std::partial_ordering::greater;
+           std::is_lteq(source->comparePositions(event.position, joined));
   });
   reader->start(names, before);
   model->update(1, 1);

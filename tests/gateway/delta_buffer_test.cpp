@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/manual_clock.h"
 
 namespace tidegate {

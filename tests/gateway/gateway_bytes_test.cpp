@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 
 // Sanitizers bring their own allocator, which mallinfo2 knows nothing of.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -3,7 +3,7 @@
 #include <optional>
 #include <set>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/faulty_gateway_store.h"
 #include "support/manual_clock.h"
 

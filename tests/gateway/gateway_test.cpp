@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/manual_clock.h"
 #include "tidegate/core/error.h"
 

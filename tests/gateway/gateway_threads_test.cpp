@@ -5,8 +5,8 @@
 #include <latch>
 #include <thread>
 
+#include "contract/gateway_model.h"
 #include "gateway/detail/gateway_core.h"
-#include "gateway/gateway_model.h"
 #include "support/faulty_gateway_store.h"
 
 namespace tidegate {

@@ -4,7 +4,7 @@
 #include <map>
 #include <optional>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/manual_clock.h"
 
 namespace tidegate {

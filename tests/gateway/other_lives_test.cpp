@@ -1,7 +1,7 @@
 /// What a gateway must know of its past although it holds nothing of it: logs of other lives, forgotten tombstones.
 #include <gtest/gtest.h>
 
-#include "gateway/gateway_model.h"
+#include "contract/gateway_model.h"
 #include "support/manual_clock.h"
 
 namespace tidegate {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "contract/gateway_model.h"
 #include "core/detail/packed.h"
-#include "gateway/gateway_model.h"
 #include "tidegate/core/conflict.h"
 
 namespace tidegate::detail {

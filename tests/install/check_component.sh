@@ -29,7 +29,7 @@ done
 declare -A finds=([core]='' [contract]=GTest [sqlite]='SQLite3 SQLiteCpp' [postgres]=PostgreSQL [mysql]=ZLIB
   [http]='CURL ZLIB' [durable_streams]='CURL ZLIB simdjson' [electric]='CURL ZLIB'
   [kinesis]='CURL ZLIB simdjson'
-  [server]='CURL ZLIB')
+  [server]='CURL ZLIB' [nats]='')
 forbidden=()
 for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json Boost CURL ZLIB simdjson; do
   [[ " ${finds[$component]} " == *" $package "* ]] || forbidden+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
@@ -37,6 +37,10 @@ done
 if [[ $component == mysql ]]; then  # pkg-config finds libmariadb there, and nothing else
   mkdir "$scratch/only"
   cp "$(pkg-config --variable=pcfiledir libmariadb)/libmariadb.pc" "$scratch/only"
+  export PKG_CONFIG_LIBDIR=$scratch/only
+elif [[ $component == nats ]]; then  # likewise libnats
+  mkdir "$scratch/only"
+  cp "$(pkg-config --variable=pcfiledir libnats)/libnats.pc" "$scratch/only"
   export PKG_CONFIG_LIBDIR=$scratch/only
 elif [[ $component != postgres ]]; then
   export PKG_CONFIG_LIBDIR=$scratch/nothing  # where pkg-config would find libpqxx
@@ -48,7 +52,7 @@ cmake -S "$here/consumer" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$
 cmake --build "$scratch/consumer" || exit 1
 "$scratch/consumer/consumer"
 
-declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn
+declare -A own=([sqlite]=libsqlite3 [postgres]='libpqxx libpq.' [mysql]=libmysqlcppconn [nats]=libnats
   [http]=libcurl [durable_streams]=libcurl [electric]=libcurl [kinesis]=libcurl [server]=libcurl)
 ldd "$scratch/consumer/consumer" >"$scratch/linked"
 failed=0

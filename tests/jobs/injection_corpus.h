@@ -1,6 +1,7 @@
 /// Texts that would do harm if they were run, and the fields of a job that they are tried in.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,15 @@ inline const std::vector<std::string>& injectionCorpus() {
 struct InjectedField {
   std::string name;
   void (*set)(ReplicationJob& job, const std::string& text);
+  JobMode mode = JobMode::incremental;  ///< of the job that it is tried in: each makes other SQL of it
+
+  /// A job of that mode, from an incremental one. Some modes do without fields.
+  ReplicationJob inMode(ReplicationJob job) const {
+    job.mode = mode;
+    if (mode != JobMode::incremental) job.trackingColumn = "";
+    if (mode == JobMode::cdc) job.cron = "";
+    return job;
+  }
 
   /// Left out, some are as if nothing had been asked for.
   bool isNothing(const std::string& text) const {
@@ -80,6 +90,20 @@ inline const std::vector<InjectedField>& injectedFields() {
       {"time_zone", [](ReplicationJob& job, const std::string& text) { job.timeZone = text; }},
   };
   return kFields;
+}
+
+/// Those that the mode makes other SQL of: `diff` pages by nothing and compares, `cdc` makes a publication and a slot.
+inline std::vector<InjectedField> injectedFields(JobMode mode) {
+  static const std::vector<std::string> kDiff{"table_name", "columns", "primary_key second"};
+  static const std::vector<std::string> kCdc{"name", "table_name", "columns"};
+  const std::vector<std::string>& known = mode == JobMode::cdc ? kCdc : kDiff;
+  std::vector<InjectedField> out;
+  for (InjectedField field : injectedFields()) {
+    if (mode != JobMode::incremental && std::find(known.begin(), known.end(), field.name) == known.end()) continue;
+    field.mode = mode;
+    out.push_back(std::move(field));
+  }
+  return out;
 }
 
 }  // namespace tidegate::test

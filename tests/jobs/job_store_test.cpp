@@ -15,13 +15,38 @@ namespace {
 struct StoreCase {
   const char* name;
   std::function<std::shared_ptr<JobStore>(const std::string& path)> make;
+  bool shared = false;  ///< between processes, each with a handle of its own
 };
 
 class JobStoreContract : public ::testing::TestWithParam<StoreCase> {
  protected:
   testing::TempDir dir_;
   std::shared_ptr<JobStore> store_ = GetParam().make(dir_ / "jobs.db");
+  /// What another process has of it.
+  std::shared_ptr<JobStore> other_ = GetParam().shared ? GetParam().make(dir_ / "jobs.db") : store_;
 };
+
+TEST_P(JobStoreContract, OneHandleSeesAndFencesWhatAnotherWrites) {
+  const auto first = store_->put("a", 0, "one", nullptr, 10);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(other_->get("a")->version, *first);
+  EXPECT_FALSE(other_->put("a", 0, "again", nullptr, 10)) << "there is one already";
+  const StoredRun run{1, "the other's"};
+  const auto second = other_->put("a", *first, "two", &run, 10);
+  ASSERT_TRUE(second);
+  EXPECT_GT(*second, *first);
+  EXPECT_FALSE(store_->put("a", *first, "late", nullptr, 10));
+  EXPECT_FALSE(store_->remove("a", *first));
+  EXPECT_EQ(store_->get("a")->record, "two");
+  EXPECT_EQ(store_->runs("a", 0, 5).at(0).record, "the other's");
+  EXPECT_EQ(store_->list().size(), 1u);
+  EXPECT_TRUE(store_->remove("a", *second));
+  EXPECT_FALSE(other_->get("a"));
+  EXPECT_TRUE(other_->list().empty());
+  const auto anew = other_->put("a", 0, "anew", nullptr, 10);
+  ASSERT_TRUE(anew);
+  EXPECT_GT(*anew, *second) << "a version came twice";
+}
 
 TEST_P(JobStoreContract, WritesOnlyWhereNobodyElseDid) {
   const auto first = store_->put("a", 0, "one", nullptr, 10);
@@ -74,12 +99,12 @@ TEST_P(JobStoreContract, LetsOneOfManyWritersWin) {
   std::atomic<int> won{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, store = t % 2 == 0 ? store_ : other_] {
       for (int i = 0; i < 25; ++i) {
         for (;;) {
-          const auto now = store_->get("n");
+          const auto now = store->get("n");
           const std::string next = std::to_string(now ? std::stoi(now->record) + 1 : 1);
-          if (store_->put("n", now ? now->version : 0, next, nullptr, 1)) break;
+          if (store->put("n", now ? now->version : 0, next, nullptr, 1)) break;
         }
         ++won;
       }
@@ -92,7 +117,7 @@ TEST_P(JobStoreContract, LetsOneOfManyWritersWin) {
 INSTANTIATE_TEST_SUITE_P(
     Stores, JobStoreContract,
     ::testing::Values(StoreCase{"memory", [](const std::string&) { return std::make_shared<MemoryJobStore>(); }},
-                      StoreCase{"sqlite", [](const std::string& path) { return sqlite::jobStore(path); }}),
+                      StoreCase{"sqlite", [](const std::string& path) { return sqlite::jobStore(path); }, true}),
     [](const auto& which) { return which.param.name; });
 
 TEST(SqliteJobStore, KeepsJobsForTheNextProcess) {

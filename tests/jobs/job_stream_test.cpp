@@ -37,6 +37,7 @@ struct StreamRig : ::testing::Test {
     };
     driver.stream = [this](const JobSource&, const JobStream& stream) {
       names.push_back(stream.name);
+      columns.push_back(stream.columns);
       last = std::make_shared<TestSource>(db);
       return last;
     };
@@ -63,6 +64,7 @@ struct StreamRig : ::testing::Test {
   JobsRig rig;
   std::shared_ptr<TestDatabase> db = std::make_shared<TestDatabase>();
   std::vector<std::string> names;
+  std::vector<Texts> columns;
   std::shared_ptr<TestSource> last;
   std::unique_ptr<ReplicationJobs> jobs;
 };
@@ -97,6 +99,51 @@ TEST_F(StreamRig, ACdcJobThatWasPausedGoesOnWhereItWas) {
   for (const std::string& name : names) EXPECT_EQ(name, names.front()) << "one slot, whatever restarts";
   EXPECT_EQ(errorFrom([&] { jobs->request("follow"); }).code(), ErrorCode::invalidArgument);
   jobs->stop();
+}
+
+/// Without them the database would refuse the source's own updates and deletes.
+TEST_F(StreamRig, ACdcJobOfSomeColumnsAsksForThoseOfTheKeyToo) {
+  ReplicationJob job = follower();
+  job.columns = {"name"};
+  jobs->create(job);
+  jobs->start();
+  ASSERT_TRUE(holds({"1a"}));
+  jobs->stop();
+  ASSERT_GE(columns.size(), 2u) << "once for the check, once for the stream";
+  for (const Texts& each : columns) EXPECT_EQ(each, (Texts{"id", "name"}));
+}
+
+TEST_F(StreamRig, ACdcJobThatIsGivenMoreColumnsSaysThatOldRowsLackThemAtFirst) {
+  ReplicationJob job = follower();
+  job.columns = {"id"};
+  EXPECT_TRUE(jobs->create(job).warnings.empty());
+  EXPECT_TRUE(jobs->create(job).warnings.empty());
+  for (const Texts& wider : {Texts{}, Texts{"name"}}) {
+    job.columns = wider;
+    const JobCreated asked = jobs->check(job);
+    EXPECT_FALSE(asked.cursorReset);
+    ASSERT_EQ(asked.warnings.size(), 1u);
+    EXPECT_NE(asked.warnings[0].find("new in the replica: name;"), std::string::npos) << asked.warnings[0];
+  }
+  EXPECT_EQ(jobs->create(job).warnings.size(), 1u);
+  job.columns = {"id"};
+  EXPECT_TRUE(jobs->create(job).warnings.empty()) << "fewer are no harm";
+  // Where all rows come again, none lacks anything.
+  job.columns = {};
+  job.target = "elsewhere";
+  const JobCreated again = jobs->create(job);
+  EXPECT_TRUE(again.cursorReset);
+  EXPECT_TRUE(again.warnings.empty());
+}
+
+TEST_F(StreamRig, ACdcJobOfColumnsThatThereAreNotIsRefused) {
+  ReplicationJob job = follower();
+  job.columns = {"id", "nope"};
+  const Error refused = errorFrom([&] { jobs->create(job); });
+  EXPECT_EQ(refused.code(), ErrorCode::columnNotFound);
+  EXPECT_NE(refused.message().find("\"nope\""), std::string::npos) << refused.message();
+  EXPECT_TRUE(jobs->list().empty());
+  EXPECT_TRUE(names.empty()) << "a stream was opened before the columns were looked at";
 }
 
 TEST_F(StreamRig, ACdcJobOfADialectWithoutAStreamIsRefused) {

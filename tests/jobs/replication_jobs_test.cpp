@@ -8,7 +8,8 @@
 #include <thread>
 
 #include "jobs/jobs_rig.h"
-#include "tidegate/sqlite/query_fn.h"
+#include "jobs/slow_source.h"
+#include "tidegate/sqlite/job_store.h"
 
 namespace tidegate::test {
 namespace {
@@ -172,6 +173,23 @@ TEST(ReplicationJobs, RefusesWhatCannotWorkAndChangesNothing) {
             std::string::npos);
 }
 
+TEST(ReplicationJobs, WritesNoTableThatTheHostKeepsForItself) {
+  JobsRig rig;
+  ReplicationJobsOptions options = rig.options();
+  options.reservedTargets = {"Accounts"};
+  ReplicationJobs jobs(options);
+  ReplicationJob job = rig.users();
+  for (const char* target : {"Accounts", "accounts", "ACCOUNTS"}) {
+    job.target = target;
+    const Error refused = errorFrom([&] { jobs.create(job); });
+    EXPECT_EQ(refused.code(), ErrorCode::invalidConfig) << target;
+    EXPECT_NE(refused.message().find("reserved by the host"), std::string::npos) << refused.message();
+  }
+  EXPECT_TRUE(jobs.list().empty());
+  job.target = "accounts2";
+  EXPECT_NO_THROW(jobs.create(job));
+}
+
 TEST(ReplicationJobs, SqlInNamesStaysAName) {
   JobsRig rig;
   for (const char* evil : {"users; DROP TABLE users", "users\" --", "users' OR '1'='1", "users`", "\"users\"", "u\\",
@@ -250,46 +268,18 @@ TEST(ReplicationJobs, KeepsAHistoryOfBoundedLength) {
   EXPECT_EQ(jobs.get("users").runs, 5u);
 }
 
-/// A source that waits in its first query until it is let go or cancelled.
-struct SlowSource {
-  std::latch reached{1};
-  std::stop_source go;
-  std::atomic<bool> slow{true};
-  std::atomic<int> open{0}, most{0}, connections{0};
-
-  JobDriver driver(const std::string& path) {
-    JobDriver out = sqlite::jobDriver();
-    out.connect = [this, path](const JobSource&) {
-      auto token = std::shared_ptr<int>(new int, [this](int* p) {
-        delete p;
-        --connections;
-      });
-      ++connections;
-      const QueryFn real = sqlite::queryFn({.path = path});
-      return QueryFn(Dialect::sqlite, [this, token, real](const Query& query) {
-        if (query.sql.find("tidegate_src") == std::string::npos) return real(query);
-        most = std::max(most.load(), ++open);
-        if (slow.exchange(false)) {
-          reached.count_down();
-          const std::stop_callback cancelled(query.stop, [this] { go.request_stop(); });
-          systemScheduler().waitFor(seconds(60), go.get_token());
-        }
-        --open;
-        if (query.stop.stop_requested()) throw Error(ErrorCode::queryCancelled, Retry::later, "stopped");
-        return real(query);
-      });
-    };
-    return out;
-  }
-};
-
 TEST(ReplicationJobs, ARunByHandDuringAnotherIsRefusedHereAndInAnotherProcess) {
   JobsRig rig;
   SlowSource slow;
   ReplicationJobsOptions options = rig.options();
   options.drivers = {{Dialect::sqlite, slow.driver(rig.sourcePath)}};
   options.leaseTime = minutes(5);
-  ReplicationJobs jobs(options), other(options);
+  // Each process has a handle of its own to the store.
+  const auto withHandle = [&] {
+    options.store = sqlite::jobStore(rig.dir / "jobs.db");
+    return options;
+  };
+  ReplicationJobs jobs(withHandle()), other(withHandle());
   jobs.create(rig.users());
   auto first = std::async(std::launch::async, [&] { return jobs.run("users"); });
   slow.reached.wait();
@@ -301,8 +291,8 @@ TEST(ReplicationJobs, ARunByHandDuringAnotherIsRefusedHereAndInAnotherProcess) {
   other.runDue();
   slow.go.request_stop();
   EXPECT_EQ(first.get().outcome, RunOutcome::ok);
-  EXPECT_EQ(slow.most, 1);
-  EXPECT_EQ(slow.connections, 0) << "a connection was left open";
+  EXPECT_EQ(slow.most(), 1);
+  EXPECT_EQ(slow.connections(), 0) << "a connection was left open";
 }
 
 TEST(ReplicationJobs, CancelEndsARunAndNotTheJob) {
@@ -316,6 +306,7 @@ TEST(ReplicationJobs, CancelEndsARunAndNotTheJob) {
   slow.reached.wait();
   EXPECT_TRUE(jobs.cancel("users"));
   EXPECT_EQ(first.get().outcome, RunOutcome::cancelled);
+  EXPECT_EQ(slow.connections(), 0) << "a connection was left open";
   EXPECT_EQ(jobs.get("users").failures, 0u);
   EXPECT_FALSE(jobs.cancel("users"));
   EXPECT_EQ(jobs.run("users").outcome, RunOutcome::ok);
@@ -369,8 +360,11 @@ TEST(ReplicationJobs, TakesAJobOverFromAProcessThatDied) {
   SlowSource slow;
   ReplicationJobsOptions options = rig.options();
   options.drivers = {{Dialect::sqlite, slow.driver(rig.sourcePath)}};
+  options.store = sqlite::jobStore(rig.dir / "jobs.db");
   ReplicationJobs dead(options);
-  ReplicationJobs jobs(rig.options());
+  options = rig.options();
+  options.store = sqlite::jobStore(rig.dir / "jobs.db");
+  ReplicationJobs jobs(options);
   dead.create(rig.users());
   rig.clock.advance(minutes(1));
   auto lost = std::async(std::launch::async, [&] { return dead.runDue(); });

@@ -1,57 +1,16 @@
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 
-#include "jobs/jobs_rig.h"
-#include "servers/servers.h"
-#include "tidegate/mysql/job_driver.h"
-#include "tidegate/postgres/job_driver.h"
-#include "tidegate/sqlite/job_store.h"
+#include "jobs/server_jobs_rig.h"
 
 namespace tidegate::test {
 namespace {
 
-using servers::environment;
 using servers::eventually;
 using servers::execute;
 using servers::Server;
 using Texts = std::vector<std::string>;
-
-/// Jobs from a real server into a SQLite file.
-struct ServerRig {
-  explicit ServerRig(const Server& server_) : server(server_), writer(server_.writer()) {}
-
-  ReplicationJobsOptions options() {
-    return {.store = store,
-            .key = testKey(),
-            .drivers = {{Dialect::postgres, postgres::jobDriver()}, {Dialect::mysql, mysql::jobDriver()}},
-            .replica = [path = replicaPath] { return sqlite::sink({.path = path}); },
-            .lookInterval = std::chrono::milliseconds(50),
-            .observer = observer};
-  }
-  ReplicationJob job(const std::string& table) const {
-    return {.name = table,
-            .source = {.dialect = server.dialect(),
-                       .dsn = environment(server.isPostgres() ? "TIDEGATE_POSTGRES_URL" : "TIDEGATE_MYSQL_URL")},
-            .table = table,
-            .trackingColumn = "updated_at",
-            .cron = "@yearly"};
-  }
-  JobRun run(ReplicationJobs& jobs, const std::string& name) {
-    JobRun run = jobs.run(name);
-    EXPECT_EQ(run.outcome, RunOutcome::ok) << run.error.value_or("");
-    return run;
-  }
-  Texts replica(const std::string& sql) { return testing::PlainDb(replicaPath).texts(sql); }
-
-  const Server server;
-  const QueryFn writer;
-  testing::TempDir dir;
-  std::string replicaPath = dir / "replica.db";
-  std::shared_ptr<JobStore> store = sqlite::jobStore(dir / "jobs.db");
-  std::shared_ptr<NotingObserver> observer = std::make_shared<NotingObserver>();
-};
 
 class ServerJobs : public ::testing::TestWithParam<const char*> {
  protected:
@@ -168,8 +127,7 @@ TEST_P(ServerJobs, NameWhatIsWrongAndNeverThePassword) {
   const std::string password = "not-the-right-password";
   job.source = {.dialect = rig_.server.dialect(),
                 .host = "127.0.0.1",
-                .port = static_cast<std::uint16_t>(
-                    std::stoi(environment(postgres_ ? "TIDEGATE_POSTGRES_PORT" : "TIDEGATE_MYSQL_PORT"))),
+                .port = rig_.port(),
                 .user = "nobody",
                 .password = password,
                 .database = "nothing"};
@@ -181,8 +139,97 @@ TEST_P(ServerJobs, NameWhatIsWrongAndNeverThePassword) {
 INSTANTIATE_TEST_SUITE_P(Servers, ServerJobs, ::testing::Values("postgres", "mysql"),
                          [](const auto& which) { return std::string(which.param); });
 
-TEST(StreamJobs, FollowAPostgresTableUntilTheyAreRemoved) {
+/// Jobs that follow tables of a real Postgres.
+struct StreamJobs : ::testing::Test {
+  ~StreamJobs() override { jobs.stop(); }
+  ReplicationJob follower(const std::string& table) const {
+    ReplicationJob job = rig.job(table);
+    job.trackingColumn = job.cron = "";
+    job.mode = JobMode::cdc;
+    return job;
+  }
+  bool holds(const std::string& sql, const Texts& wanted, std::chrono::seconds deadline = std::chrono::seconds(30)) {
+    const auto held = [&] {
+      try {
+        return rig.replica(sql) == wanted;
+      } catch (const std::runtime_error&) {
+        return false;  // not made yet
+      }
+    };
+    return eventually(held, deadline);
+  }
+
   ServerRig rig{Server("postgres")};
+  ReplicationJobs jobs{rig.options()};
+};
+
+/// A publication that leaves a column of the key out has Postgres refuse the source's own updates and deletes.
+TEST_F(StreamJobs, OfSomeColumnsLetTheSourceUpdateAndDelete) {
+  execute(rig.writer, {"DROP TABLE IF EXISTS job_some",
+                       "CREATE TABLE job_some(id bigint PRIMARY KEY, code text NOT NULL, v text, secret text)",
+                       "CREATE UNIQUE INDEX job_some_code ON job_some(code)",
+                       "INSERT INTO job_some VALUES (1, 'x', 'a', 'hush'), (2, 'y', 'b', 'hush')"});
+  const std::string all = "SELECT id || code || v FROM job_some ORDER BY id";
+  ReplicationJob job = follower("job_some");
+  job.columns = {"v", "code"};
+  jobs.create(job);
+  jobs.start();
+  ASSERT_TRUE(holds(all, {"1xa", "2yb"})) << jobs.get("job_some").lastError.value_or("");
+  execute(rig.writer, {"UPDATE job_some SET v = 'B' WHERE id = 2", "DELETE FROM job_some WHERE id = 1"});
+  EXPECT_TRUE(holds(all, {"2yB"}));
+  EXPECT_EQ(rig.replica("SELECT name FROM pragma_table_info('job_some')"), (Texts{"id", "code", "v"}));
+  EXPECT_TRUE(jobs.remove("job_some"));
+
+  // The identity need not be the primary key.
+  execute(rig.writer, {"ALTER TABLE job_some REPLICA IDENTITY USING INDEX job_some_code"});
+  job.columns = {"v"};
+  job.target = "job_some2";
+  jobs.create(job);
+  const std::string second = "SELECT id || code || v FROM job_some2 ORDER BY id";
+  ASSERT_TRUE(holds(second, {"2yB"})) << jobs.get("job_some").lastError.value_or("");
+  execute(rig.writer, {"INSERT INTO job_some VALUES (3, 'z', 'c', 'hush')", "UPDATE job_some SET v = 'C' WHERE id = 3",
+                       "DELETE FROM job_some WHERE id = 2"});
+  EXPECT_TRUE(holds(second, {"3zC"}));
+  EXPECT_TRUE(jobs.remove("job_some"));
+
+  // Of a row that is told apart by all its columns, Postgres publishes all or nothing.
+  execute(rig.writer, {"ALTER TABLE job_some REPLICA IDENTITY FULL"});
+  const Error refused = errorFrom([&] { jobs.create(job); });
+  EXPECT_EQ(refused.code(), ErrorCode::invalidConfig);
+  EXPECT_NE(refused.message().find("leave columns out"), std::string::npos) << refused.message();
+  job.columns = {};
+  EXPECT_NO_THROW(jobs.check(job));
+}
+
+TEST_F(StreamJobs, ThatAreGivenMoreColumnsBringThemWithTheNextChangeOrAReset) {
+  execute(rig.writer,
+          {"DROP TABLE IF EXISTS job_wider", "CREATE TABLE job_wider(id bigint PRIMARY KEY, v text, m text, n text)",
+           "INSERT INTO job_wider VALUES (1, 'a', 'm1', 'n1'), (2, 'b', 'm2', 'n2')"});
+  ReplicationJob job = follower("job_wider");
+  job.columns = {"v"};
+  EXPECT_TRUE(jobs.create(job).warnings.empty());
+  jobs.start();
+  ASSERT_TRUE(holds("SELECT id || v FROM job_wider ORDER BY id", {"1a", "2b"}));
+  const auto widen = [&](const std::string& name) {
+    job.columns.push_back(name);
+    const JobCreated wider = jobs.create(job);
+    EXPECT_FALSE(wider.cursorReset);
+    ASSERT_EQ(wider.warnings.size(), 1u);
+    EXPECT_NE(wider.warnings[0].find("new in the replica: " + name + ";"), std::string::npos) << wider.warnings[0];
+  };
+  widen("m");
+  // What is written before the publication is wider says nothing of the column.
+  EXPECT_TRUE(eventually([&] {
+    execute(rig.writer, {"UPDATE job_wider SET v = 'B' WHERE id = 2"});
+    return holds("SELECT id || v || m FROM job_wider ORDER BY id", {"1am1", "2Bm2"}, std::chrono::seconds(1));
+  }));
+  widen("n");
+  jobs.reset("job_wider");
+  EXPECT_TRUE(holds("SELECT id || v || m || n FROM job_wider ORDER BY id", {"1am1n1", "2Bm2n2"}));
+  EXPECT_TRUE(jobs.remove("job_wider"));
+}
+
+TEST_F(StreamJobs, FollowAPostgresTableUntilTheyAreRemoved) {
   execute(rig.writer, {"DROP TABLE IF EXISTS job_stream", "CREATE TABLE job_stream(id bigint PRIMARY KEY, v text)",
                        "INSERT INTO job_stream VALUES (1, 'a'), (2, 'b')"});
   const auto slots = [&] {
@@ -191,35 +238,22 @@ TEST(StreamJobs, FollowAPostgresTableUntilTheyAreRemoved) {
                             "'tidegate_job_%'")
         .size();
   };
-  ReplicationJobs jobs(rig.options());
-  ReplicationJob job = rig.job("job_stream");
-  job.trackingColumn = job.cron = "";
-  job.mode = JobMode::cdc;
-  jobs.create(job);
+  jobs.create(follower("job_stream"));
   jobs.start();
-  const auto holds = [&](const Texts& wanted) {
-    return eventually([&] {
-      try {
-        return rig.replica("SELECT id || v FROM job_stream ORDER BY id") == wanted;
-      } catch (const std::runtime_error&) {
-        return false;  // not made yet
-      }
-    });
-  };
-  ASSERT_TRUE(holds({"1a", "2b"})) << jobs.get("job_stream").lastError.value_or("");
+  const std::string all = "SELECT id || v FROM job_stream ORDER BY id";
+  ASSERT_TRUE(holds(all, {"1a", "2b"})) << jobs.get("job_stream").lastError.value_or("");
   execute(rig.writer, {"UPDATE job_stream SET v = 'B' WHERE id = 2", "DELETE FROM job_stream WHERE id = 1"});
-  EXPECT_TRUE(holds({"2B"}));
+  EXPECT_TRUE(holds(all, {"2B"}));
   EXPECT_EQ(jobs.get("job_stream").state, JobState::streaming);
   EXPECT_EQ(errorFrom([&] { jobs.run("job_stream"); }).code(), ErrorCode::invalidArgument);
   jobs.pause("job_stream");
   EXPECT_TRUE(eventually([&] { return jobs.get("job_stream").state == JobState::paused; }));
   execute(rig.writer, {"INSERT INTO job_stream VALUES (3, 'c')"});
   jobs.resume("job_stream");
-  EXPECT_TRUE(holds({"2B", "3c"}));
+  EXPECT_TRUE(holds(all, {"2B", "3c"}));
   EXPECT_EQ(slots(), 1u);
   EXPECT_TRUE(jobs.remove("job_stream"));
   EXPECT_EQ(slots(), 0u);
-  jobs.stop();
 }
 
 }  // namespace

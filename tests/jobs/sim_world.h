@@ -88,38 +88,49 @@ class MortalSink final : public Sink {
   std::optional<std::string> open(const SinkContext& context) override {
     pipeline_ = context.pipeline;
     life_->write([&] { epoch_ = ++disk_->epochs[pipeline_]; });
-    unit_ = disk_->tables;
+    pending_.clear();
     const auto at = disk_->checkpoints.find(pipeline_);
     if (at == disk_->checkpoints.end()) return std::nullopt;
     return at->second;
   }
-  void prepareTable(const Shape& shape) override { unit_[shape->schema.table]; }
+  void prepareTable(const Shape&) override {}
   void apply(const ChangeBatch& batch) override {
     life_->alive();
     for (const ChangeEvent& event : batch) {
-      auto& table = unit_[event.shape->schema.table];
-      const auto& row = event.op == ChangeOp::erase ? event.before : event.after;
-      const std::int64_t id = row.at(event.shape->key[0]).as<std::int64_t>();
-      if (event.op == ChangeOp::erase) {
-        table.erase(id);
-      } else {
-        table[id] = row.at(1).as<std::string>();
-      }
+      const bool erases = event.op == ChangeOp::erase;
+      const auto& row = erases ? event.before : event.after;
+      Change change{event.shape->schema.table, row.at(event.shape->key[0]).as<std::int64_t>(), std::nullopt};
+      if (!erases) change.text = row.at(1).as<std::string>();
+      pending_.push_back(std::move(change));
     }
   }
   void commit(std::string_view checkpoint) override {
     if (disk_->epochs[pipeline_] != epoch_) throw Error(ErrorCode::fenced, Retry::afterOperator, "fenced");
     life_->write([&] {
-      // Units of one table never meet: jobs have targets of their own.
-      for (const auto& [name, table] : unit_) disk_->tables[name] = table;
+      for (Change& change : pending_) {
+        auto& table = disk_->tables[change.table];
+        if (change.text) {
+          table[change.id] = std::move(*change.text);
+        } else {
+          table.erase(change.id);
+        }
+      }
+      pending_.clear();
       checkMonotone(disk_->checkpoints[pipeline_], checkpoint);
       disk_->checkpoints[pipeline_] = std::string(checkpoint);
     });
   }
-  void rollback() noexcept override { unit_ = disk_->tables; }
-  void close() noexcept override { unit_.clear(); }
+  void rollback() noexcept override { pending_.clear(); }
+  void close() noexcept override { pending_.clear(); }
 
  private:
+  /// Of the open unit; no text: the row is erased.
+  struct Change {
+    std::string table;
+    std::int64_t id;
+    std::optional<std::string> text;
+  };
+
   static std::optional<Value> cursorOf(std::string_view text) {
     const auto checkpoint = detail::decodeCheckpoint(text);
     if (!checkpoint || checkpoint->state.empty()) return std::nullopt;
@@ -134,7 +145,7 @@ class MortalSink final : public Sink {
 
   std::shared_ptr<ReplicaDisk> disk_;
   std::shared_ptr<Life> life_;
-  std::map<std::string, ReplicaDisk::Table> unit_;
+  std::vector<Change> pending_;
   std::string pipeline_;
   std::uint64_t epoch_ = 0;
 };

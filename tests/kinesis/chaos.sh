@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Kills a reader of Kinesis again and again while records come and shards split: tests/kinesis/chaos.sh [--build DIR] [--rounds N]
-# Each round is one kill -9, at a moment of its own; at the end every row must be there once. Default: 100 rounds.
+# Kills readers of Kinesis again and again while records come, shards split and merge, reads are throttled and iterators
+# expire: a bare reader, an engine with a SQLite sink, and workers that share the shards through leases in SQLite and in
+# DynamoDB. Each round is one kill -9 of each kind, at a moment of its own; at the end all must be there, in order.
+# tests/kinesis/chaos.sh [--build DIR] [--rounds N]; default: 100 rounds.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$top/build/release rounds=100
@@ -8,11 +10,15 @@ while (($#)); do
   case $1 in
     --build) build=$(cd "${2:?--build needs a folder}" && pwd); shift 2 ;;
     --rounds) rounds=${2:?--rounds needs a number}; shift 2 ;;
-    -h | --help) sed -n '2,3s/^# //p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
     *) echo "chaos.sh: unknown option '$1'" >&2; exit 2 ;;
   esac
 done
-[[ -x $build/tests/kinesis/kinesis_emulator_tests ]] ||
-  { echo "chaos.sh: build it first: cmake --build $build --target kinesis_emulator_tests" >&2; exit 2; }
-TIDEGATE_KINESIS_ROUNDS=$rounds exec "$top/tests/kinesis/with_emulators.sh" --npm "$build/emulators" \
+for test in kinesis_emulator_tests kinesis_chaos; do
+  [[ -x $build/tests/kinesis/$test ]] ||
+    { echo "chaos.sh: build it first: cmake --build $build --target $test" >&2; exit 2; }
+done
+export TIDEGATE_KINESIS_ROUNDS=$rounds
+"$top/tests/kinesis/with_emulators.sh" --npm "$build/emulators" \
   "$build/tests/kinesis/kinesis_emulator_tests" --gtest_filter='KinesisCrash.*'
+exec "$top/tests/kinesis/with_emulators.sh" --npm "$build/emulators" "$build/tests/kinesis/kinesis_chaos"

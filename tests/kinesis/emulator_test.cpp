@@ -393,7 +393,8 @@ StateStoreCase::Opener dynamo() {
   };
 }
 INSTANTIATE_TEST_SUITE_P(Dynamo, StateStoreContract,
-                         ::testing::Values(StateStoreCase{.name = "dynamo", .make = dynamo}), stateStoreCaseName);
+                         ::testing::Values(StateStoreCase{.name = "dynamo", .make = dynamo, .conditional = true}),
+                         stateStoreCaseName);
 
 }  // namespace
 }  // namespace tidegate::contract

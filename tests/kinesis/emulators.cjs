@@ -46,9 +46,25 @@ async function putObject(object) {
   return { size, md5: sum }
 }
 
+// The same streams with what AWS does to a reader on a bad day: one read in five is throttled, one in ten finds its
+// iterator expired.
+const moody = (kinesis) => {
+  const [answer] = kinesis.listeners('request')
+  return require('http').createServer((req, res) => {
+    const mood = Math.random()
+    if (!/GetRecords$/.test(req.headers['x-amz-target']) || mood > 0.3) return answer(req, res)
+    const type = mood < 0.2 ? 'ProvisionedThroughputExceededException' : 'ExpiredIteratorException'
+    req.resume().on('end', () => {
+      res.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' })
+      res.end(JSON.stringify({ __type: type, message: 'a bad day' }))
+    })
+  })
+}
+
 const main = async () => {
-  const kinesis = await listen(
-    kinesalite({ createStreamMs: 0, deleteStreamMs: 0, updateStreamMs: 0, shardLimit: 10_000 }))
+  const streams = kinesalite({ createStreamMs: 0, deleteStreamMs: 0, updateStreamMs: 0, shardLimit: 10_000 })
+  const kinesis = await listen(streams)
+  const badKinesis = await listen(moody(streams))
   const dynamodb = await listen(dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 }))
   const s3 = new S3rver({
     address: '127.0.0.1',
@@ -61,7 +77,7 @@ const main = async () => {
   s3.store.putObject = putObject
   const { port } = await s3.run()
   patient(s3.httpServer)
-  console.log(kinesis, dynamodb, port)
+  console.log(kinesis, dynamodb, port, badKinesis)
 }
 main().catch((error) => {
   console.error(error)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "kinesis/detail/base64.h"
@@ -45,10 +46,24 @@ void FakeKinesis::removeShard(const std::string& shard) {
   const std::lock_guard lock(mutex_);
   shards_.erase(shard);
 }
-std::string FakeKinesis::put(const std::string& shard, const std::string& data) {
+std::string FakeKinesis::put(const std::string& shard, const std::string& data, std::chrono::milliseconds age) {
   const std::lock_guard lock(mutex_);
-  shards_.at(shard).records.push_back({++next_, data, nowSeconds()});
+  shards_.at(shard).records.push_back({++next_, data, nowSeconds() - static_cast<double>(age.count()) / 1e3});
   return std::to_string(next_);
+}
+void FakeKinesis::putObject(const std::string& key, const std::string& body, std::chrono::milliseconds age) {
+  const std::time_t at = std::time(nullptr) - std::chrono::duration_cast<std::chrono::seconds>(age).count();
+  std::tm parts{};
+  gmtime_r(&at, &parts);
+  char text[64];
+  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  const std::lock_guard lock(mutex_);
+  objects_["/none/" + key] = {.headers = {{"etag", "\"1\""}, {"last-modified", text}}, .body = body};
+}
+http::Response FakeKinesis::object(const http::Request& request) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = objects_.find(request.path);
+  return found != objects_.end() ? found->second : http::Response{.status = 404};
 }
 void FakeKinesis::trim(const std::string& shard, std::size_t count) {
   const std::lock_guard lock(mutex_);
@@ -85,6 +100,7 @@ std::string FakeKinesis::insert(std::int64_t id) {
 
 http::Response FakeKinesis::answer(const http::Request& request) {
   const std::string target(request.headers.get("x-amz-target"));
+  if (target.empty()) return object(request);
   Asked asked{.action = target.substr(target.find('.') + 1), .date = std::string(request.headers.get("x-amz-date"))};
   const FakeJson body = FakeJson::parse(request.body, nullptr, false);
   const std::string iterator = body.value("ShardIterator", "");
@@ -101,7 +117,7 @@ http::Response FakeKinesis::answer(const http::Request& request) {
   if (!shards_.contains(asked.shard)) return refusal(400, "ResourceNotFoundException");
   if (asked.action == "GetShardIterator") {
     return {.body = iteratorFor(asked.shard, body.value("ShardIteratorType", ""),
-                                body.value("StartingSequenceNumber", ""))};
+                                body.value("StartingSequenceNumber", ""), body.value("Timestamp", 0.0))};
   }
   return {.body = recordsAt(iterator)};
 }
@@ -121,8 +137,15 @@ std::string FakeKinesis::listShards(const std::string& next) {
   return page.dump();
 }
 
-std::string FakeKinesis::iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence) {
+std::string FakeKinesis::iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence,
+                                     double time) {
   std::uint64_t from = 0;
+  if (type == "AT_TIMESTAMP") {
+    from = next_ + 1;
+    for (const Record& record : shards_.at(shard).records) {
+      if (record.arrival >= time) from = std::min(from, record.sequence);
+    }
+  }
   if (type == "AT_SEQUENCE_NUMBER") from = std::stoull(sequence);
   return FakeJson{{"ShardIterator", fmt::format("{}:{}", shard, from)}}.dump();
 }

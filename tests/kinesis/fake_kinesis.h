@@ -1,6 +1,7 @@
 /// Kinesis as far as a reader sees it, with the failures that emulators do not have.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,7 +39,9 @@ class FakeKinesis {
   void closeShard(const std::string& shard);
   void removeShard(const std::string& shard);
   /// @return its sequence number.
-  std::string put(const std::string& shard, const std::string& data);
+  std::string put(const std::string& shard, const std::string& data, std::chrono::milliseconds age = {});
+  /// An object of the bucket, last changed so long ago.
+  void putObject(const std::string& key, const std::string& body, std::chrono::milliseconds age = {});
   /// Forgets the shard's first records.
   void trim(const std::string& shard, std::size_t count);
   std::size_t asked(const std::string& action) const;
@@ -60,11 +63,13 @@ class FakeKinesis {
   };
   http::Response answer(const http::Request& request);
   std::string listShards(const std::string& next);
-  std::string iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence);
+  http::Response object(const http::Request& request) const;
+  std::string iteratorFor(const std::string& shard, const std::string& type, const std::string& sequence, double time);
   std::string recordsAt(const std::string& iterator);
 
   mutable std::mutex mutex_;
-  std::map<std::string, Shard> shards_;  ///< guarded by mutex_, as all below
+  std::map<std::string, Shard> shards_;            ///< guarded by mutex_, as all below
+  std::map<std::string, http::Response> objects_;  ///< by path
   std::map<std::string, std::size_t> asked_;
   Fault fault_;
   std::uint64_t next_ = 100;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <ctime>
 #include <set>
 #include <thread>
 
@@ -371,6 +372,92 @@ TEST(KinesisStream, StopsAtWhatIsNoChangeWhereNobodyTakesIt) {
   EXPECT_EQ(failure.retry(), Retry::afterOperator);
   EXPECT_NE(failure.message().find(bad), std::string::npos);
   EXPECT_EQ(follower.ids, std::vector<std::int64_t>{1}) << "what came before it was delivered";
+}
+
+TEST(KinesisStream, EstimatesTheRecordsThatWaitByHowFastTheyCame) {
+  FakeKinesis fake;
+  fake.addShard("s0");
+  for (int id = 0; id < 10; ++id) fake.put("s0", FakeKinesis::insert(id), std::chrono::seconds(60 - id));
+  const auto reader = source(fake.options());
+  reader->init({});
+  EXPECT_EQ(reader->lag().records, std::nullopt);
+  std::vector<std::optional<std::uint64_t>> seen;
+  std::stop_source stop;
+  // Three come at a time, a second apart; the fake says how many seconds lie behind them.
+  reader->stream(
+      {"t"}, from(begun("s0")),
+      [&](ChangeBatch& batch) {
+        seen.push_back(reader->lag().records);
+        if (batch.back().op == ChangeOp::insert && batch.back().after[0].as<std::int64_t>() == 9) stop.request_stop();
+        return Taken::yes;
+      },
+      stop.get_token());
+  ASSERT_EQ(seen.size(), 4u);
+  EXPECT_EQ(seen[1], 7u);
+  EXPECT_EQ(seen[2], 4u);
+  EXPECT_EQ(seen[3], 1u);
+}
+
+/// Of a snapshot that names no place in the stream: where the stream begins.
+std::vector<std::int64_t> idsAfterSnapshot(FakeKinesis& fake, const SourceOptions& options, std::size_t count) {
+  const auto reader = source(options);
+  reader->init({});
+  std::vector<std::int64_t> rows;
+  const Position at = reader->baseline({"t"},
+                                       [&](ChangeBatch& batch) {
+                                         for (const ChangeEvent& event : batch) {
+                                           if (event.op == ChangeOp::read)
+                                             rows.push_back(event.after[0].as<std::int64_t>());
+                                         }
+                                         return Taken::yes;
+                                       },
+                                       {});
+  EXPECT_EQ(rows, (std::vector<std::int64_t>{1, 2}));
+  Follower follower(options, at);
+  EXPECT_TRUE(follower.awaitIds(count));
+  fake.put("s0", FakeKinesis::insert(1'000));  // all that was there has come before it
+  EXPECT_TRUE(follower.awaitIds(count + 1));
+  follower.stop();
+  EXPECT_EQ(follower.ids.back(), 1'000);
+  follower.ids.pop_back();
+  return follower.ids;
+}
+
+TEST(KinesisStream, BeginsBeforeTheObjectsLastChangeWhereNoPlaceIsNamed) {
+  using std::chrono::minutes;
+  FakeKinesis fake;
+  fake.addShard("s0");
+  fake.putObject("t.jsonl", "{\"id\":1}\n{\"id\":2}\n", minutes(60));
+  fake.put("s0", FakeKinesis::insert(1), minutes(80));
+  fake.put("s0", FakeKinesis::insert(2), minutes(70));
+  fake.put("s0", FakeKinesis::insert(3), minutes(50));
+  SourceOptions options = fake.options();
+  // Row 2 was there when the snapshot was written, and comes again: so would what came while it was written.
+  EXPECT_EQ(idsAfterSnapshot(fake, options, 2), (std::vector<std::int64_t>{2, 3}));
+  options.snapshotMargin = minutes(30);
+  EXPECT_EQ(idsAfterSnapshot(fake, options, 4), (std::vector<std::int64_t>{1, 2, 3, 1'000}));
+}
+
+TEST(KinesisStream, BeginsWhereTheManifestSaysThatItWasTaken) {
+  using std::chrono::minutes;
+  FakeKinesis fake;
+  fake.addShard("s0");
+  fake.putObject("t.jsonl", "{\"id\":1}\n{\"id\":2}\n", minutes(5));
+  const auto taken = static_cast<std::time_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(systemClock().wallNow() - minutes(60)).count());
+  std::tm parts{};
+  gmtime_r(&taken, &parts);
+  fake.putObject(
+      "manifest.json",
+      fmt::format(R"({{"tables":[{{"table":"t","columns":[{{"name":"id","type":"int64"}}],"primaryKey":["id"]}}],)"
+                  R"("takenAt":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z"}})",
+                  parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec));
+  fake.put("s0", FakeKinesis::insert(1), minutes(61));
+  fake.put("s0", FakeKinesis::insert(2), minutes(59));
+  SourceOptions options = fake.options();
+  options.manifest = "manifest.json";
+  options.tables.clear();
+  EXPECT_EQ(idsAfterSnapshot(fake, options, 1), (std::vector<std::int64_t>{2}));
 }
 
 TEST(KinesisStream, KeepsWhatWasAcknowledgedInItsStore) {

@@ -2,7 +2,8 @@
 # with_emulators.sh [--npm DIR] <command> [argument...]: runs the command beside emulators of Kinesis, DynamoDB and S3.
 #
 # They are npm's kinesalite, dynalite and s3rver, in one node process, on free ports of 127.0.0.1, in memory and in a
-# folder below /tmp that goes with them. The command sees TIDEGATE_KINESIS_URL, TIDEGATE_DYNAMODB_URL, TIDEGATE_S3_URL.
+# folder below /tmp that goes with them. The command sees TIDEGATE_KINESIS_URL, TIDEGATE_DYNAMODB_URL, TIDEGATE_S3_URL,
+# and TIDEGATE_BAD_KINESIS_URL: the same streams, with reads that are throttled and iterators that expire.
 # The packages are kept below DIR (default: build/emulators beside the sources, or TIDEGATE_NPM_DIR).
 set -euo pipefail
 [ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
@@ -40,9 +41,9 @@ for ((i = 0; i < 2400; ++i)); do
   sleep 0.05
 done
 [ -s "$dir/ports" ] || { echo "with_emulators.sh: the emulators did not listen within two minutes:" >&2; cat "$dir/log" >&2; exit 1; }
-read -r kinesis dynamodb s3 <"$dir/ports"
+read -r kinesis dynamodb s3 bad_kinesis <"$dir/ports"
 export TIDEGATE_KINESIS_URL=http://127.0.0.1:$kinesis TIDEGATE_DYNAMODB_URL=http://127.0.0.1:$dynamodb
-export TIDEGATE_S3_URL=http://127.0.0.1:$s3
+export TIDEGATE_S3_URL=http://127.0.0.1:$s3 TIDEGATE_BAD_KINESIS_URL=http://127.0.0.1:$bad_kinesis
 
 "$@" <&0 &
 command_pid=$!

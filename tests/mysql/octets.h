@@ -39,6 +39,17 @@ inline std::string eventOctets(EventType type, const std::string& body, std::uin
   return octets + littleOctets(sum, 4);
 }
 
+/// An event within a payload: without a checksum.
+inline std::string nestedOctets(EventType type, const std::string& body) {
+  return littleOctets(1'700'000'000, 4) + static_cast<char>(type) + littleOctets(1, 4) +
+         littleOctets(19 + body.size(), 4) + littleOctets(0, 4) + littleOctets(0, 2) + body;
+}
+
+/// The body of an event made by `eventOctets`, as it stands in a payload.
+inline std::string nested(const std::string& event) {
+  return nestedOctets(static_cast<EventType>(event[4]), event.substr(19, event.size() - 19 - 4));
+}
+
 /// FORMAT_DESCRIPTION of a server, with checksums.
 inline std::string formatOctets(const std::string& server) {
   std::string version = server;

@@ -155,12 +155,23 @@ TEST(BaselineProgress, MeetsWhereEachTableIsLessFar) {
   EXPECT_LT(meetProgress(more, other), other);
 }
 
+/// Of two tables the first is whole in the one that is further; in the other, all rows of a chunk were overtaken.
+TEST(BaselineProgress, MeetsAtOrBeforeBothWhereATableWasLeftBehind) {
+  const std::string less = encodeProgress({.steps = 5, .pending = {{"a", 5, true, {"e"}}, {"b", 0, false, {}}}});
+  for (const std::string& more :
+       {encodeProgress({.steps = 9, .pending = {{"b", 3, true, {"c"}}}}),
+        encodeProgress({.steps = 6, .pending = {{"a", 5, true, {"k"}}, {"b", 0, false, {}}}})}) {
+    EXPECT_EQ(meetProgress(less, more), less);
+    EXPECT_EQ(meetProgress(more, less), less);
+  }
+}
+
 /// A chunk of keys 1 to 5 at a snapshot that sees transactions below 100.
 class ChunkOvertaken : public testing::Test {
  protected:
   Shape shape = makeShape({"t", {{"id", ValueKind::int64}, {"a", ValueKind::text}, {"b", ValueKind::text}}, {"id"}});
   Chunk chunk;
-  TouchLog log{8};
+  tidegate::detail::TouchLog log{8};
 
   void SetUp() override {
     auto known = std::make_shared<KnownTable>();
@@ -177,7 +188,7 @@ class ChunkOvertaken : public testing::Test {
     event.after = {id, a, unchanged.empty() ? Value("n") : Value()};
     event.unchanged = std::move(unchanged);
     log.note(event);
-    log.commit(xid);
+    log.commit({.low = xid});
   }
 };
 
@@ -201,10 +212,17 @@ TEST_F(ChunkOvertaken, LeavesOutWhatWasToldWholeAndCompletesTheRest) {
 TEST_F(ChunkOvertaken, ForgetsOnlyWhatEverySnapshotInUseSees) {
   update(105, 5, "told", {});
   const Snapshot later = parseSnapshot("110:110:");
-  log.forgetSeen({&later, &chunk.snapshot});
+  const auto forgetSeenBy = [this](const std::vector<const Snapshot*>& snapshots) {
+    log.forgetSeen([&](const tidegate::detail::TransactionName& name) {
+      return std::all_of(snapshots.begin(), snapshots.end(), [&](const Snapshot* snapshot) {
+        return snapshot->seesShort(static_cast<std::uint32_t>(name.low));
+      });
+    });
+  };
+  forgetSeenBy({&later, &chunk.snapshot});
   EXPECT_TRUE(chunk.overtake(log));
   EXPECT_FALSE(chunk.live(4));
-  log.forgetSeen({&later});
+  forgetSeenBy({&later});
   EXPECT_TRUE(log.transactions().empty());
 }
 
@@ -220,7 +238,7 @@ TEST_F(ChunkOvertaken, ATruncateLeavesNothing) {
   event.op = ChangeOp::truncate;
   event.shape = shape;
   log.note(event);
-  log.commit(100);
+  log.commit({.low = 100});
   EXPECT_TRUE(chunk.overtake(log));
   EXPECT_EQ(chunk.liveRows(), 0u);
 }

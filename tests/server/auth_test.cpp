@@ -81,16 +81,19 @@ TEST_F(TokenAuth, RefusesWhatItDoesNotKnow) {
 TEST_F(TokenAuth, TakesATokenFromTheQueryOnlyWhereAllowedAndForAGet) {
   http::Request request;
   request.method = "GET";
-  request.query = "since=5&access_token=" + kClient + "&x=1";
-  EXPECT_EQ(make().identify(request).role, Role::anyone);
   const auto auth = make(true);
-  EXPECT_EQ(auth.identify(request).role, Role::client);
+  for (const char* name : {"token", "access_token"}) {
+    request.query = std::string("since=5&") + name + "=" + kClient + "&x=1";
+    EXPECT_EQ(make().identify(request).role, Role::anyone);
+    EXPECT_EQ(auth.identify(request).role, Role::client);
+  }
   request.method = "POST";
   EXPECT_EQ(auth.identify(request).role, Role::anyone);
   request.method = "GET";
   for (const std::string& query :
        {"access_token=" + kClient + "x", "access_token=" + kClient + "&access_token=" + kClient,
-        std::string("access_token="), std::string("access_token=a%20b.c.d")}) {
+        "access_token=" + kClient + "&token=" + kClient, std::string("access_token="), std::string("token="),
+        std::string("access_token=a%20b.c.d")}) {
     request.query = query;
     EXPECT_ERROR(auth.identify(request), ErrorCode::authenticationFailed, "") << query;
   }
@@ -120,10 +123,14 @@ TEST_F(TokenAuth, LeavesNoTokenInTheLogOrInAnAnswer) {
     http::Server server({.accessLog = true}, api.handler(std::make_shared<TokenAuthenticator>(make(true))));
     server.start();
     http::Client client;
-    std::vector<std::pair<std::string, int>> asked{
-        {"/mine?access_token=" + kClient, 200},       {"/mine?access_token=" + jwt, 200},
-        {"/mine?access_token=" + kClient + "x", 401}, {"/mine?access%5ftoken=" + kClient, 401},
-        {"/mine?acces%73_%74oken=" + kClient, 401},   {"/nothing?access_token=" + kClient, 404}};
+    std::vector<std::pair<std::string, int>> asked{{"/mine?token=" + kClient, 200},
+                                                   {"/mine?t%6fken=" + kClient, 401},
+                                                   {"/mine?access_token=" + kClient, 200},
+                                                   {"/mine?access_token=" + jwt, 200},
+                                                   {"/mine?access_token=" + kClient + "x", 401},
+                                                   {"/mine?access%5ftoken=" + kClient, 401},
+                                                   {"/mine?acces%73_%74oken=" + kClient, 401},
+                                                   {"/nothing?access_token=" + kClient, 404}};
     for (const auto& [target, status] : asked) {
       const auto answer = client.perform({.url = server.url() + target});
       EXPECT_EQ(answer.status, status) << target;

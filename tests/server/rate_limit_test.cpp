@@ -127,11 +127,12 @@ TEST_F(LimitedRate, IsToldToClientsAndToWhoGuessesTokens) {
     Identity identify(const http::Request& request) const override {
       const std::string subject(request.headers.get("authorization"));
       if (subject == "forged") throw Error(ErrorCode::authenticationFailed, Retry::never, "it does not hold");
+      if (subject.find("unnamed") != std::string::npos) return {.role = Role::client};
       return {.role = subject == "admin" ? Role::admin : Role::client, .subject = subject};
     }
   };
   const auto limiter = std::make_shared<RateLimiter>(RateLimitOptions{
-      .perClient = {.perSecond = 0.5, .burst = 2}, .perAddress = {.perSecond = 1, .burst = 20}, .clock = &clock});
+      .perClient = {.perSecond = 0.5, .burst = 2}, .perAddress = {.perSecond = 1, .burst = 24}, .clock = &clock});
   Api api(limiter->limit({}));
   api.add({.method = "GET",
            .pattern = "/x",
@@ -151,13 +152,18 @@ TEST_F(LimitedRate, IsToldToClientsAndToWhoGuessesTokens) {
   EXPECT_EQ(told.status, 429);
   EXPECT_EQ(told.headers.get("retry-after"), "2");
   EXPECT_EQ(ask("b").status, 200);
+  // A token that names nobody is limited as itself, however it is sent.
+  EXPECT_EQ(ask("Bearer unnamed-1").status, 200);
+  EXPECT_EQ(ask("Bearer unnamed-1").status, 200);
+  EXPECT_EQ(ask("bearer   unnamed-1").status, 429);
+  EXPECT_EQ(ask("Bearer unnamed-2").status, 200);
   for (int i = 0; i < 6; ++i) EXPECT_EQ(ask("admin").status, 200);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(ask("forged").status, 401);
-  EXPECT_EQ(ask("forged").status, 429);  // the twenty of its address are used up
+  EXPECT_EQ(ask("forged").status, 429);  // the 24 of its address are used up
   EXPECT_EQ(ask("admin").status, 429);
   clock.advance(2s);
   EXPECT_EQ(ask("a").status, 200);
-  EXPECT_EQ(limiter->stats().admitted, 10u);
+  EXPECT_EQ(limiter->stats().admitted, 13u);
 }
 
 TEST(RateLimitOptions, RefuseWhatCannotWork) {

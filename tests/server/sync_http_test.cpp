@@ -95,6 +95,15 @@ TEST(SyncHttp, ATokenForOneGatewayIsRefusedAtAnother) {
   EXPECT_EQ(strict.ask("GET", "/v1/admin/metrics/main", "admin:r").status, 200);
 }
 
+TEST(SyncHttp, RefusesAPushOfTooManyDeltasWhole) {
+  SyncRig rig;
+  SyncPush push{"a", std::vector<RowDelta>(10'001, deltaNow(rig.gateway, "a", "1", {{"n", 1}})), {}};
+  const auto answer = rig.ask("POST", "/v1/sync/main/push", "client:a", toJson(push));
+  EXPECT_EQ(answer.status, 400) << answer.body;
+  EXPECT_NE(answer.body.find("several pushes"), std::string::npos) << answer.body;
+  EXPECT_EQ(rig.gateway.stats().rows, 0u);
+}
+
 TEST(SyncHttp, AnswersEachFaultWithItsStatusAndCode) {
   SyncRig rig({.maxPushBytes = 4'000});
   rig.gateway.setSchema({"todos", {{.name = "n", .kind = ValueKind::int64}}, {}});

@@ -85,6 +85,32 @@ TEST_F(WholeApi, JudgesHeadAsGet) {
   }
 }
 
+/// From the signature to the rows: what a token claims is what its client sees.
+TEST_F(WholeApi, ShowsAClientTheRowsThatItsTokensClaimsMatch) {
+  gateway.setSyncRules(SyncRules::parse(R"({"version":1,"buckets":[{"name":"mine","tables":["todos"],
+    "filters":[{"column":"owner","op":"eq","value":"jwt:sub"}]}]})"));
+  SyncPush push{.clientId = "host"};
+  for (const char* owner : {"ann", "bob"}) {
+    push.deltas.push_back({.op = DeltaOp::insert,
+                           .table = "todos",
+                           .rowId = std::string("of-") + owner,
+                           .clientId = "host",
+                           .columns = {{"owner", Value(owner)}},
+                           .hlc = gateway.clock().now()});
+  }
+  ASSERT_EQ(gateway.handlePush(push).applied, 2u);
+  http::Client client;
+  for (const std::string owner : {"ann", "bob"}) {
+    const std::string token = makeToken("ES256", R"({"sub":")" + owner + R"(","exp":1700003600})");
+    const auto page = client.perform({.url = server->url() + "/v1/sync/g1/pull?since=0&clientId=" + owner,
+                                      .headers = {{"authorization", "Bearer " + token}}});
+    ASSERT_EQ(page.status, 200) << page.body;
+    const PullResult seen = pullResultFromJson(page.body);
+    ASSERT_EQ(seen.deltas.size(), 1u) << page.body;
+    EXPECT_EQ(seen.deltas[0].rowId, "of-" + owner);
+  }
+}
+
 /// LakeSync's "gw": an admin's token that has it is for that gateway alone; one without it is for all.
 TEST_F(WholeApi, KeepsAnAdminOfOneGatewayOutOfTheOthers) {
   const std::string admin = makeToken("HS256", R"({"sub":"a","role":"admin","gw":"g1","exp":1700003600})");

@@ -21,13 +21,14 @@ struct Arguments {
   bool trace = false;
   bool keepGoing = false;
   bool engine = false;
+  bool gateways = false;
   std::string mutation{};
 };
 
 void usage() {
   fmt::print(
       "usage: tidegate_simulate [--seeds N] [--first S] [--minutes M] [--seed S] [--trace] [--keep-going]\n"
-      "                         [--mutate NAME] [--engine]\n"
+      "                         [--mutate NAME] [--engine | --gateways]\n"
       "  --seeds N     run N seeds (100)\n"
       "  --first S     begin at seed S (1)\n"
       "  --minutes M   stop after M minutes of real time\n"
@@ -35,7 +36,9 @@ void usage() {
       "  --trace       print the trace of every run\n"
       "  --keep-going  go on after a failure\n"
       "  --engine      the simulation of the engine, not that of pollers and gateway\n"
-      "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta;\n"
+      "  --gateways    several gateways over one replicated log, in the first simulation\n"
+      "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta,\n"
+      "                with --gateways also hideEntry;\n"
       "                with --engine: ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,\n"
       "                commitBeforeApply, applyBeforeCommit, overwriteUnchanged, loseRepairs, keepLetters, "
       "blindVerify\n");
@@ -72,6 +75,8 @@ Arguments parse(int argc, char** argv) {
       arguments.mutation = next();
     else if (option == "--engine")
       arguments.engine = true;
+    else if (option == "--gateways")
+      arguments.gateways = true;
     else if (option == "--seed")
       arguments.first = number(next(), "--seed"), arguments.replay = true;
     else
@@ -88,7 +93,11 @@ void report(const Result& result, const Arguments& arguments) {
   }
   const std::string mutation = arguments.mutation.empty() ? std::string() : " --mutate " + arguments.mutation;
   fmt::print("seed {} FAILED: {}\n  plan: {}\n  replay: tests/simulation/run.sh{} --seed {}{}\n", result.seed,
-             *result.failure, result.plan, arguments.engine ? " --engine" : "", result.seed, mutation);
+             *result.failure, result.plan,
+             arguments.engine     ? " --engine"
+             : arguments.gateways ? " --gateways"
+                                  : "",
+             result.seed, mutation);
   std::fflush(stdout);
 }
 
@@ -143,8 +152,8 @@ int run(const Arguments& arguments) {
     });
   }
   const auto mutation = arguments.mutation.empty() ? Mutation::none : parseMutation(arguments.mutation);
-  return run<PollingTotals>(arguments, "polling", [&](std::uint64_t seed) {
-    return runSeed({.seed = seed, .mutation = mutation, .print = arguments.trace});
+  return run<PollingTotals>(arguments, arguments.gateways ? "gateways" : "polling", [&](std::uint64_t seed) {
+    return runSeed({.seed = seed, .mutation = mutation, .print = arguments.trace, .several = arguments.gateways});
   });
 }
 

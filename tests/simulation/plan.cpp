@@ -8,12 +8,13 @@ namespace tidegate::sim {
 
 namespace {
 
-constexpr std::array<std::pair<Mutation, std::string_view>, 6> kMutations{{{Mutation::none, "none"},
+constexpr std::array<std::pair<Mutation, std::string_view>, 7> kMutations{{{Mutation::none, "none"},
                                                                            {Mutation::dropDelta, "dropDelta"},
                                                                            {Mutation::corruptValue, "corruptValue"},
                                                                            {Mutation::loseCommit, "loseCommit"},
                                                                            {Mutation::hideRow, "hideRow"},
-                                                                           {Mutation::forgetDelta, "forgetDelta"}}};
+                                                                           {Mutation::forgetDelta, "forgetDelta"},
+                                                                           {Mutation::hideEntry, "hideEntry"}}};
 
 CursorForm timeForm(SimRandom& random) {
   static const std::vector<CursorForm> forms{CursorForm::isoMillis, CursorForm::isoSeconds, CursorForm::sqliteMillis,
@@ -72,12 +73,12 @@ Mutation parseMutation(std::string_view name) {
 }
 
 bool Plan::resyncAllowed() const {
-  const bool forgotten = gatewayCrashes && rules;  // a client noted less than a commit before
+  const bool forgotten = gateways == 1 && gatewayCrashes && rules;  // a client noted less than a commit before
   return retention || tombstonePurge || purgeTables || ruleChanges || claimChanges || forgotten;
 }
 
 std::string Plan::describe() const {
-  std::string text;
+  std::string text = gateways == 1 ? "" : std::to_string(gateways) + " gateways";
   const auto add = [&](bool on, const char* name) {
     if (on) text.append(text.empty() ? "" : " ").append(name);
   };
@@ -121,6 +122,14 @@ Plan makePlan(SimRandom& random) {
     for (TablePlan& table : plan.tables) table.hardDeletes = false;
   }
   return plan;
+}
+
+void shareLog(Plan& plan, SimRandom& random) {
+  plan.gateways = static_cast<std::size_t>(random.between(2, 4));
+  plan.storeFaults = random.chance(60);
+  plan.gatewayCrashes = random.chance(60);
+  plan.packedSnapshots = plan.packedSnapshots && !plan.gatewayCrashes;
+  plan.durable = true;
 }
 
 }  // namespace tidegate::sim

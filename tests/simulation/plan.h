@@ -33,7 +33,8 @@ enum class Mutation {
   corruptValue,  ///< the push wrapper changes one value
   loseCommit,    ///< the store forgets an acknowledged commit at a crash
   hideRow,       ///< the query function leaves out a row
-  forgetDelta    ///< a client leaves out one pulled delta
+  forgetDelta,   ///< a client leaves out one pulled delta
+  hideEntry      ///< one gateway of several never sees one entry of the log
 };
 std::string_view toString(Mutation mutation);
 /// @throws std::invalid_argument listing the names.
@@ -44,6 +45,7 @@ struct Plan {
   std::size_t stepsPerRound = 100;
   std::vector<TablePlan> tables;
   std::size_t clients = 2;
+  std::size_t gateways = 1;  ///< more: they share a replicated log instead of a store
   std::chrono::milliseconds lookback{4000};
   std::size_t lookbackRows = 40;
   std::size_t pushDeltas = 10;
@@ -84,5 +86,7 @@ struct Plan {
 };
 
 Plan makePlan(SimRandom& random);
+/// The same world with several gateways over one log.
+void shareLog(Plan& plan, SimRandom& random);
 
 }  // namespace tidegate::sim

@@ -25,6 +25,7 @@ void SimClient::step() {
   }
   if (random_.chance(3)) offlineSteps_ = static_cast<std::size_t>(random_.between(5, 60));
   const auto dice = random_.below(100);
+  move();
   try {
     if (plan_.clientEdits && dice < 25)
       edit();
@@ -42,8 +43,15 @@ void SimClient::step() {
       pull(static_cast<std::size_t>(random_.between(1, 4)));
   } catch (const Error& error) {
     trace_.line(id_, "{}", error.what());
+    gateway_.noteError(node_, error);
     if (!gateway_.down() && error.retry() == Retry::never) trace_.fail("a client's call succeeds", error.what());
   }
+}
+
+/// A client may go to another gateway at any time.
+void SimClient::move() {
+  if (gateway_.nodes() == 1 || !random_.chance(30)) return;
+  node_ = gateway_.pick(random_);
 }
 
 void SimClient::edit() {
@@ -54,7 +62,7 @@ void SimClient::edit() {
 }
 
 PushResult SimClient::send(const ClientEdits::Pending& pending) {
-  return gateway_.push(pending.push, {}, pending.malformed);
+  return gateway_.push(pending.push, {}, pending.malformed, node_);
 }
 
 void SimClient::push() {
@@ -81,14 +89,14 @@ void SimClient::push() {
 
 void SimClient::pushAgain() {
   trace_.line(id_, "sends an old push again");
-  gateway_.push(random_.pick(sent_), {});
+  gateway_.push(random_.pick(sent_), {}, false, node_);
 }
 
 bool SimClient::pull(std::size_t pages) {
   subscription_.reset();  // one reader of the log at a time
   for (std::size_t i = 0; i < pages; ++i) {
     const SyncPull request{id_, since_, static_cast<std::size_t>(random_.between(1, random_.chance(30) ? 500 : 12))};
-    const PullResult page = gateway_.gateway().handlePull(request, claims_);
+    const PullResult page = gateway_.gateway(node_).handlePull(request, claims_);
     ++pages_;
     trace_.line(id_, "pulls {} deltas from {} to {}{}{}", page.deltas.size(), since_.raw, page.serverHlc.raw,
                 page.hasMore ? ", more" : "", page.mustResync ? ", must resync" : "");
@@ -116,7 +124,7 @@ void SimClient::advance(const std::vector<RowDelta>& deltas, Hlc serverHlc, cons
   since_ = serverHlc;
   if (edits_.hlc().acceptable(serverHlc)) edits_.hlc().receive(serverHlc);
   if (plan_.strict || random_.chance(20)) {
-    gateway_.checkReplica(id_, replica_, since_, gateway_.rules(), claims_);
+    gateway_.checkReplica(id_, replica_, since_, gateway_.rules(subscription_ ? subscriptionNode_ : node_), claims_);
   }
 }
 
@@ -167,9 +175,10 @@ void SimClient::mustResync(const std::string& reason) {
 void SimClient::beginSnapshot() {
   resync_ = true;
   collected_.clear();
-  snapshotRules_ = gateway_.rules();
   snapshotPurges_ = gateway_.purges();
-  snapshot_.emplace(gateway_.gateway().snapshot(claims_, random_.chance(70) ? id_ : std::string()));
+  snapshot_.emplace(gateway_.gateway(node_).snapshot(claims_, random_.chance(70) ? id_ : std::string()));
+  snapshotNode_ = node_;
+  snapshotRules_ = gateway_.rules(node_);
   trace_.line(id_, "begins a snapshot at {}", snapshot_->serverHlc().raw);
 }
 
@@ -209,7 +218,8 @@ void SimClient::follow() {
     options.clientId = id_;
     options.sinceHlc = since_;
     options.maxBatch = static_cast<std::size_t>(random_.between(1, 50));
-    subscription_ = std::make_unique<Subscription>(gateway_.gateway().subscribe(std::move(options), claims_));
+    subscription_ = std::make_unique<Subscription>(gateway_.gateway(node_).subscribe(std::move(options), claims_));
+    subscriptionNode_ = node_;
   }
   readEvent();
 }
@@ -238,16 +248,17 @@ void SimClient::changeClaims() {
   snapshot_.reset();
   // A gateway that loses what it noted since its last commit may remember the view of before the last change, and take
   // it for that of after this one: then the client begins anew by itself.
-  if (plan_.gatewayCrashes && claimChanges_++ > 0) resync_ = true;
+  if (gateway_.nodes() == 1 && plan_.gatewayCrashes && claimChanges_++ > 0) resync_ = true;
 }
 
-void SimClient::gatewayDied() {
-  subscription_.reset();
-  snapshot_.reset();
+void SimClient::gatewayDied(std::size_t node) {
+  if (subscriptionNode_ == node) subscription_.reset();
+  if (snapshotNode_ == node) snapshot_.reset();
 }
 
 bool SimClient::settle() {
   offlineSteps_ = 0;
+  move();
   for (int i = 0; i < 200 && !pending_.empty(); ++i) push();
   if (!pending_.empty()) trace_.fail("a client's pushes are accepted in the end", id_);
   int resyncs = 0;

@@ -48,10 +48,11 @@ class SimClient {
   /// Checks the replica against the gateway's state now.
   void checkSettled();
   /// Lets go of everything that belongs to a gateway that died.
-  void gatewayDied();
+  void gatewayDied(std::size_t node);
   std::uint64_t pages() const noexcept { return pages_; }
 
  private:
+  void move();
   void edit();
   void push();
   void pushAgain();
@@ -74,6 +75,8 @@ class SimClient {
   const std::string id_;
   const Mutation mutation_;
   ClientEdits edits_;
+  std::size_t node_ = 0;  ///< the gateway that it talks to
+  std::size_t subscriptionNode_ = 0, snapshotNode_ = 0;
   Claims claims_;
   int claimChanges_ = 0;
   ModelState replica_;

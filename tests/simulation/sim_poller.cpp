@@ -88,7 +88,8 @@ void SimPoller::start() {
   options.scheduler = &scheduler_;
   options.jitterSeed = random_.next() | 1;
   options.push = [this](const SyncPush& p, PushContext c) { return push(p, c); };
-  poller_ = std::make_unique<SourcePoller>(config(), gateway_.gateway(), std::move(options));
+  node_ = gateway_.pick(random_);
+  poller_ = std::make_unique<SourcePoller>(config(), gateway_.gateway(node_), std::move(options));
   trace_.line(name_, "starts");
 }
 
@@ -169,10 +170,10 @@ PushResult SimPoller::push(const SyncPush& original, PushContext context) {
     trace_.line(name_, "push does not reach the gateway");
     throw Error(ErrorCode::connectionFailed, Retry::later, "simulated: gateway out of reach");
   }
-  PushResult result = gateway_.push(push, context);
+  PushResult result = gateway_.push(push, context, false, node_);
   if (dice < 10) {
     trace_.line(name_, "push arrives twice");
-    result = gateway_.push(push, context);
+    result = gateway_.push(push, context, false, node_);
   }
   if (dice >= 10 && dice < 14) {
     trace_.line(name_, "push arrives, its answer does not");
@@ -190,6 +191,7 @@ PollReport SimPoller::pollOnce() {
     trace_.line(name_, "polled {}: {} rows, {} suppressed, {}+{}-{} deltas, {} applied{}{}", table.table,
                 table.rowsRead, table.suppressed, table.inserts, table.updates, table.erases, table.applied,
                 table.error ? ", " : "", table.error ? table.error->what() : "");
+    if (table.error) gateway_.noteError(node_, *table.error);
   }
   trace_.rethrow();
   return report;

@@ -23,6 +23,8 @@ class SimPoller {
   void settle();
   /// Whether the process died in its last poll.
   bool down() const noexcept { return life_.dead; }
+  /// The gateway in whose process it lives.
+  std::size_t node() const noexcept { return node_; }
   /// Lets go of the poller; `start` makes a new one over what was durable.
   void stop() { poller_.reset(); }
   void start();
@@ -33,6 +35,7 @@ class SimPoller {
   std::uint64_t polls() const noexcept { return polls_; }
 
  private:
+  std::size_t node_ = 0;
   IngestSourceConfig config();
   ResultSet answer(const Query& query);
   PushResult push(const SyncPush& push, PushContext context);

@@ -2,11 +2,21 @@
 
 namespace tidegate::sim {
 
+namespace {
+
+Plan planOf(const RunOptions& options, SimRandom& random) {
+  Plan plan = makePlan(random);
+  if (options.several) shareLog(plan, random);
+  return plan;
+}
+
+}  // namespace
+
 Simulation::Simulation(const RunOptions& options)
     : options_(options),
       random_(options.seed),
       trace_(clock_, options.print),
-      plan_(makePlan(random_)),
+      plan_(planOf(options, random_)),
       database_(plan_, random_.fork(), clock_, trace_),
       gateway_(plan_, random_.fork(), clock_, trace_, options.mutation) {
   trace_.line("seed", "{}: {}", options.seed, plan_.describe());
@@ -52,6 +62,7 @@ void Simulation::round() {
   for (SimPoller& poller : pollers_) poller.setFaults(true);
   for (std::size_t i = 0; i < plan_.stepsPerRound; ++i) {
     passTime();
+    gateway_.passNews();
     step();
     recover();
     trace_.rethrow();
@@ -109,18 +120,24 @@ void Simulation::admin() {
       }
       return;
     default:
+      if (gateway_.nodes() > 1) gateway_.saveSnapshot();
       return;
   }
 }
 
-/// The pollers live in the gateway's process and go down with it; a poller may also go down alone.
+/// The pollers live in a gateway's process and go down with it; a poller may also go down alone.
 void Simulation::recover() {
-  if (gateway_.down()) {
-    for (SimPoller& poller : pollers_) poller.stop();
-    for (SimClient& client : clients_) client.gatewayDied();
-    gateway_.restart();
-    for (SimPoller& poller : pollers_) poller.start();
-    return;
+  for (std::size_t node = 0; node < gateway_.nodes(); ++node) {
+    if (!gateway_.down(node)) continue;
+    std::vector<SimPoller*> stopped;
+    for (SimPoller& poller : pollers_) {
+      if (poller.node() != node) continue;
+      poller.stop();
+      stopped.push_back(&poller);
+    }
+    for (SimClient& client : clients_) client.gatewayDied(node);
+    gateway_.restart(node);
+    for (SimPoller* poller : stopped) poller->start();
   }
   for (SimPoller& poller : pollers_) {
     if (!poller.down()) continue;
@@ -134,12 +151,15 @@ void Simulation::quiesce() {
   trace_.line("quiet", "begins");
   gateway_.setFaults(false);
   for (SimPoller& poller : pollers_) poller.setFaults(false);
+  gateway_.settle();
+  recover();
   database_.commitAll();
   clock_.straightenWall();
   clock_.advance(std::chrono::seconds(30));
   for (SimPoller& poller : pollers_) poller.settle();
   for (SimClient& client : clients_) client.settle();
   for (SimPoller& poller : pollers_) poller.settle();
+  gateway_.settle();  // so that the clients' last pulls find all there is, wherever they pull
   for (SimClient& client : clients_) client.settle();
 }
 

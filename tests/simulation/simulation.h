@@ -19,7 +19,8 @@ namespace tidegate::sim {
 struct RunOptions {
   std::uint64_t seed = 1;
   Mutation mutation = Mutation::none;
-  bool print = false;  ///< the trace, as it happens
+  bool print = false;    ///< the trace, as it happens
+  bool several = false;  ///< gateways over one replicated log, instead of one over a store
 };
 
 struct RunResult {

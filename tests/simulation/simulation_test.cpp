@@ -6,9 +6,9 @@ namespace tidegate::sim {
 namespace {
 
 /// The first seed of `count` that a mutation makes fail, or 0.
-std::uint64_t caughtAt(Mutation mutation, std::uint64_t count) {
+std::uint64_t caughtAt(Mutation mutation, std::uint64_t count, bool several = false) {
   for (std::uint64_t seed = 1; seed <= count; ++seed) {
-    if (runSeed({.seed = seed, .mutation = mutation}).failure) return seed;
+    if (runSeed({.seed = seed, .mutation = mutation, .several = several}).failure) return seed;
   }
   return 0;
 }
@@ -20,6 +20,25 @@ TEST(Simulation, FiftySeedsHold) {
                                  << "\nreplay: tests/simulation/run.sh --seed " << seed;
     EXPECT_GT(result.events, 0u);
   }
+}
+
+TEST(Simulation, SixtySeedsHoldWithSeveralGatewaysOverOneLog) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const RunResult result = runSeed({.seed = seed, .several = true});
+    ASSERT_FALSE(result.failure) << "seed " << seed << ": " << *result.failure
+                                 << "\nreplay: tests/simulation/run.sh --gateways --seed " << seed;
+    EXPECT_GT(result.events, 0u);
+  }
+}
+
+TEST(Simulation, WithSeveralGatewaysTooTheSameSeedTwiceGivesTheSameTrace) {
+  for (std::uint64_t seed = 101; seed <= 105; ++seed) {
+    EXPECT_EQ(runSeed({.seed = seed, .several = true}).traceHash, runSeed({.seed = seed, .several = true}).traceHash);
+  }
+}
+
+TEST(Simulation, CatchesAnEntryThatOneOfSeveralGatewaysNeverSees) {
+  EXPECT_NE(caughtAt(Mutation::hideEntry, 10, true), 0u);
 }
 
 TEST(Simulation, TheSameSeedTwiceGivesTheSameTrace) {

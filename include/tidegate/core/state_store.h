@@ -22,6 +22,12 @@ class StateStore {
   virtual void put(std::string_view key, std::string_view octets) = 0;
   /// No error if there is none.
   virtual void remove(std::string_view key) = 0;
+  /// Writes if the entry still holds `expected` (nullopt: if there is none), in one step for all who share the store.
+  /// For what several processes decide together, such as leases. A store need not have it: the default refuses.
+  /// @return whether it was written.
+  /// @throws Error{storeUnavailable}; with Retry::outcomeUnknown only reading the entry tells.
+  ///         Error{invalidConfig} where the store cannot.
+  virtual bool putIf(std::string_view key, std::optional<std::string_view> expected, std::string_view octets);
 };
 
 /// Forgets everything with the process: for tests, and for hosts that accept a full re-read after a restart.
@@ -30,6 +36,7 @@ class MemoryStateStore final : public StateStore {
   std::optional<std::string> get(std::string_view key) override;
   void put(std::string_view key, std::string_view octets) override;
   void remove(std::string_view key) override;
+  bool putIf(std::string_view key, std::optional<std::string_view> expected, std::string_view octets) override;
 
  private:
   std::mutex mutex_;

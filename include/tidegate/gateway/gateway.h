@@ -24,6 +24,7 @@
 #include "tidegate/core/row.h"
 #include "tidegate/core/schema.h"
 #include "tidegate/gateway/messages.h"
+#include "tidegate/gateway/shared_log.h"
 #include "tidegate/gateway/store.h"
 #include "tidegate/gateway/sync_rules.h"
 
@@ -53,14 +54,18 @@ struct GatewayRetention {
 };
 
 struct GatewayOptions {
-  SyncRules rules{};                   ///< default: everybody sees everything
+  SyncRules rules{};                   ///< default: everybody sees everything. With a shared log only the first
+                                       ///< gateway's count: the others take the log's; `setSyncRules` changes all
   std::vector<TableSchema> schemas{};  ///< tables listed here refuse unknown columns and kinds; others take any;
                                        ///< see `setSchema`
   GatewayLimits limits{};
   GatewayRetention retention{};
   std::chrono::milliseconds maxDrift{5000};
-  std::shared_ptr<GatewayStore> store{};  ///< null: memory only
-  const Clock* clock = nullptr;           ///< null: the system's; must outlive the gateway
+  std::shared_ptr<GatewayStore> store{};   ///< null: memory only
+  std::shared_ptr<SharedLog> sharedLog{};  ///< instead of a store: this gateway is one of several over the log.
+                                           ///< Then whatever writes, snapshots, and pulls from beyond the head or by
+                                           ///< clients new under rules may throw storeUnavailable
+  const Clock* clock = nullptr;            ///< null: the system's; must outlive the gateway
 };
 
 /// Counters since construction, and sizes now.
@@ -152,6 +157,8 @@ class Gateway {
   /// @param push 0..maxDeltasPerPush deltas.
   /// @return status, one verdict per delta, and the `serverHlc` of the last log entry written.
   /// @throws Error{storeUnavailable, Retry::later} if the store cannot commit; the gateway is unchanged.
+  ///         Error{storeUnavailable, Retry::outcomeUnknown} if nobody knows whether it did; over a shared log push
+  ///         again then: what was written changes nothing.
   ///         Error{fenced, Retry::afterOperator} if `context.notes` is of an epoch that is over.
   /// Origin: LakeSync's gateway push; differs in that everything is checked before anything is applied.
   PushResult handlePush(const SyncPush& push, PushContext context = {});
@@ -202,7 +209,7 @@ class Gateway {
 
   /// Up to where a client is known to hold the log: what it last pulled from. nullopt for one that is not known.
   std::optional<Hlc> pulledTo(std::string_view clientId) const;
-  /// Whether pushes wait for a store.
+  /// Whether pushes wait for a store or a shared log.
   bool hasStore() const noexcept;
 
   /// Forgets a table: rows, tombstones, and its log entries for readers to come. Clients that pulled it must resync.
@@ -213,6 +220,16 @@ class Gateway {
   bool purgeClient(std::string_view clientId);
   /// Trims the log and tombstones to the retention now; also done as pushes arrive. @return log entries dropped.
   std::size_t enforceRetention();
+
+  /// Applies what other gateways have appended to the shared log by now. Wakes of the log, and pulls from beyond the
+  /// head, do so by themselves. @return the head, as `GatewayStats::lastHlc`.
+  /// @throws Error{storeUnavailable}; Error{storeCorrupt} for an entry that this version cannot read;
+  ///         Error{positionLost, Retry::afterOperator} if the log was trimmed past this gateway: open it anew.
+  Hlc catchUp();
+  /// Stores a snapshot in the shared log, so that a gateway that joins need not read all of it, and lets go of the
+  /// entries that the snapshot before covers. Pushes and readers go on meanwhile. Call it now and then, on one
+  /// gateway. Does nothing without a shared log, or while another thread is at it. @throws Error{storeUnavailable}
+  void saveSnapshot();
 
   /// The clock that stamps the log; pollers in this process stamp their deltas with it.
   HlcClock& clock() noexcept;

@@ -46,6 +46,10 @@ struct JobTable {
   TableSchema schema{};   ///< `table` is the full name; kinds are those of the driver's values
   std::string sqlName{};  ///< quoted, to be put after FROM
   std::vector<std::vector<std::string>> indexes{};  ///< their leading columns, the primary key's among them
+  /// For change streams: the columns by which the database's log says which row is meant (Postgres: those of the
+  /// replica identity). A stream of some columns has them and the primary key among its own.
+  std::vector<std::string> identity{};
+  bool identityIsWholeRow = false;  ///< all of them do: then there is no stream of some columns
 };
 
 /// A change stream asked for by a job in `JobMode::cdc`.

@@ -28,6 +28,19 @@
 
 namespace tidegate::kinesis {
 
+/// Workers that share a stream's shards: sources with the same store and key, in one process or in many, each of which
+/// reads some of the shards and goes on where the last one was acknowledged (docs/kinesis-source.md, "Several
+/// workers").
+struct LeaseOptions {
+  std::shared_ptr<StateStore> store{};  ///< one that has `putIf`. Null: this source reads all shards alone
+  std::string key{};                    ///< the group's; empty: "kinesis-leases/" and the stream's name
+  std::string worker{};                 ///< another for each worker; empty: a random one
+  /// A worker that did not renew for so long is taken to be dead. At least 100 ms.
+  std::chrono::milliseconds duration{10'000};
+  /// Between signs of life, which also note what was acknowledged; at most a quarter of `duration` counts.
+  std::chrono::milliseconds interval{1'000};
+};
+
 struct SourceOptions {
   std::string stream{};  ///< its name, or its ARN
   std::string bucket{};
@@ -50,6 +63,8 @@ struct SourceOptions {
   /// Keeps what was acknowledged, so that `lastAckedPosition` outlives the process. The engine needs none.
   std::shared_ptr<StateStore> checkpoints{};
   std::string checkpointKey{};  ///< empty: "kinesis/" and the stream's name
+
+  LeaseOptions leases{};
 
   std::chrono::milliseconds readInterval{
       200};                               ///< between reads of one shard; AWS allows five a second, for all readers

@@ -31,8 +31,9 @@ struct StaticToken {
 struct AuthOptions {
   std::vector<StaticToken> tokens{};
   std::optional<JwtVerifier> jwt{};
-  /// Whether a GET may show its token as `?access_token=…`: for browsers' WebSocket and EventSource, which cannot send
-  /// fields. The access log prints `***` for it, but a proxy's log may not.
+  /// Whether a GET may show its token as `?access_token=…` or, as LakeSync's clients do, `?token=…`: for browsers'
+  /// WebSocket and EventSource, which cannot send fields. The access log prints `***` for it, but a proxy's log may
+  /// not.
   bool queryToken = false;
 };
 

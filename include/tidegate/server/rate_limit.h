@@ -28,7 +28,7 @@ struct Rate {
 };
 
 struct RateLimitOptions {
-  Rate perClient{.perSecond = 50, .burst = 200};    ///< by subject; callers without one are limited by address alone
+  Rate perClient{.perSecond = 50, .burst = 200};    ///< by subject; a token without one is limited as itself
   Rate perAddress{.perSecond = 200, .burst = 800};  ///< as `http::addressGroup` has it; before a token is looked at
   bool limitAdmins = false;                         ///< whether `perClient` is for admins too
   /// Buckets that are not full and are remembered, 1,024 to 2^24, at 16 octets each. With more peers than that, those

@@ -58,6 +58,7 @@ struct SourceLag {
   std::optional<std::uint64_t> bytes;             ///< of log between what was delivered and the database's end
   std::optional<std::chrono::milliseconds> time;  ///< now minus the commit of the last delivered event; 0 if none waits
   std::optional<std::uint64_t> retainedBytes;     ///< of log that the database keeps for us (a slot's WAL)
+  std::optional<std::uint64_t> records{};         ///< that wait to be delivered; an estimate where the source says so
 };
 
 /// One reason why a table cannot be read, or cannot be read well.

@@ -32,15 +32,41 @@ std::optional<std::string> ClientRegistry::notePull(const Pull& pull) {
   const std::lock_guard lock(mutex_);
   bool known = false;
   KnownClient& client = entry(pull.clientId, pull.nowMs, known);
+  moved_ = true;
+  changed_ = changed_ || !known || client.view != pull.view || (pull.underRules && tookOther(pull));
+  return judgeLocked(pull, known, client);
+}
+
+ClientRegistry::Judgement ClientRegistry::judge(const Pull& pull) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = clients_.find(std::string(pull.clientId));
+  const bool known = found != clients_.end() && !expired(found->second, pull.nowMs);
+  const KnownClient before = known ? found->second : KnownClient{};
+  KnownClient after = before;
+  Judgement judgement;
+  judgement.resync = judgeLocked(pull, known, after);
+  const bool news = known ? after.view != before.view || after.resyncBefore != before.resyncBefore ||
+                                after.owesSnapshot != before.owesSnapshot
+                          : pull.underRules;
+  if (news) judgement.news = std::move(after);
+  return judgement;
+}
+
+void ClientRegistry::learn(std::string_view clientId, KnownClient client) {
+  const std::lock_guard lock(mutex_);
+  bool known = false;
+  entry(clientId, client.lastSeenMs, known) = std::move(client);
+  changed_ = true;
+}
+
+std::optional<std::string> ClientRegistry::judgeLocked(const Pull& pull, bool known, KnownClient& client) const {
   const bool upToPurge = known && client.pulledTo >= pull.tombstonesPurgedTo;
   client.lastSeenMs = pull.nowMs;
-  moved_ = true;
   const bool otherView = known && (client.view != pull.view || (pull.underRules && tookOther(pull)));
   if (!known || otherView) {
     client.view = pull.view;
     client.resyncBefore = 0;
     client.owesSnapshot = false;
-    changed_ = true;
   }
   if (otherView && pull.since > 0) {
     client.resyncBefore = pull.head;
@@ -141,10 +167,7 @@ std::size_t ClientRegistry::bytes() const {
   return clients_.size() * kNode + snapshots_.size() * kSnapshot;
 }
 
-std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {
-  const std::lock_guard lock(mutex_);
-  const std::int64_t silence = nowMs - savedMs_;
-  if (!(changed_ && silence >= kSaveNewsEveryMs) && !(moved_ && silence >= kSaveEveryMs)) return std::nullopt;
+std::string ClientRegistry::encodeLocked() const {
   std::string out;
   putVarint(clients_.size(), out);
   for (const auto& [id, client] : clients_) {
@@ -155,9 +178,38 @@ std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {
     putFixed64(client.resyncBefore, out);
     out.push_back(client.owesSnapshot ? 1 : 0);
   }
+  return out;
+}
+
+std::string ClientRegistry::encode() const {
+  const std::lock_guard lock(mutex_);
+  return encodeLocked();
+}
+
+std::optional<std::string> ClientRegistry::encodeIfDue(std::int64_t nowMs) {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t silence = nowMs - savedMs_;
+  if (!(changed_ && silence >= kSaveNewsEveryMs) && !(moved_ && silence >= kSaveEveryMs)) return std::nullopt;
   changed_ = moved_ = false;
   savedMs_ = nowMs;
+  return encodeLocked();
+}
+
+std::string ClientRegistry::encodeSnapshots() const {
+  const std::lock_guard lock(mutex_);
+  std::string out;
+  for (const auto& [stamp, view] : snapshots_) {
+    putFixed64(stamp, out);
+    putText(view, out);
+  }
   return out;
+}
+
+void ClientRegistry::decodeSnapshots(std::string_view octets) {
+  for (PackedReader in(octets); !in.done();) {
+    const std::uint64_t stamp = in.fixed64();
+    noteSnapshot(in.text(), stamp);
+  }
 }
 
 void ClientRegistry::decode(std::string_view octets) {

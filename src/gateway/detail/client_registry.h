@@ -47,6 +47,16 @@ class ClientRegistry {
   };
   /// Notes a pull. @return why the client must resync, or nullopt.
   std::optional<std::string> notePull(const Pull& pull);
+
+  /// What a pull comes to.
+  struct Judgement {
+    std::optional<std::string> resync;
+    std::optional<KnownClient> news;  ///< what other gateways must know before it is answered
+  };
+  /// Judges a pull and notes nothing.
+  Judgement judge(const Pull& pull) const;
+  /// Takes what another gateway, or this one, shared of a client.
+  void learn(std::string_view clientId, KnownClient client);
   /// Notes a snapshot taken at `head`.
   void noteSnapshot(std::string_view clientId, std::uint64_t head, std::string_view view, std::int64_t nowMs,
                     bool underRules = false);
@@ -63,7 +73,12 @@ class ClientRegistry {
   /// The entries as octets, if any changed enough since the last call to be worth writing: new clients, other views, or
   /// a while gone by.
   std::optional<std::string> encodeIfDue(std::int64_t nowMs);
-  /// Puts back what `encodeIfDue` gave.
+  /// All entries as octets.
+  std::string encode() const;
+  /// The snapshots noted, oldest first, as octets; and back.
+  std::string encodeSnapshots() const;
+  void decodeSnapshots(std::string_view octets);
+  /// Puts back what `encode` or `encodeIfDue` gave.
   void decode(std::string_view octets);
   /// The write of the last `encodeIfDue` failed.
   void markUnsaved();
@@ -75,6 +90,9 @@ class ClientRegistry {
   bool tookSnapshot(std::string_view view, std::uint64_t head) const;
   /// Whether it stands on a snapshot of another view; no two views have one at the same stamp.
   bool tookOther(const Pull& pull) const;
+  /// @param client as it was, and as the pull leaves it. @return why it must resync.
+  std::optional<std::string> judgeLocked(const Pull& pull, bool known, KnownClient& client) const;
+  std::string encodeLocked() const;
   KnownClient& entry(std::string_view clientId, std::int64_t nowMs, bool& known);
 
   const Settings settings_;

@@ -61,9 +61,13 @@ void SeenSet::reserve(std::size_t more, std::uint64_t seed) {
 
 bool DedupeWindow::turn() {
   if (capacity_ == 0 || newer_.size() < capacity_) return false;
+  rotate();
+  return true;
+}
+
+void DedupeWindow::rotate() {
   older_ = std::exchange(newer_, SeenSet{});
   ++generation_;
-  return true;
 }
 
 }  // namespace tidegate::detail

@@ -30,6 +30,13 @@ class SeenSet {
   void prefetch(const SeenKey& key, std::uint64_t seed) const noexcept {
     if (!entries_.empty()) prefetchLine(&entries_[home(key, seed)]);
   }
+  /// Calls `visit(key)` for each, in no order.
+  template <class Visit>
+  void each(const Visit& visit) const {
+    for (const SeenKey& key : entries_) {
+      if (key.low != 0) visit(key);
+    }
+  }
   std::size_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return entries_.capacity() * sizeof(SeenKey); }
 
@@ -71,6 +78,11 @@ class DedupeWindow {
   }
   /// Ends the generation if it is full: between groups, never inside one. @return whether it did.
   bool turn();
+  /// Ends the generation, however full it is: for a window that is filled from a copy.
+  void rotate();
+  /// What is remembered of the generation before, and of this one.
+  const SeenSet& older() const noexcept { return older_; }
+  const SeenSet& newer() const noexcept { return newer_; }
   /// Grows with each `turn`; what was added two generations ago is forgotten.
   std::uint64_t generation() const noexcept { return generation_; }
 

@@ -20,20 +20,32 @@
 #include "gateway/detail/ingest_book.h"
 #include "gateway/detail/prepared_push.h"
 #include "gateway/detail/segment_log.h"
+#include "gateway/detail/shared_journal.h"
 #include "gateway/detail/staging.h"
 #include "gateway/detail/view_cache.h"
 #include "tidegate/gateway/gateway.h"
 
 namespace tidegate::detail {
 
-/// One push on its way through a group commit.
+/// What gateways over one log must tell each other of a reader before it is answered.
+struct ReaderNote {
+  std::string client{};  ///< may be empty for a snapshot
+  std::string view{};    ///< fingerprint; of a snapshot
+  KnownClient known{};   ///< unless it is of a snapshot
+  enum class Kind : std::uint8_t { known, gone, snapshot } kind = Kind::known;
+};
+
+/// One push, or a reader's note, on its way through a group commit.
 struct CommitTicket {
-  PreparedPush* push = nullptr;
+  PreparedPush* push = nullptr;  ///< null: a note
   PushResult* result = nullptr;
   const std::string* sender = nullptr;
   const IngestNotes* notes = nullptr;
   std::exception_ptr error;
   bool done = false;
+  const ReaderNote* note = nullptr;
+  /// Called under the state's lock once the note is published, before anything else is.
+  const std::function<void()>* published = nullptr;
 };
 
 /// Someone who wants to know of commits.
@@ -102,6 +114,17 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   std::size_t enforceRetention();
   GatewayStats stats() const;
 
+  /// Whether this is one of several gateways over one log.
+  bool shared() const noexcept { return journal_ != nullptr; }
+  /// Applies what other gateways have appended by now. @throws Error{storeUnavailable, storeCorrupt, positionLost}
+  void catchUp();
+  /// The same, if `since` was given by a gateway that has applied more.
+  void catchUpBeyond(std::uint64_t since);
+  /// Tells the other gateways. @throws Error{storeUnavailable}
+  void shareNote(const ReaderNote& note, const std::function<void()>* published = nullptr);
+  bool purgeClient(std::string_view client);
+  void saveSnapshot();
+
   void addListener(std::shared_ptr<CommitListener> listener);
   void removeListener(const CommitListener* listener) noexcept;
 
@@ -143,6 +166,46 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void notify() noexcept;
   void routeNew();
 
+  // Several gateways over one log (gateway_shared.cpp).
+  class SharedSnapshot;
+  /// Runs what follows a stay under the commit lock, however that ends. Declared before the lock.
+  struct Epilogue {
+    explicit Epilogue(GatewayCore& owner) : core(owner) {}
+    Epilogue(const Epilogue&) = delete;
+    Epilogue& operator=(const Epilogue&) = delete;
+    ~Epilogue() { core.afterCommit(); }
+    GatewayCore& core;
+  };
+  void openShared();
+  void commitShared(std::span<CommitTicket* const> group);
+  bool stageShared(std::span<CommitTicket* const> group, bool again, bool sure);
+  void writeNotes(std::span<CommitTicket* const> group, EntryDraft& entry) const;
+  void writeDrops(EntryDraft& entry, bool now);
+  bool appendShared();
+  void appendAlone(const std::function<void(EntryDraft&)>& write);
+  void readOn();
+  void applyEntry(const EntryView& entry, std::uint64_t sequence);
+  void applyPart(const EntrySection& section);
+  void applyDrops(std::string_view payload);
+  void applyRules(std::string_view payload);
+  void applyPurge(std::string_view payload);
+  void applyReader(const EntrySection& section);
+  void noteSnapshotView(const std::string& view, std::string_view client);
+  void undoStaged() noexcept;
+  IngestState takeIngestShared(std::string_view sender);
+  void setRulesShared(const SyncRules& rules);
+  std::size_t purgeTableShared(std::string_view table);
+  std::size_t enforceRetentionShared();
+  /// After every stay under `commitMutex_`: tells who follows, and looks for what came meanwhile.
+  void afterCommit() noexcept;
+  void onWake() noexcept;
+  void answerNews() noexcept;
+  void storeSnapshot();
+  std::optional<std::uint64_t> loadSharedSnapshot();
+  void loadChunk(const EntryView& chunk, std::uint64_t sequence);
+  void loadState(std::string_view payload);
+  void finishSharedLoad(std::uint64_t trimmedTo);
+
   std::unique_ptr<PreparedPush> borrowPrepared();
   void giveBack(std::unique_ptr<PreparedPush> prepared);
   LogSlice nextSlice(LogReading& reading, const CompiledView& view, std::vector<PurgedTable>& purged) const;
@@ -150,10 +213,17 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   mutable std::mutex queueMutex_;
   std::vector<CommitTicket*> queue_;  ///< guarded by queueMutex_
 
-  std::mutex commitMutex_;                ///< one leader or administrator at a time
-  Staging staging_;                       ///< guarded by commitMutex_
-  std::unique_ptr<SegmentLog> segments_;  ///< guarded by commitMutex_; null without a store
-  std::int64_t tombstonesLookedMs_ = 0;   ///< guarded by commitMutex_
+  std::mutex commitMutex_;                  ///< one leader or administrator at a time
+  Staging staging_;                         ///< guarded by commitMutex_
+  std::unique_ptr<SegmentLog> segments_;    ///< guarded by commitMutex_; null without a store
+  std::unique_ptr<SharedJournal> journal_;  ///< the pointer is constant; guarded by commitMutex_; null without a log
+  EntryNames entryNames_;                   ///< guarded by commitMutex_
+  bool appending_ = false;             ///< guarded by commitMutex_: what is staged is the entry that is being appended
+  std::atomic<bool> appended_{false};  ///< others must be woken
+  std::atomic<unsigned> news_{0};      ///< the log woke this gateway, and nobody has looked since
+  std::atomic<bool> savingSnapshot_{false};  ///< one snapshot of the log at a time
+  std::uint64_t lastSnapshot_ = 0;           ///< sequence of the newest known here; whoever saves one may touch it
+  std::int64_t tombstonesLookedMs_ = 0;      ///< guarded by commitMutex_
   std::atomic<std::size_t> segmentBytes_{0};
   bool broken_ = false;  ///< guarded by commitMutex_: a commit's outcome is unknown
 

@@ -102,6 +102,46 @@ void IngestBook::publish() {
   staged_.clear();
 }
 
+void IngestBook::writeStaged(std::string& out) const {
+  for (const Staged& staged : staged_) {
+    putText(staged.sender, out);
+    putText(staged.note.key, out);
+    out.push_back(staged.note.octets ? 1 : 0);
+    if (staged.note.key.empty())
+      putFixed64(staged.epoch, out);
+    else if (staged.note.octets)
+      putText(*staged.note.octets, out);
+  }
+}
+
+void IngestBook::writeAll(std::string& out) const {
+  for (const auto& [name, sender] : senders_) {
+    putText(name, out);
+    putText({}, out);
+    out.push_back(0);
+    putFixed64(sender.epoch, out);
+    for (const auto& [key, held] : sender.notes) {
+      putText(name, out);
+      putText(key, out);
+      out.push_back(1);
+      putText(held.octets, out);
+    }
+  }
+}
+
+void IngestBook::adopt(std::string_view octets) {
+  for (PackedReader in(octets); !in.done();) {
+    Staged& staged = staged_.emplace_back();
+    staged.sender = in.text();
+    staged.note.key = in.text();
+    const bool held = in.octet() != 0;
+    if (staged.note.key.empty())
+      staged.epoch = in.fixed64();
+    else if (held)
+      staged.note.octets = in.text();
+  }
+}
+
 void IngestBook::load(SegmentRef ref, std::string_view payload) {
   PackedReader in(payload);
   Staged staged;

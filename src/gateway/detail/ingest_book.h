@@ -33,6 +33,12 @@ class IngestBook {
   void publish();
   void undo() noexcept { staged_.clear(); }
 
+  /// Writes what is staged, or everything held, for other gateways; and stages what another one wrote.
+  /// @throws Error{storeCorrupt}
+  void writeStaged(std::string& out) const;
+  void writeAll(std::string& out) const;
+  void adopt(std::string_view octets);
+
   /// Takes a segment of a store back. @throws Error{storeCorrupt}
   void load(SegmentRef ref, std::string_view payload);
 

@@ -113,7 +113,7 @@ Verdict Staging::stageDelta(const PreparedPush& push, const PreparedDelta& delta
   if (!outcome_.stateChanged) return Verdict::noEffect;
   if (collectNames_) names_.addRow(row_);
   BlockOwner fresh(makeBlock(row_, state_.names, scratch_));
-  const BlockOwner replaced = setPending(delta, slot, std::move(fresh));  // texts of `row_` may point into it
+  const BlockOwner replaced = setPending(delta.rowHash, slot, std::move(fresh));  // texts of `row_` may point into it
   if (outcome_.effect == MergeOutcome::Effect::none) return Verdict::noEffect;
   append(delta, incoming);
   return Verdict::applied;
@@ -128,7 +128,7 @@ Verdict Staging::stageFresh(const PreparedPush& push, const PreparedDelta& delta
   const PackedStamp stamp{delta.hlc, push.names[delta.client].id};
   row_.clear(table, delta.rowId);
   rules_.clear();
-  setPending(delta, kNoSlot, BlockOwner(makeFreshBlock({table, delta.rowId, stamp, push.ingest, incoming_})));
+  setPending(delta.rowHash, kNoSlot, BlockOwner(makeFreshBlock({table, delta.rowId, stamp, push.ingest, incoming_})));
   if (collectNames_) {
     names_.add(table);
     for (const IncomingColumn& column : incoming_) names_.add(column.name);
@@ -176,8 +176,8 @@ void Staging::beginRow(const PreparedPush& push, const PreparedDelta& delta, Nam
   if (state_.purgedStamp != 0) row_.erased = {state_.purgedStamp, push.names[delta.client].id};
 }
 
-Staging::BlockOwner Staging::setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh) {
-  if (slot == kNoSlot) slot = state_.slots.add(delta.rowHash);
+Staging::BlockOwner Staging::setPending(std::uint64_t rowHash, std::uint32_t slot, BlockOwner fresh) {
+  if (slot == kNoSlot) slot = state_.slots.add(rowHash);
   Slot& to = state_.slots[slot];
   if (to.pending == nullptr)
     touched_.push_back(slot);

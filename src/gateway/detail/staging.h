@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "gateway/detail/buffer_state.h"
+#include "gateway/detail/entry_names.h"
+#include "gateway/detail/log_entry.h"
 #include "gateway/detail/name_set.h"
 #include "gateway/detail/prepared_push.h"
 #include "gateway/detail/row_merge.h"
@@ -24,6 +26,11 @@ class Staging {
   /// Merges a push into pending state, or refuses it whole and stages nothing of it.
   /// @param clock stamps the entries. @throws std::bad_alloc; then only `undo` may follow.
   void stage(PreparedPush& push, HlcClock& clock, PushResult& result);
+  /// Stages what another gateway's group came to, as it stands: nothing is merged.
+  /// @throws Error{storeCorrupt}, std::bad_alloc; then only `undo` may follow.
+  void adopt(const EntryView& entry, const EntryNames& names, std::uint64_t sequence);
+  /// Writes what is staged as sections of a shared log's entry.
+  void write(EntryDraft& entry) const;
   /// Shows everything staged to readers.
   void publish();
   /// Forgets everything staged.
@@ -57,7 +64,10 @@ class Staging {
   void readBefore(const PreparedPush& push, const PreparedDelta& delta, std::uint32_t slot, NameId table);
   void beginRow(const PreparedPush& push, const PreparedDelta& delta, NameId table);
   /// @return the pending block that it replaced, if any.
-  BlockOwner setPending(const PreparedDelta& delta, std::uint32_t slot, BlockOwner fresh);
+  BlockOwner setPending(std::uint64_t rowHash, std::uint32_t slot, BlockOwner fresh);
+  void adoptRows(std::string_view payload, const EntryNames& names);
+  void adoptRecords(std::string_view payload, const EntryNames& names, std::uint64_t sequence);
+  void adoptSeen(std::string_view payload, std::uint64_t sequence);
   void append(const PreparedDelta& delta, const Incoming& incoming);
   void appendInsert(const PreparedDelta& delta, const Incoming& incoming);
   void appendUpdate(const PreparedDelta& delta, const Incoming& incoming);
@@ -85,6 +95,7 @@ class Staging {
   RuleSection rules_;
   const std::vector<NameId>* ruleColumns_ = nullptr;
   std::string scratch_;
+  RecordView record_;  ///< of an adopted entry
 };
 
 }  // namespace tidegate::detail

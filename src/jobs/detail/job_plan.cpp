@@ -124,4 +124,25 @@ JobPlan planJob(const ReplicationJob& job, const JobTable& table) {
   return plan;
 }
 
+std::vector<std::string> streamColumns(const ReplicationJob& job, const JobTable& table) {
+  using namespace plan_detail;
+  requireColumns(job, table.schema, job.columns, "columns");
+  if (job.columns.empty()) return {};
+  if (table.identityIsWholeRow) {
+    throw misfit(
+        job, ErrorCode::invalidConfig,
+        "its replica identity is the whole row, so the database would refuse its updates and deletes while "
+        "some columns are published: leave columns out, or give it a primary key and run ALTER TABLE … REPLICA "
+        "IDENTITY DEFAULT");
+  }
+  std::vector<std::string> out;
+  for (const ColumnSchema& column : table.schema.columns) {
+    if (contains(job.columns, column.name) || contains(table.schema.primaryKey, column.name) ||
+        contains(table.identity, column.name)) {
+      out.push_back(column.name);
+    }
+  }
+  return out;
+}
+
 }  // namespace tidegate::detail

@@ -22,4 +22,8 @@ struct JobPlan {
 /// @throws Error{columnNotFound, typeUnsupported, invalidConfig} naming what does not fit, with the remedy.
 JobPlan planJob(const ReplicationJob& job, const JobTable& table);
 
+/// What a change stream of the job is asked for: its columns, and those that say which row is meant; empty: all.
+/// @throws Error{columnNotFound, invalidConfig} as `planJob`.
+std::vector<std::string> streamColumns(const ReplicationJob& job, const JobTable& table);
+
 }  // namespace tidegate::detail

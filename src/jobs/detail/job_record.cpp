@@ -28,15 +28,6 @@ std::optional<std::string> textFrom(const json& tree) {
 
 std::string contextOf(std::string_view job) { return fmt::format("tidegate job {}", job); }
 
-void replaceAll(std::string& text, const std::string& secret) {
-  // A short one would take half of every message away; servers do not repeat passwords, this is the second lock.
-  constexpr std::size_t kLeastBytes = 4;
-  if (secret.size() < kLeastBytes) return;
-  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at + kHidden.size())) {
-    text.replace(at, secret.size(), kHidden);
-  }
-}
-
 JobRecord fromTree(const json& tree) {
   JobRecord record;
   readJob(tree.at("job"), record.job);
@@ -135,12 +126,6 @@ JobSource openSource(const JobRecord& record, const JobKey& key) {
                 fmt::format("job \"{}\": its secrets cannot be read: give them again", record.job.name));
   }
   return source;
-}
-
-std::string withoutSecrets(std::string_view message, const JobSource& source) {
-  std::string text = redactSecrets(message);
-  replaceAll(text, source.password);
-  return text;
 }
 
 }  // namespace tidegate::detail

@@ -48,7 +48,4 @@ void hideSecrets(ReplicationJob job, const JobKey& key, JobRecord& record);
 /// The source with its secrets. @throws Error{storeCorrupt}
 JobSource openSource(const JobRecord& record, const JobKey& key);
 
-/// A message without what the source's secrets say, should a server have repeated it.
-std::string withoutSecrets(std::string_view message, const JobSource& source);
-
 }  // namespace tidegate::detail

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "jobs/detail/job_plan.h"
+#include "jobs/detail/job_secrets.h"
 #include "tidegate/core/delta.h"
 #include "tidegate/core/error.h"
 
@@ -42,10 +44,10 @@ EngineOptions engineFor(const JobsCore& core, const JobRecord& record, const Rep
                         .tables = {{.table = table.schema.table, .target = job.targetTable()}},
                         .sink = core.options.replica()};
   EngineOptions options;
-  options.sources.push_back(
-      {.name = job.name,
-       .source = driver.stream(job.source,
-                               {.name = streamName(job.name), .table = table.schema.table, .columns = job.columns})});
+  options.sources.push_back({.name = job.name,
+                             .source = driver.stream(job.source, {.name = streamName(job.name),
+                                                                  .table = table.schema.table,
+                                                                  .columns = streamColumns(job, table)})});
   options.pipelines.push_back(std::move(pipeline));
   options.observer = std::make_shared<StreamObserver>(core, job.name, job.source);
   options.clock = core.options.clock;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "jobs/detail/job_secrets.h"
 #include "jobs/detail/jobs_core.h"
 #include "tidegate/core/error.h"
 
@@ -116,6 +117,7 @@ JobRun JobsCore::execute(const Claim& claim) noexcept {
     static_cast<RunProgress&>(result) = reached;  // what was committed
     failure = Error(failure->code(), failure->retry(), withoutSecrets(failure->message(), source));
   }
+  for (std::string& warning : result.warnings) warning = withoutSecrets(warning, source);
   JobRun run;
   {
     const std::lock_guard lock(mutex_);

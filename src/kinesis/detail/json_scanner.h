@@ -1,6 +1,7 @@
 /// Steps through the members of one JSON object without making a tree of it: rows are flat, and there are many.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -25,8 +26,14 @@ class JsonScanner {
   explicit JsonScanner(std::string_view object);
   /// The next member. @return false: there was none, and nothing follows the object.
   bool next(ScannedValue& key, ScannedValue& value);
-  /// The next member, if its key is written exactly so: `"name":`. @return false: nothing was read.
-  bool nextIf(std::string_view key, ScannedValue& value);
+  /// The next member's key, if it is written exactly so: `"name":`. Its value must be read next. @return false: nothing
+  /// was read.
+  bool takeKey(std::string_view key);
+  ScannedValue value();
+  /// The value, if it is a number of up to 18 digits without a fraction; nothing is read otherwise.
+  bool takeInteger(std::int64_t& out);
+  /// The text of the value, if it is a string of plain ASCII without an escape; nothing is read otherwise.
+  bool takePlainText(std::string_view& out);
 
  private:
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -45,7 +52,6 @@ class JsonScanner {
   ScannedValue number();
   ScannedValue word(std::string_view word, tidegate::detail::JsonKind kind);
   ScannedValue nested();
-  ScannedValue value();
   [[noreturn]] void refuse(const char* why) const;
 
   std::string_view text_;

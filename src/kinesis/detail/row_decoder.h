@@ -38,11 +38,18 @@ class RowDecoder {
   /// The keys of a shape as they are written, made once.
   void learn(const TableShape& shape);
   void assign(const ScannedValue& value, const TableShape& shape, std::size_t column, Value& out);
+  /// What most values are: short integers and plain texts. @return false: nothing was read.
+  bool assignPlain(JsonScanner& scanner, const TableShape& shape, std::size_t column, Value& out);
+  /// "2026-01-31T12:00:00[.123456][Z]" on a day that was met before. @return false: it is read another way.
+  bool assignTimeOfDay(std::string_view text, Value& out) const;
+  void learnDay(std::string_view text);
 
   Columns learned_;
   std::vector<std::string> keys_;  ///< of learned_: `"name":`
   std::vector<char> seen_;
   std::string unescaped_;
+  std::string day_;  ///< the date of the last timestamp, and
+  std::int64_t dayMicros_ = 0;
 };
 
 /// A JSON string's text, or a number's, as a value of a kind; nullopt where it is none.

@@ -23,6 +23,7 @@ struct ShardReaderOptions {
   BackoffOptions backoff{};
   std::chrono::milliseconds progressInterval{60'000};
   std::uint64_t jitterSeed = 0;
+  bool leased = false;  ///< only what `take` is told is read
 };
 
 /// One shard that is read.
@@ -49,8 +50,10 @@ struct ReadShard {
   Backoff backoff;
   Backoff slower;
   bool failing = false;
+  bool dropped = false;          ///< nobody wants its answers any more
   bool unverified = false;       ///< the first record must be the one that the place is after
   std::uint32_t partsTaken = 0;  ///< of the first record
+  double recordsPerMilli = 0;    ///< as they arrived, in the last answer that had any
   RecordsAnswer answer{};
 };
 
@@ -75,15 +78,24 @@ class ShardReader {
   bool failing() const;
   /// The one furthest behind; none before each has answered once.
   std::optional<std::chrono::milliseconds> behind() const;
-  /// Records that were read and not taken yet.
-  std::uint64_t waiting() const;
+  /// Records that were not taken yet: those that were read, and for the time that Kinesis says lies between them and
+  /// the shard's end as many as came in such a time before. None before each shard has answered once.
+  std::optional<std::uint64_t> recordsBehind() const;
   /// Shards that have ended and whose children are not known yet are looked after here. @return whether the place
   /// moved.
   bool finishEnded(const std::stop_token& stop);
 
+  /// Leased: begins to read a shard from its place. @throws as AwsService::call, where it must be looked up.
+  void take(const std::string& shard, const std::stop_token& stop);
+  /// Leased: reads a shard no more. What was read of it and not taken is forgotten.
+  void drop(const std::string& shard);
+  bool reads(const std::string& shard) const { return shards_.contains(shard); }
+  std::vector<std::string> reading() const;
+
  private:
   using Phase = ReadShard::Phase;
   void reconcile(const std::vector<ShardInfo>& listed);
+  std::vector<ShardInfo> listShards(const std::stop_token& stop);
   void refuseLost(const std::vector<ShardInfo>& listed) const;
   void follow(const ShardInfo& shard);
   bool parentsDone(const ShardInfo& shard) const;
@@ -91,6 +103,7 @@ class ShardReader {
   void ask(ReadShard& shard, const std::stop_token& stop);
   void onIterator(ReadShard& shard, const http::Outcome& outcome);
   void onRecords(ReadShard& shard, const http::Outcome& outcome);
+  static void measure(ReadShard& shard);
   void verify(ReadShard& shard);
   void onTrimmed(const ReadShard& shard);
   void fail(ReadShard& shard, const Error& error);
@@ -108,6 +121,8 @@ class ShardReader {
   const std::function<void(const std::string&)> warn_;
   std::chrono::hours retention_{24};
   std::map<std::string, std::unique_ptr<ReadShard>> shards_;
+  std::vector<std::unique_ptr<ReadShard>> dropped_;  ///< while a request of theirs may be under way
+  std::map<std::string, ShardInfo> infos_;           ///< as last listed
   std::string lastTaken_;
   std::optional<Error> fatal_;
 };

@@ -13,6 +13,7 @@
 
 #include "kinesis/detail/baseline.h"
 #include "kinesis/detail/kinesis_api.h"
+#include "kinesis/detail/lease_keeper.h"
 #include "kinesis/detail/place.h"
 #include "kinesis/detail/shard_reader.h"
 #include "tidegate/kinesis/source.h"
@@ -23,6 +24,9 @@ namespace tidegate::kinesis::detail {
 struct ReaderFailed {
   std::exception_ptr why;
 };
+
+/// A shard went to another worker while its events waited to be taken.
+struct LeaseLost {};
 
 /// @thread As SyncSource.
 class SourceCore {
@@ -53,6 +57,8 @@ class SourceCore {
     PlaceWriter writer{};
     ChangeBatch batch{};
     Position told{};                 ///< of the last change
+    ShardPlace taken{};              ///< of the shard that is delivered: what the reader took of it
+    std::uint64_t leasesSeen = 0;    ///< version of the leases that the shards fit to
     std::set<std::string> warned{};  ///< shards whose parts were left out
   };
   /// What a baseline is made of.
@@ -80,12 +86,19 @@ class SourceCore {
   bool deliverRecord(Streaming& streaming, const ReadShard& shard, const StreamRecord& record, std::uint32_t from);
   void deliverOne(Streaming& streaming, const ReadShard& shard, std::string_view data, const ShardPlace& next);
   void malformed(const ReadShard& shard, std::string_view data, const ShardPlace& at, const Error& why);
-  bool flush(Streaming& streaming);
+  bool flush(Streaming& streaming, const ReadShard* shard = nullptr);
   bool tellProgress(Streaming& streaming);
   void showFailing(bool failing);
 
   bool waitWhilePaused(SourceState back, const std::stop_token& stop);
-  bool offer(ChangeBatch& batch, const ChangeHandler& handler, SourceState state, const std::stop_token& stop);
+  /// @param shard whose lease the events stand under; null: none. @throws LeaseLost, ReaderFailed
+  bool offer(ChangeBatch& batch, const ChangeHandler& handler, SourceState state, const std::stop_token& stop,
+             const std::string* shard = nullptr);
+  StreamPlace ackedPlace() const;
+  void settleLeases(Streaming& streaming, ShardReader& reader);
+  void tendLeases(Streaming& streaming, ShardReader& reader);
+  void followLeases(Streaming& streaming, ShardReader& reader);
+  void loseLeases();
   void noteLag(const ShardReader& reader);
   void saveAcked(bool now);
 
@@ -98,6 +111,7 @@ class SourceCore {
   std::optional<ObjectStore> store_;
   std::optional<Snapshots> snapshots_;
   Catalogue catalogue_;
+  std::optional<LeaseKeeper> leases_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

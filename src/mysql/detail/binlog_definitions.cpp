@@ -41,15 +41,15 @@ void BinlogReader::definition(const LoggedStatement& statement) {
     case StatementKind::createTable:
       for (const LoggedTable& table : statement.tables) {
         if (statement.replaces) emptied(nameOf(table));
-        announce(nameOf(table), false);
+        announce(nameOf(table), false, false);
       }
       return;
     case StatementKind::alterTable:
     case StatementKind::renameTable:
-      if (statement.tables.size() == 1) return announce(nameOf(statement.tables[0]), statement.movesRows);
+      if (statement.tables.size() == 1) return announce(nameOf(statement.tables[0]), statement.movesRows, true);
       for (std::size_t i = 0; i + 1 < statement.tables.size(); i += 2) {
         if (!isTarget(statement, statement.tables[i])) emptied(nameOf(statement.tables[i]));
-        announce(nameOf(statement.tables[i + 1]), true);
+        announce(nameOf(statement.tables[i + 1]), true, true);
       }
       return;
     case StatementKind::changesRows:
@@ -62,15 +62,16 @@ void BinlogReader::definition(const LoggedStatement& statement) {
   }
 }
 
-void BinlogReader::announce(const TableName& name, bool rowsChanged) {
+void BinlogReader::announce(const TableName& name, bool rowsChanged, bool known) {
   if (!tables_.isWanted(name)) return;
   delivery_.nextEvent();
   Shape shape;
-  const auto change = tables_.altered(name, rowsChanged, shape);
+  const auto change = tables_.altered(name, rowsChanged, known, shape);
   if (!change || !delivery_.wants(Part::schema)) return;
   ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, shape, Part::schema, 0);
   event.after.clear();
   event.schemaChange = change;
+  delivery_.added();
 }
 
 void BinlogReader::emptied(const TableName& name) {
@@ -79,6 +80,7 @@ void BinlogReader::emptied(const TableName& name) {
   const Shape shape = tables_.toldShape(name);
   if (!shape || !delivery_.wants(Part::row)) return;
   delivery_.add(ChangeOp::truncate, shape, Part::row, 0).after.clear();
+  delivery_.added();
 }
 
 }  // namespace tidegate::mysql::detail

@@ -13,7 +13,8 @@ constexpr std::size_t kMaxBatchBytes = 4u << 20;
 
 }  // namespace
 
-void BinlogDelivery::restart(const Position& from) {
+void BinlogDelivery::restart(const Position& from, ChunkedBaseline* chunks) {
+  chunks_ = chunks;
   batch_.clear();
   bytes_ = 0;
   taken_ = last_ = from;
@@ -44,12 +45,24 @@ ChangeEvent& BinlogDelivery::add(ChangeOp op, const Shape& shape, Part part, std
   event.transactionBegin = !begun_ && from_ == 0;
   event.commitMicros = group_.commitMicros;
   event.transactionId = group_.id;
-  writePosition(parts_, ordinalOf(part), event.position);
+  ordinal_ = ordinalOf(part);
+  writePosition(parts_, ordinal_, event.position);
   begun_ = true;
   return event;
 }
 
-void BinlogDelivery::commit(const Place& after) {
+void BinlogDelivery::added() {
+  if (!watched()) return;
+  ChangeEvent& event = batch_.back();
+  chunks_->onChange(event);
+  if (group_.place.baseline == chunks_->progress()) return;
+  // Because of this event a table is read from its first row again: whoever goes on from here must know.
+  group_.place.baseline = chunks_->progress();
+  parts_ = positionParts(group_.place);
+  writePosition(parts_, ordinal_, event.position);
+}
+
+void BinlogDelivery::commit(const Place& after, const TransactionName& end) {
   if (!open_) refuseOctets("a transaction ends that did not begin");
   if (begun_) {
     ChangeEvent& event = batch_.back();
@@ -58,6 +71,7 @@ void BinlogDelivery::commit(const Place& after) {
     last_ = event.position;
   }
   open_ = begun_ = partTaken_ = false;
+  if (watched()) chunks_->onCommit(end);
 }
 
 void BinlogDelivery::rollBack() {
@@ -67,6 +81,7 @@ void BinlogDelivery::rollBack() {
                 "delivered; a new baseline is needed");
   }
   while (batch_.size() > groupAt_) batch_.dropLast();
+  if (watched()) chunks_->onRollBack();
   open_ = begun_ = false;
 }
 
@@ -99,6 +114,25 @@ void BinlogDelivery::offer() {
   groupAt_ = 0;
   batch_.clear();
   bytes_ = 0;
+}
+
+bool BinlogDelivery::interleave(const Place& now, const TransactionName& received,
+                                const std::function<void(const ChangeEvent&)>& onSchemaChange) {
+  if (!watched()) return false;
+  const std::size_t first = batch_.size();
+  chunks_->deliverRows(received, batch_);
+  if (batch_.size() == first) return false;
+  Place place = now;
+  for (std::size_t i = first; i < batch_.size(); ++i) {
+    batch_[i].transactionBegin = i == first;
+    batch_[i].transactionEnd = i + 1 == batch_.size();
+    place.baseline.swap(batch_[i].position.octets);
+    writePosition(place, batch_[i].position);
+    if (batch_[i].op == ChangeOp::schemaChange) onSchemaChange(batch_[i]);
+  }
+  last_ = batch_.back().position;
+  if (batch_.size() >= maxEvents_) offer();
+  return true;
 }
 
 void BinlogDelivery::progress(const Place& at) {

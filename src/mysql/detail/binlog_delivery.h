@@ -9,6 +9,7 @@
 #include <string>
 
 #include "mysql/detail/binlog_position.h"
+#include "mysql/detail/chunked_baseline.h"
 #include "tidegate/source/sync_source.h"
 
 namespace tidegate::mysql::detail {
@@ -35,7 +36,8 @@ class BinlogDelivery {
       : handler_(handler), breathe_(std::move(breathe)), maxEvents_(maxEvents) {}
 
   /// Forgets what is in hand. The stream goes on behind `from`.
-  void restart(const Position& from);
+  /// @param chunks of a baseline that is read beside the stream, begun at `from` too; null: none.
+  void restart(const Position& from, ChunkedBaseline* chunks = nullptr);
   /// The position of the last event taken.
   const Position& taken() const noexcept { return taken_; }
 
@@ -53,13 +55,20 @@ class BinlogDelivery {
   ChangeEvent& add(ChangeOp op, const Shape& shape, Part part, std::size_t bytes);
   /// Octets of the event added last, as far as `add` was not told.
   void addBytes(std::size_t bytes) noexcept { bytes_ += bytes; }
-  /// @param after the border behind the group, and what is pending there.
-  void commit(const Place& after);
+  /// Once an event is filled in.
+  void added();
+  /// @param after the border behind the group, and what is pending there. @param end the same in the server's files.
+  void commit(const Place& after, const TransactionName& end = {});
   /// The group did not happen. @throws Error{positionLost} where the handler has taken part of it.
   void rollBack();
 
   /// Offers all that is in hand, but for the last event of a group that is still open: its end is not known.
   void flush();
+  /// Lets the baseline append rows that are ripe. Only between groups.
+  /// @param now the border. @param received the same in the server's files.
+  /// @param onSchemaChange told of each schema change that is appended. @return whether anything was.
+  bool interleave(const Place& now, const TransactionName& received,
+                  const std::function<void(const ChangeEvent&)>& onSchemaChange);
   bool inHand() const noexcept { return open_ || !batch_.empty(); }
   /// Says that nothing happened up to `at`. Only with nothing in hand.
   void progress(const Place& at);
@@ -73,7 +82,10 @@ class BinlogDelivery {
   }
   void offer();
 
+  bool watched() const noexcept { return chunks_ != nullptr && chunks_->pending(); }
+
   const ChangeHandler& handler_;
+  ChunkedBaseline* chunks_ = nullptr;
   std::function<void()> breathe_;
   std::size_t maxEvents_;
 
@@ -90,6 +102,7 @@ class BinlogDelivery {
   std::size_t groupAt_ = 0;  ///< in the batch
   bool partTaken_ = false;   ///< the handler has events of the open group
   std::uint64_t event_ = 0, row_ = 0;
+  std::uint64_t ordinal_ = 0;  ///< of the event added last
   std::uint64_t eventsTaken_ = 0;
   std::atomic<std::int64_t> lastCommitMicros_{0};
 };

@@ -100,6 +100,18 @@ MariaGtidEvent readMariaGtid(const BinlogEvent& event) {
   return out;
 }
 
+Gtid readMySqlGtid(const BinlogEvent& event) {
+  OctetCursor in(event.body, "a GTID");
+  in.take(1);  // flags
+  Gtid gtid;
+  std::size_t i = 0;
+  for (const char octet : in.take(gtid.source.octets.size()))
+    gtid.source.octets[i++] = static_cast<std::uint8_t>(octet);
+  gtid.sequence = in.little(8);
+  if (gtid.sequence == 0 || gtid.sequence >= INT64_MAX) refuseOctets("a GTID has an impossible number");
+  return gtid;
+}
+
 QueryEvent readQuery(const BinlogEvent& event, std::string& inflated) {
   OctetCursor in(event.body, "a statement");
   in.take(8);  // thread and duration

@@ -86,6 +86,9 @@ struct MariaGtidEvent {
 };
 MariaGtidEvent readMariaGtid(const BinlogEvent& event);
 
+/// MySQL's, untagged. @throws Error{parseError}
+Gtid readMySqlGtid(const BinlogEvent& event);
+
 struct QueryEvent {
   std::string_view database{};
   std::string_view statement{};

@@ -1,8 +1,6 @@
 #include "mysql/detail/binlog_link.h"
 
 #include <fmt/format.h>
-// Needs mysql.h before it.
-#include <ma_pvio.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -17,6 +15,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kFatalBinlogError = 1236;
+/// MySQL's COM_BINLOG_DUMP_GTID, and its flag that the set is meant.
+constexpr int kDumpByGtid = 0x1E;
+constexpr std::uint64_t kThroughGtid = 0x04;
+constexpr std::uint64_t kFirstEvent = 4;  ///< its offset in a file
 constexpr unsigned char kEndOfFile = 0xFE;
 /// A reader that is slow must not make the server give up: as long as it allows, a year.
 constexpr const char* kPatience = "SET SESSION net_write_timeout = 31536000";
@@ -25,9 +27,9 @@ void putLittle(std::uint64_t number, std::size_t size, std::string& out) {
   for (; size-- > 0; number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
 }
 
-bool readable(int socket, int wake, milliseconds wait) {
-  std::array<pollfd, 2> polled{{{socket, POLLIN, 0}, {wake, POLLIN, 0}}};
-  const int ready = ::poll(polled.data(), wake < 0 ? 1 : 2, static_cast<int>(wait.count()));
+bool awaitReadable(int socket, int wake, int beside, milliseconds wait) {
+  std::array<pollfd, 3> polled{{{socket, POLLIN, 0}, {wake, POLLIN, 0}, {beside, POLLIN, 0}}};
+  const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(wait.count()));  // -1 is passed over
   return ready > 0 && polled[0].revents != 0;
 }
 
@@ -42,8 +44,9 @@ Error binlogFailure(int number, const std::string& sqlState, const std::string& 
                     text, number));
   }
   if (number != kFatalBinlogError) return fromNumber(number, sqlState, text);
-  for (const std::string_view gone : {"purged", "Could not find first log file", "not in the master's binlog",
-                                      "is missing the GTID", "impossible position", "Could not find GTID state"}) {
+  for (const std::string_view gone :
+       {"purged", "Could not find first log file", "not in the master's binlog", "is missing the GTID",
+        "impossible position", "has more GTIDs", "Could not find GTID state"}) {
     if (text.find(gone) == std::string::npos) continue;
     return Error(
         ErrorCode::positionLost, Retry::afterOperator,
@@ -62,11 +65,11 @@ BinlogLink::BinlogLink(const ConnectOptions& options, const BinlogStart& start, 
   link_.run("SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'");
   const auto nanos = std::chrono::nanoseconds(start.heartbeat).count();
   link_.run(fmt::format("SET @master_heartbeat_period = {0}, @source_heartbeat_period = {0}", nanos));
-  if (!start.from.byFile) askByGtid(start);
+  if (start.from.by == BorderBy::domains) askByDomains(start);
   dump(start);
 }
 
-void BinlogLink::askByGtid(const BinlogStart& start) {
+void BinlogLink::askByDomains(const BinlogStart& start) {
   if (!link_.isMariaDb()) {
     throw Error(ErrorCode::positionLost, Retry::afterOperator,
                 "the position is one of MariaDB's GTIDs, and this server is MySQL; a new baseline is needed");
@@ -75,29 +78,44 @@ void BinlogLink::askByGtid(const BinlogStart& start) {
                         literal(gtidStateToText(start.from.gtids))));
 }
 
+std::string dumpCommand(const BinlogStart& start) {
+  std::string command;
+  if (start.from.by != BorderBy::sources) {
+    putLittle(start.from.byFile() ? start.from.file.offset : kFirstEvent, 4, command);
+    putLittle(0, 2, command);
+    putLittle(start.serverId, 4, command);
+    if (start.from.byFile()) command += start.file;
+    return command;
+  }
+  putLittle(kThroughGtid, 2, command);
+  putLittle(start.serverId, 4, command);
+  putLittle(0, 4, command);  // no file
+  putLittle(kFirstEvent, 8, command);
+  const std::string set = gtidSetToOctets(start.from.set);
+  putLittle(set.size(), 4, command);
+  return command + set;
+}
+
 void BinlogLink::dump(const BinlogStart& start) {
+  const bool bySources = start.from.by == BorderBy::sources;
+  if (bySources && link_.isMariaDb()) {
+    throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                "the position is one of MySQL's GTIDs, and this server is MariaDB; a new baseline is needed");
+  }
   // 4: that we know GTID events, without which MariaDB would put BEGIN in their place.
   if (link_.isMariaDb()) link_.run("SET @mariadb_slave_capability = 4");
-  std::string command;
-  putLittle(start.from.byFile ? start.from.file.offset : 4, 4, command);
-  putLittle(0, 2, command);
-  putLittle(start.serverId, 4, command);
-  if (start.from.byFile) command += start.file;
+  const std::string command = dumpCommand(start);
   MYSQL* const handle = link_.raw();
-  if (handle->methods->db_command(handle, COM_BINLOG_DUMP, command.data(), command.size(), 1, nullptr) != 0) {
-    link_.fail();
+  const enum_server_command kind = bySources ? static_cast<enum_server_command>(kDumpByGtid) : COM_BINLOG_DUMP;
+  if (handle->methods->db_command(handle, kind, command.data(), command.size(), 1, nullptr) != 0) link_.fail();
+}
+
+std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp& wake, milliseconds wait,
+                                                 std::optional<int> beside) {
+  const bool polls = !link_.encrypted() || beside;
+  if (polls && !link_.cached() && !awaitReadable(link_.socket(), wake.descriptor(), beside.value_or(-1), wait)) {
+    return std::nullopt;
   }
-}
-
-bool BinlogLink::cached() const noexcept {
-  const MARIADB_PVIO* const io = const_cast<CLink&>(link_).raw()->net.pvio;
-  return io != nullptr && io->cache != nullptr && io->cache_pos < io->cache + io->cache_size;
-}
-
-bool BinlogLink::hasMore() { return cached() || readable(link_.socket(), -1, milliseconds(0)); }
-
-std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp& wake, milliseconds wait) {
-  if (!link_.encrypted() && !cached() && !readable(link_.socket(), wake.descriptor(), wait)) return std::nullopt;
   MYSQL* const handle = link_.raw();
   const unsigned long size = mysql_net_read_packet(handle);
   if (size == static_cast<unsigned long>(packet_error)) {

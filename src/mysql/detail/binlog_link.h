@@ -31,19 +31,27 @@ class BinlogLink {
 
   /// The next event's octets, which hold until the next call. Waits as long as `wait` at most, or until `wake` is
   /// signalled; over an encrypted connection until the server sends something, a heartbeat at least.
+  /// @param beside another descriptor (or -1): what can be read there ends the wait, and so does `wait` over an
+  /// encrypted
+  ///               connection. There an event that has come may then not be seen before the next one, or a heartbeat.
   /// @return nullopt: nothing has come. @throws Error{connectionFailed, positionLost, …}
-  std::optional<std::string_view> next(const tidegate::detail::WakeUp& wake, std::chrono::milliseconds wait);
+  std::optional<std::string_view> next(const tidegate::detail::WakeUp& wake, std::chrono::milliseconds wait,
+                                       std::optional<int> beside = std::nullopt);
   /// Whether something can be read without waiting. Over an encrypted connection it may be so and not be seen.
-  bool hasMore();
+  bool hasMore() noexcept { return link_.readable(); }
+  /// Whether octets are here already.
+  bool cached() const noexcept { return link_.cached(); }
   CLink& link() noexcept { return link_; }
 
  private:
-  void askByGtid(const BinlogStart& start);
+  void askByDomains(const BinlogStart& start);
   void dump(const BinlogStart& start);
-  bool cached() const noexcept;
 
   CLink link_;
 };
+
+/// The arguments of COM_BINLOG_DUMP, or of COM_BINLOG_DUMP_GTID for a border by sources.
+std::string dumpCommand(const BinlogStart& start);
 
 /// What the server's refusal to send its binlog means.
 Error binlogFailure(int number, const std::string& sqlState, const std::string& text);

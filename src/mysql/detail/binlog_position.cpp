@@ -4,14 +4,18 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <utility>
 
+#include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
-constexpr std::uint8_t kByGtid = 'G', kByFile = 'F';
+constexpr std::uint8_t kByDomains = 'G', kBySources = 'U', kByFile = 'F';
 constexpr std::uint8_t kWithRestart = 0x20;  ///< makes the kind's letter a small one
+constexpr std::uint8_t kWithBaseline = 0x80;
 /// More domains than any server is set up with.
 constexpr std::uint64_t kMaxDomains = 4'096;
 
@@ -31,20 +35,43 @@ void putNumber(std::uint64_t number, std::string& out) {
   out.push_back(static_cast<char>(number));
 }
 
-void putGtid(const Gtid& gtid, std::string& out) {
+void putUuid(const Uuid& uuid, std::string& out) {
+  for (const std::uint8_t octet : uuid.octets) out.push_back(static_cast<char>(octet));
+}
+
+void putGtid(const Gtid& gtid, BorderBy by, std::string& out) {
+  if (by == BorderBy::sources) {
+    putUuid(gtid.source, out);
+    return putNumber(gtid.sequence, out);
+  }
   putNumber(gtid.domain, out);
   putNumber(gtid.server, out);
   putNumber(gtid.sequence, out);
 }
 
+void putSet(const GtidSet& set, std::string& out) {
+  putNumber(set.sources().size(), out);
+  for (const GtidSet::Source& source : set.sources()) {
+    putUuid(source.uuid, out);
+    putNumber(source.intervals.size(), out);
+    std::uint64_t end = 0;
+    for (const GtidSet::Interval& interval : source.intervals) {
+      putNumber(interval.first - end, out);
+      putNumber(interval.last - interval.first, out);
+      end = interval.last;
+    }
+  }
+}
+
 void putBorder(const Border& border, std::string& out) {
-  if (border.byFile) {
+  if (border.by == BorderBy::sources) return putSet(border.set, out);
+  if (border.byFile()) {
     putNumber(border.file.server, out);
     putNumber(border.file.number, out);
     return putNumber(border.file.offset, out);
   }
   putNumber(border.gtids.gtids().size(), out);
-  for (const Gtid& gtid : border.gtids.gtids()) putGtid(gtid, out);
+  for (const Gtid& gtid : border.gtids.gtids()) putGtid(gtid, border.by, out);
 }
 
 /// Reads what the functions above wrote, and nothing else: a place has one form.
@@ -53,6 +80,12 @@ class PlaceReader {
   explicit PlaceReader(std::string_view octets) : whole_(octets), rest_(octets) {}
 
   bool done() const { return rest_.empty(); }
+  /// A baseline's progress, to the end.
+  std::string progress() {
+    if (rest_.empty()) throw noOctets(whole_.size());
+    tidegate::detail::decodeProgress(rest_);
+    return std::string(std::exchange(rest_, {}));
+  }
   std::uint64_t number() {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -73,16 +106,50 @@ class PlaceReader {
     if (value > UINT32_MAX) throw noOctets(whole_.size());
     return static_cast<std::uint32_t>(value);
   }
-  Gtid gtid() {
+  Uuid uuid() {
+    Uuid uuid;
+    if (rest_.size() < uuid.octets.size()) throw noOctets(whole_.size());
+    for (std::size_t i = 0; i < uuid.octets.size(); ++i) uuid.octets[i] = static_cast<std::uint8_t>(rest_[i]);
+    rest_.remove_prefix(uuid.octets.size());
+    return uuid;
+  }
+  Gtid gtid(BorderBy by) {
     Gtid gtid;
+    if (by == BorderBy::sources) {
+      gtid.source = uuid();
+      gtid.sequence = number();
+      return gtid;
+    }
     gtid.domain = number32();
     gtid.server = number32();
     gtid.sequence = number();
     return gtid;
   }
-  Border border(bool byFile) {
-    Border border{.byFile = byFile};
-    if (byFile) {
+  GtidSet set() {
+    GtidSet set;
+    for (std::uint64_t sources = number(); sources > 0; --sources) {
+      const Uuid source = uuid();
+      const bool sorted = set.empty() || set.sources().back().uuid.octets < source.octets;
+      std::uint64_t end = 0, intervals = number();
+      if (!sorted || intervals == 0) throw noOctets(whole_.size());
+      for (; intervals > 0; --intervals) {
+        const std::uint64_t gap = number(), more = number();
+        const std::uint64_t least = end == 0 ? 1 : 2;  // else it would be one with the one before it
+        constexpr std::uint64_t kMost = INT64_MAX - 1;
+        if (gap < least || gap > kMost - end || more > kMost - end - gap) throw noOctets(whole_.size());
+        set.add(source, {end + gap, end + gap + more});
+        end += gap + more;
+      }
+    }
+    return set;
+  }
+  Border border(BorderBy by) {
+    Border border{.by = by};
+    if (by == BorderBy::sources) {
+      border.set = set();
+      return border;
+    }
+    if (by == BorderBy::file) {
       border.file.server = number32();
       border.file.number = number();
       border.file.offset = number();
@@ -91,7 +158,7 @@ class PlaceReader {
     const std::uint64_t count = number();
     if (count > kMaxDomains) throw noOctets(whole_.size());
     for (std::uint64_t i = 0; i < count; ++i) {
-      const Gtid next = gtid();
+      const Gtid next = gtid(by);
       const auto& gtids = border.gtids.gtids();
       if (!gtids.empty() && gtids.back().domain >= next.domain) throw noOctets(whole_.size());
       border.gtids.set(next);
@@ -117,37 +184,106 @@ Number wholeNumber(std::string_view text, std::string_view whole) {
   return number;
 }
 
+constexpr std::string_view kFilePrefix = "file:", kUuidPrefix = "uuid:";
+
 std::string borderToText(const Border& border) {
-  if (!border.byFile) return gtidStateToText(border.gtids);
+  if (border.by == BorderBy::sources) return std::string(kUuidPrefix) + gtidSetToText(border.set);
+  if (border.by == BorderBy::domains) return gtidStateToText(border.gtids);
   return fmt::format("file:{}/{}/{}", border.file.server, border.file.number, border.file.offset);
 }
 
 Border borderFromText(std::string_view text, std::string_view whole) {
-  constexpr std::string_view kFile = "file:";
   Border border;
-  if (!text.starts_with(kFile)) {
+  if (text.starts_with(kUuidPrefix)) {
+    border.by = BorderBy::sources;
+    try {
+      border.set = gtidSetFromText(text.substr(kUuidPrefix.size()));
+    } catch (const Error&) {  // also for tags, which no position of ours has
+      throw noPosition(whole);
+    }
+    return border;
+  }
+  if (!text.starts_with(kFilePrefix)) {
     border.gtids = gtidStateFromText(text);
     return border;
   }
-  text.remove_prefix(kFile.size());
+  text.remove_prefix(kFilePrefix.size());
   const auto first = text.find('/'), second = text.find('/', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos) throw noPosition(whole);
-  border.byFile = true;
+  border.by = BorderBy::file;
   border.file.server = wholeNumber<std::uint32_t>(text.substr(0, first), whole);
   border.file.number = wholeNumber<std::uint64_t>(text.substr(first + 1, second - first - 1), whole);
   border.file.offset = wholeNumber<std::uint64_t>(text.substr(second + 1), whole);
   return border;
 }
 
+std::string octetsFromHex(std::string_view hex, std::string_view whole) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  if (hex.empty() || hex.size() % 2 != 0) throw noPosition(whole);
+  std::string octets;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    const auto high = kDigits.find(hex[i]), low = kDigits.find(hex[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) throw noPosition(whole);
+    octets.push_back(static_cast<char>(high * 16 + low));
+  }
+  return octets;
+}
+
+char kindOf(const Place& place) {
+  std::uint8_t kind = kByDomains;
+  if (place.before.by == BorderBy::sources) kind = kBySources;
+  if (place.before.byFile()) kind = kByFile;
+  if (place.restart) kind |= kWithRestart;
+  if (!place.baseline.empty()) kind |= kWithBaseline;
+  return static_cast<char>(kind);
+}
+
+void putTail(const Place& place, bool withCurrent, std::string& out) {
+  if (withCurrent && !place.before.byFile()) putGtid(place.current, place.before.by, out);
+  if (place.restart) putBorder(*place.restart, out);
+  out.append(place.baseline);
+}
+
+/// Without their baselines' progress.
+std::partial_ordering compareWithoutBaseline(const Place& a, const Place& b) {
+  const std::partial_ordering borders = compareBorders(a.before, b.before);
+  if (borders != std::partial_ordering::equivalent) return borders;
+  // Behind one border different domains may go on, on two servers.
+  const bool apart = a.ordinal != 0 && b.ordinal != 0 && !(a.current == b.current);
+  return apart ? std::partial_ordering::unordered : std::partial_ordering(a.ordinal <=> b.ordinal);
+}
+
+/// Of two by GTID.
+Border meetOfBorders(const Border& a, const Border& b) {
+  return {.by = a.by, .gtids = a.gtids.meet(b.gtids), .set = a.set.meet(b.set)};
+}
+
+Place meetWithoutBaseline(const Place& a, const Place& b) {
+  const std::partial_ordering order = compareWithoutBaseline(a, b);
+  if (order == std::partial_ordering::less || order == std::partial_ordering::equivalent) return a;
+  if (order == std::partial_ordering::greater) return b;
+  if (a.before.byFile() || a.before.by != b.before.by) {
+    throw Error(ErrorCode::invalidArgument, Retry::never,
+                fmt::format("positions {} and {} are of two servers and have no place before both",
+                            positionToText(positionOf(a)), positionToText(positionOf(b))));
+  }
+  Place met;
+  met.before = meetOfBorders(a.before, b.before);
+  if (a.restart || b.restart) {
+    const Border& left = a.restart ? *a.restart : a.before;
+    const Border& right = b.restart ? *b.restart : b.before;
+    met.restart = meetOfBorders(meetOfBorders(left, right), met.before);
+  }
+  return met;
+}
+
 }  // namespace
 
 PositionParts positionParts(const Place& place) {
   PositionParts parts;
-  const std::uint8_t kind = place.before.byFile ? kByFile : kByGtid;
-  parts.head.push_back(static_cast<char>(place.restart ? kind | kWithRestart : kind));
+  parts.head.push_back(kindOf(place));
   putBorder(place.before, parts.head);
-  if (!place.before.byFile) putGtid(place.current, parts.tail);
-  if (place.restart) putBorder(*place.restart, parts.tail);
+  putTail(place, true, parts.tail);
   return parts;
 }
 
@@ -159,12 +295,10 @@ void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& 
 
 void writePosition(const Place& place, Position& out) {
   out.octets.clear();
-  const std::uint8_t kind = place.before.byFile ? kByFile : kByGtid;
-  out.octets.push_back(static_cast<char>(place.restart ? kind | kWithRestart : kind));
+  out.octets.push_back(kindOf(place));
   putBorder(place.before, out.octets);
   putNumber(place.ordinal, out.octets);
-  if (place.ordinal != 0 && !place.before.byFile) putGtid(place.current, out.octets);
-  if (place.restart) putBorder(*place.restart, out.octets);
+  putTail(place, place.ordinal != 0, out.octets);
 }
 
 Position positionOf(const Place& place) {
@@ -176,50 +310,40 @@ Position positionOf(const Place& place) {
 Place placeOf(const Position& position) {
   const std::string& octets = position.octets;
   const auto kind = static_cast<std::uint8_t>(octets.empty() ? 0 : octets[0]);
-  const bool byFile = (kind & ~kWithRestart) == kByFile;
-  if (!byFile && (kind & ~kWithRestart) != kByGtid) throw noOctets(octets.size());
+  const std::uint8_t letter = kind & static_cast<std::uint8_t>(~(kWithRestart | kWithBaseline));
+  BorderBy by = BorderBy::domains;
+  if (letter == kByFile) by = BorderBy::file;
+  if (letter == kBySources) by = BorderBy::sources;
+  if (letter != kByFile && letter != kBySources && letter != kByDomains) throw noOctets(octets.size());
   PlaceReader in(std::string_view(octets).substr(1));
   Place place;
-  place.before = in.border(byFile);
+  place.before = in.border(by);
   place.ordinal = in.number();
-  if (place.ordinal != 0 && !byFile) place.current = in.gtid();
-  if ((kind & kWithRestart) != 0) place.restart = in.border(byFile);
+  if (place.ordinal != 0 && by != BorderBy::file) place.current = in.gtid(by);
+  if ((kind & kWithRestart) != 0) place.restart = in.border(by);
+  if ((kind & kWithBaseline) != 0) place.baseline = in.progress();
   if (!in.done()) throw noOctets(octets.size());
   return place;
 }
 
 std::partial_ordering compareBorders(const Border& a, const Border& b) {
-  if (a.byFile != b.byFile) return std::partial_ordering::unordered;
-  if (!a.byFile) return orderOf(a.gtids.within(b.gtids), b.gtids.within(a.gtids));
+  if (a.by != b.by) return std::partial_ordering::unordered;
+  if (a.by == BorderBy::domains) return orderOf(a.gtids.within(b.gtids), b.gtids.within(a.gtids));
+  if (a.by == BorderBy::sources) return orderOf(a.set.within(b.set), b.set.within(a.set));
   if (a.file.server != b.file.server) return std::partial_ordering::unordered;
   if (a.file.number != b.file.number) return a.file.number <=> b.file.number;
   return a.file.offset <=> b.file.offset;
 }
 
 std::partial_ordering comparePlaces(const Place& a, const Place& b) {
-  const std::partial_ordering borders = compareBorders(a.before, b.before);
-  if (borders != std::partial_ordering::equivalent) return borders;
-  // Behind one border different domains may go on, on two servers.
-  const bool apart = a.ordinal != 0 && b.ordinal != 0 && !(a.current == b.current);
-  return apart ? std::partial_ordering::unordered : std::partial_ordering(a.ordinal <=> b.ordinal);
+  const std::partial_ordering order = compareWithoutBaseline(a, b);
+  if (order != std::partial_ordering::equivalent) return order;
+  return tidegate::detail::compareProgress(a.baseline, b.baseline);
 }
 
 Place meetOf(const Place& a, const Place& b) {
-  const std::partial_ordering order = comparePlaces(a, b);
-  if (order == std::partial_ordering::less || order == std::partial_ordering::equivalent) return a;
-  if (order == std::partial_ordering::greater) return b;
-  if (a.before.byFile || b.before.byFile) {
-    throw Error(ErrorCode::invalidArgument, Retry::never,
-                fmt::format("positions {} and {} are of two servers' files and have no place before both",
-                            positionToText(positionOf(a)), positionToText(positionOf(b))));
-  }
-  Place met;
-  met.before.gtids = a.before.gtids.meet(b.before.gtids);
-  if (a.restart || b.restart) {
-    const Border& left = a.restart ? *a.restart : a.before;
-    const Border& right = b.restart ? *b.restart : b.before;
-    met.restart = Border{.gtids = left.gtids.meet(right.gtids).meet(met.before.gtids)};
-  }
+  Place met = meetWithoutBaseline(a, b);
+  met.baseline = tidegate::detail::meetProgress(a.baseline, b.baseline);
   return met;
 }
 
@@ -229,15 +353,25 @@ std::string positionToText(const Position& position) {
   std::string text = borderToText(place.before);
   if (text.empty()) text = "none";
   if (place.ordinal != 0) text += fmt::format("+{}", place.ordinal);
-  if (place.ordinal != 0 && !place.before.byFile) text += '@' + gtidToText(place.current);
+  if (place.ordinal != 0 && !place.before.byFile()) text += '@' + gtidToText(place.current);
   if (place.restart) text += ";xa=" + borderToText(*place.restart);
+  if (place.baseline.empty()) return text;
+  text += ";baseline=";
+  for (const char c : place.baseline) {
+    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned char>(c));
+  }
   return text;
 }
 
 Position positionFromText(std::string_view text) {
   const std::string_view whole = text;
-  constexpr std::string_view kXa = ";xa=";
+  constexpr std::string_view kXa = ";xa=", kBaseline = ";baseline=";
   Place place;
+  if (const auto baseline = text.find(kBaseline); baseline != std::string_view::npos) {
+    place.baseline = octetsFromHex(text.substr(baseline + kBaseline.size()), whole);
+    tidegate::detail::decodeProgress(place.baseline);
+    text = text.substr(0, baseline);
+  }
   if (const auto xa = text.find(kXa); xa != std::string_view::npos) {
     place.restart = borderFromText(text.substr(xa + kXa.size()), whole);
     text = text.substr(0, xa);
@@ -246,14 +380,17 @@ Position positionFromText(std::string_view text) {
   std::string_view border = text.substr(0, plus);
   if (border.empty()) throw noPosition(whole);
   place.before = borderFromText(border == "none" ? std::string_view() : border, whole);
-  if (place.restart && place.restart->byFile != place.before.byFile) throw noPosition(whole);
+  if (place.restart && place.restart->by != place.before.by) throw noPosition(whole);
   if (plus == std::string_view::npos) return positionOf(place);
   const auto at = text.find('@', plus);
-  if ((at == std::string_view::npos) != place.before.byFile) throw noPosition(whole);
+  if ((at == std::string_view::npos) != place.before.byFile()) throw noPosition(whole);
   place.ordinal =
       wholeNumber<std::uint64_t>(text.substr(plus + 1, at == std::string_view::npos ? at : at - plus - 1), whole);
   if (place.ordinal == 0) throw noPosition(whole);
-  if (at != std::string_view::npos) place.current = gtidFromText(text.substr(at + 1));
+  if (at == std::string_view::npos) return positionOf(place);
+  place.current = gtidFromText(text.substr(at + 1));
+  const bool ofMySql = !(place.current.source == Uuid{});
+  if (ofMySql != (place.before.by == BorderBy::sources)) throw noPosition(whole);
   return positionOf(place);
 }
 

@@ -1,15 +1,16 @@
 /// This source's positions: what was before a transaction, and which change within it.
 ///
-/// By GTID (MariaDB) it names the last transaction of each domain, so it holds on every server of the same history. By
-/// file it names a place in the binlog of one server.
+/// By GTID it names the last transaction of each domain (MariaDB) or the set of all transactions (MySQL), so it holds
+/// on every server of the same history. By file it names a place in the binlog of one server.
 ///
 /// Octets: a kind, then numbers of seven bits an octet, least significant first.
-///   by GTID: count of domains, {domain, server, sequence} of each
-///   by file: the server's id, the file's number, the offset in it
-///   then the ordinal of the change, and where it is not 0 and the kind is by GTID, {domain, server, sequence} of the
-///   transaction
-///   then, where the kind says so, the place from which the binlog must be read again for XA transactions that are
-///   prepared, as by GTID or by file above
+///   by domains: their count, {domain, server, sequence} of each
+///   by sources: their count, of each 16 octets of its UUID, the count of its intervals, and of each interval how far
+///   it begins behind the one before it and how much longer than one transaction it is by file: the server's id, the
+///   file's number, the offset in it then the ordinal of the change, and where it is not 0 and the kind is by GTID the
+///   transaction: {domain, server, sequence}, or {UUID, sequence} then, where the kind says so, the place from which
+///   the binlog must be read again for XA transactions that are prepared, as above then, where the kind says so and up
+///   to the end, how far a baseline is that is read beside the stream (source/detail/baseline_progress.h)
 /// One domain and no open transaction: mostly under 16 octets, which allocate nothing.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <string_view>
 
 #include "mysql/detail/gtid.h"
+#include "mysql/detail/gtid_set.h"
 #include "tidegate/core/position.h"
 
 namespace tidegate::mysql::detail {
@@ -32,12 +34,31 @@ struct FilePlace {
   bool operator==(const FilePlace&) const = default;
 };
 
+/// What a border is told by.
+enum class BorderBy : std::uint8_t {
+  domains,  ///< MariaDB's GTIDs
+  sources,  ///< MySQL's GTIDs
+  file
+};
+
 /// A border between two transactions.
 struct Border {
-  bool byFile = false;
-  GtidState gtids{};  ///< not by file: the last of each domain
+  BorderBy by = BorderBy::domains;
+  GtidState gtids{};  ///< by domains: the last of each
+  GtidSet set{};      ///< by sources: all
   FilePlace file{};   ///< by file
   bool operator==(const Border&) const = default;
+
+  bool byFile() const noexcept { return by == BorderBy::file; }
+  /// By GTID: whether the transaction is before it.
+  bool has(const Gtid& gtid) const noexcept {
+    return by == BorderBy::sources ? set.contains(gtid.source, gtid.sequence)
+                                   : gtid.sequence <= gtids.sequenceOf(gtid.domain);
+  }
+  /// By GTID: moves it behind the transaction.
+  void pass(const Gtid& gtid) {
+    by == BorderBy::sources ? set.add(gtid.source, {gtid.sequence, gtid.sequence}) : gtids.set(gtid);
+  }
 };
 
 struct Place {
@@ -45,6 +66,7 @@ struct Place {
   std::uint64_t ordinal = 0;        ///< of the change in it; 0: all up to the border is done, and nothing more
   Gtid current{};                   ///< by GTID and within a transaction: which
   std::optional<Border> restart{};  ///< not empty: XA transactions prepared behind it have not been decided
+  std::string baseline{};           ///< progress of a baseline that is read beside the stream; empty: none is pending
 };
 
 /// A position in the parts that stay the same for all changes of a transaction: before and behind the ordinal.
@@ -62,13 +84,17 @@ Position positionOf(const Place& place);
 Place placeOf(const Position& position);
 
 std::partial_ordering compareBorders(const Border& a, const Border& b);
-/// By border, then by ordinal. Unordered: places of two servers by file, or domains that went on in another order.
+/// By border, then by ordinal, then by progress. Unordered: places of two servers by file, or domains that went on in
+/// another order.
 std::partial_ordering comparePlaces(const Place& a, const Place& b);
 /// The greatest place at or before both. @throws Error{invalidArgument} where there is none.
 Place meetOf(const Place& a, const Place& b);
 
-/// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; by file "file:1/3/4567", "file:1/3/4567+4294967299";
-/// with ";xa=0-1-4" behind it where XA transactions are pending.
+/// "0-1-5,1-2-7", within a transaction "0-1-5+4294967299@0-1-6"; MySQL's
+/// "uuid:3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", and within a transaction
+/// "…:1-5+4294967299@3e11fa47-71ca-11e1-9e33-c80aa9429562:6"; by file "file:1/3/4567", "file:1/3/4567+4294967299"; with
+/// ";xa=0-1-4" behind it where XA transactions are pending, and ";baseline=" and hexadecimal octets where a baseline
+/// is.
 std::string positionToText(const Position& position);
 /// @throws Error{parseError}
 Position positionFromText(std::string_view text);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "mysql/detail/octet_cursor.h"
+#include "mysql/detail/transaction_payload.h"
 #include "mysql/detail/xa_id.h"
 
 namespace tidegate::mysql::detail {
@@ -21,6 +22,9 @@ constexpr milliseconds kBreath{1};
 /// A stream that goes on without any change for us says so this often.
 constexpr std::chrono::seconds kProgressInterval{1};
 constexpr std::uint16_t kArtificial = 0x20;
+/// A baseline beside the stream is looked after so often, in events and where none come.
+constexpr std::uint32_t kEventsPerRows = 64;
+constexpr milliseconds kRowsWait{10};
 
 void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
   pollfd polled{wake.descriptor(), POLLIN, 0};
@@ -30,8 +34,9 @@ void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
 }  // namespace
 
 BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill,
-                           Hooks hooks)
+                           Hooks hooks, ChunkedBaseline* chunks)
     : core_(core),
+      chunks_(chunks),
       tables_(tables),
       hooks_(std::move(hooks)),
       delivery_(
@@ -40,12 +45,14 @@ BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, Binlo
 
 void BinlogReader::restart(const Position& from) {
   from_ = placeOf(from);
-  delivery_.restart(from);
+  if (chunks_ != nullptr) chunks_->restart(from_);
+  core_.streamServer = 0;
+  delivery_.restart(from, chunks_);
   format_ = {};
   tables_.restart(format_.mariaDb);
   border_ = from_.restart ? *from_.restart : from_.before;
-  file_ = border_.byFile ? border_.file.number : 0;
-  offset_ = border_.byFile ? border_.file.offset : 0;
+  file_ = border_.byFile() ? border_.file.number : 0;
+  offset_ = border_.byFile() ? border_.file.offset : 0;
   inGroup_ = skip_ = preparing_ = deciding_ = quiet_ = false;
   prepared_.clear();
   preparedBytes_ = 0;
@@ -64,11 +71,16 @@ void BinlogReader::run(BinlogLink& link, const Position& from, std::stop_token s
 void BinlogReader::step() {
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) return whilePaused();
-  const auto octets = link_->next(core_.wake, untilNextDuty(core_.clock->steadyNow()));
+  milliseconds wait{0};
+  if (!link_->cached()) wait = untilNextDuty(core_.clock->steadyNow());
+  if (readsRows()) wait = tookRows_ ? milliseconds(0) : std::min(wait, kRowsWait);
+  tookRows_ = false;
+  const auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);
   if (octets) {
     quiet_ = false;
     take(*octets);
     if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
+    if (++sinceRows_ >= kEventsPerRows) interleave();
     if (link_->hasMore()) return;
   } else {
     core_.wake.clear();
@@ -87,8 +99,18 @@ void BinlogReader::checkSilence() {
               fmt::format("the server has sent nothing for {} ms, not even a heartbeat", core_.silence().count()));
 }
 
+/// Rows of a baseline, between two transactions.
+void BinlogReader::interleave() {
+  if (!readsRows()) return;
+  sinceRows_ = 0;
+  if (inGroup_) return chunks_->tend();
+  tookRows_ = delivery_.interleave(placeNow(), {file_, offset_},
+                                   [this](const ChangeEvent& change) { tables_.forget(change.shape->schema.table); });
+}
+
 /// Nothing is left to read: hand over what there is.
 void BinlogReader::drained() {
+  interleave();
   delivery_.flush();
   keepUp(core_.clock->steadyNow());
 }
@@ -99,8 +121,10 @@ void BinlogReader::whilePaused() {
   while (core_.paused) {
     if (stop_.stop_requested()) throw StreamStopped{};
     const Micros now = core_.clock->steadyNow();
+    if (readsRows()) chunks_->tend();
     keepUp(now);
-    waitFor(core_.wake, untilNextDuty(now));
+    const bool reading = readsRows() && chunks_->socket() >= 0;
+    waitFor(core_.wake, reading ? kRowsWait : untilNextDuty(now));
     core_.wake.clear();
   }
   hooks_.leavePaused();
@@ -110,6 +134,7 @@ void BinlogReader::breathe() {
   quiet_ = false;
   if (stop_.stop_requested()) throw StreamStopped{};
   if (core_.paused) whilePaused();
+  if (readsRows()) chunks_->tend();
   keepUp(core_.clock->steadyNow());
   waitFor(core_.wake, kBreath);
   core_.wake.clear();
@@ -150,7 +175,11 @@ std::optional<Border> BinlogReader::restartBorder() const {
   return first == nullptr ? std::nullopt : std::optional(*first);
 }
 
-Place BinlogReader::placeNow() const { return {.before = border_, .restart = restartBorder()}; }
+Place BinlogReader::placeNow() const {
+  return {.before = border_,
+          .restart = restartBorder(),
+          .baseline = chunks_ != nullptr ? chunks_->progress() : std::string()};
+}
 
 void BinlogReader::take(std::string_view octets) {
   const BinlogEvent event = readEvent(octets, format_);
@@ -160,7 +189,7 @@ void BinlogReader::take(std::string_view octets) {
     const std::uint64_t upper = offset_ & ~std::uint64_t{UINT32_MAX};
     offset_ = (upper | event.end) < offset_ ? (upper | event.end) + (std::uint64_t{1} << 32) : upper | event.end;
   }
-  if (border_.byFile && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
+  if (border_.byFile() && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
   dispatch(event);
 }
 
@@ -176,8 +205,7 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
     case EventType::mysqlGtid:
     case EventType::mysqlTaggedGtid:
     case EventType::anonymousGtid:
-      if (inGroup_) refuseOctets("a transaction begins within another");
-      return open(event);
+      return mySqlGtid(event);
     case EventType::query:
     case EventType::queryCompressed:
       return query(event);
@@ -190,10 +218,6 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
     case EventType::incident:
       throw Error(ErrorCode::positionLost, Retry::afterOperator,
                   "the server logged an incident: changes are missing from its binlog; a new baseline is needed");
-    case EventType::partialUpdateRows:
-      throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-                  "the server logs parts of JSON documents, which cannot be put together; mend it with: SET GLOBAL "
-                  "binlog_row_value_options = ''. Then a new baseline is needed");
     default:
       if (event.type == EventType::tableMap || isRows(event.type)) rowEvent(event);
   }
@@ -201,10 +225,11 @@ void BinlogReader::dispatch(const BinlogEvent& event) {
 
 void BinlogReader::rotate(const BinlogEvent& event) {
   const RotateEvent to = readRotate(event);
+  if (event.end == 0) core_.streamServer = event.server;  // made up by the server itself
   if (inGroup_) refuseOctets("a transaction does not end with its file");
   file_ = fileNumberOf(to.file);
   offset_ = to.offset;
-  if (!border_.byFile) return;
+  if (!border_.byFile()) return;
   border_.file.number = file_;
   border_.file.offset = offset_;
 }
@@ -213,21 +238,40 @@ void BinlogReader::open(const BinlogEvent& event) {
   inGroup_ = true;
   sawBegin_ = preparing_ = deciding_ = false;
   xid_.clear();
-  const bool done = border_.byFile ? compareBorders(border_, from_.before) == std::partial_ordering::less
-                                   : current_.sequence <= from_.before.gtids.sequenceOf(current_.domain);
+  const bool done = border_.byFile() ? compareBorders(border_, from_.before) == std::partial_ordering::less
+                                     : from_.before.has(current_);
   skip_ = done;
   if (skip_) return;
-  if (border_.byFile) current_ = {};
-  delivery_.begin({.place = {.before = border_, .current = current_, .restart = restartBorder()},
-                   .commitMicros = std::int64_t{event.timestamp} * 1'000'000,
-                   .id = current_.sequence});
+  if (border_.byFile()) current_ = {};
+  Place place = placeNow();
+  place.current = current_;
+  delivery_.begin(
+      {.place = std::move(place), .commitMicros = std::int64_t{event.timestamp} * 1'000'000, .id = current_.sequence});
+}
+
+void BinlogReader::mySqlGtid(const BinlogEvent& event) {
+  if (inGroup_) refuseOctets("a transaction begins within another");
+  current_ = {};
+  if (border_.by != BorderBy::sources) return open(event);
+  if (event.type == EventType::anonymousGtid) {
+    throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                "a transaction has no GTID, so positions cannot name it; a new baseline is needed. Mend it with: SET "
+                "GLOBAL gtid_mode = ON, or use PositionBy::file");
+  }
+  if (event.type == EventType::mysqlTaggedGtid) {
+    throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
+                "a transaction's GTID has a tag, which this source does not read: use PositionBy::file, or let no "
+                "session set gtid_next to AUTOMATIC:tag");
+  }
+  current_ = readMySqlGtid(event);
+  open(event);
 }
 
 void BinlogReader::gtid(const BinlogEvent& event) {
   if (inGroup_) refuseOctets("a transaction begins within another");
   const MariaGtidEvent head = readMariaGtid(event);
   current_ = head.gtid;
-  if (!border_.byFile && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
+  if (!border_.byFile() && head.gtid.sequence <= border_.gtids.sequenceOf(head.gtid.domain)) {
     throw Error(
         ErrorCode::positionLost, Retry::afterOperator,
         fmt::format("GTID {} comes after {}: two servers write one domain, and positions cannot be told apart. A "
@@ -245,13 +289,13 @@ void BinlogReader::gtid(const BinlogEvent& event) {
 void BinlogReader::close() {
   if (!inGroup_) refuseOctets("a transaction ends that did not begin");
   inGroup_ = false;
-  if (border_.byFile) {
+  if (border_.byFile()) {
     border_.file.number = file_;
     border_.file.offset = offset_;
   } else {
-    border_.gtids.set(current_);
+    border_.pass(current_);
   }
-  if (!skip_) delivery_.commit(placeNow());
+  if (!skip_) delivery_.commit(placeNow(), {file_, offset_});
 }
 
 /// @param onePhase it is committed by the same event.
@@ -289,6 +333,8 @@ void BinlogReader::query(const BinlogEvent& event) {
   const QueryEvent query = readQuery(event, inflated_);
   const LoggedStatement statement = readStatement(query.statement, query.database);
   if (!inGroup_) {
+    if (statement.kind == StatementKind::other) return;  // e.g. what stands in the place of an event unknown to us
+    if (!border_.byFile()) refuseOctets("a statement stands outside of a transaction");
     current_ = {};
     open(event);
   }
@@ -323,10 +369,13 @@ void BinlogReader::query(const BinlogEvent& event) {
   if (!sawBegin_) close();
 }
 
-void BinlogReader::payload(const BinlogEvent&) {
-  throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-              "the server compresses transactions, which this build cannot read; mend it with: SET GLOBAL "
-              "binlog_transaction_compression = OFF. Then a new baseline is needed");
+void BinlogReader::payload(const BinlogEvent& event) {
+  if (!inGroup_) refuseOctets("a transaction's payload stands outside of it");
+  TransactionPayload inner(event.body);
+  while (const std::optional<BinlogEvent> next = inner.next()) {
+    if (next->type == EventType::transactionPayload) refuseOctets("a payload holds another");
+    dispatch(*next);
+  }
 }
 
 void BinlogReader::rowEvent(const BinlogEvent& event) {

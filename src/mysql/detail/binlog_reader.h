@@ -33,8 +33,9 @@ class BinlogReader {
     std::function<void()> monitor{};
     std::function<void()> worked{};  ///< something was delivered
   };
-  BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill,
-               Hooks hooks);
+  /// @param chunks of a baseline that is read beside the stream; null: none.
+  BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill, Hooks hooks,
+               ChunkedBaseline* chunks = nullptr);
 
   /// Until stopped, by StreamStopped. @throws Error, HandlerFailed
   void run(BinlogLink& link, const Position& from, std::stop_token stop);
@@ -48,6 +49,7 @@ class BinlogReader {
   using Micros = Clock::Micros;
   void step();
   void drained();
+  void interleave();
   void checkSilence();
   void whilePaused();
   void breathe();
@@ -57,11 +59,12 @@ class BinlogReader {
   void dispatch(const BinlogEvent& event);
   void rotate(const BinlogEvent& event);
   void gtid(const BinlogEvent& event);
+  void mySqlGtid(const BinlogEvent& event);
   void query(const BinlogEvent& event);
   void payload(const BinlogEvent& event);
   void rowEvent(const BinlogEvent& event);
   void definition(const LoggedStatement& statement);
-  void announce(const TableName& name, bool rowsChanged);
+  void announce(const TableName& name, bool rowsChanged, bool known);
   void emptied(const TableName& name);
 
   void open(const BinlogEvent& event);
@@ -72,8 +75,10 @@ class BinlogReader {
   Border borderNow() const;
   std::optional<Border> restartBorder() const;
   Place placeNow() const;
+  bool readsRows() const noexcept { return chunks_ != nullptr && chunks_->pending(); }
 
   SourceCore& core_;
+  ChunkedBaseline* chunks_;
   BinlogTables& tables_;
   Hooks hooks_;
   BinlogDelivery delivery_;
@@ -97,7 +102,8 @@ class BinlogReader {
 
   Micros lastMonitor_{0}, lastProgress_{0}, quietSince_{0};
   bool quiet_ = false;  ///< nothing has come since `quietSince_`
-  std::uint32_t sinceClock_ = 0;
+  std::uint32_t sinceClock_ = 0, sinceRows_ = 0;
+  bool tookRows_ = false;  ///< the baseline appended rows when it was last asked
   std::uint64_t takenBefore_ = 0;
 };
 

@@ -21,9 +21,10 @@ BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tab
       from_(from),
       stop_(std::move(stop)),
       tables_([this](const TableName& name) { return core_.catalogue(name, stop_); }, core.charsets, core.told),
+      chunks_(core, stop_),
       reader_(
           core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); },
-          hooks()),
+          hooks(), &chunks_),
       backoff_(core.options.backoff, core.context.jitterSeed) {
   std::vector<TableName> names;
   for (const std::string& table : tables) names.push_back(core.nameOf(table));
@@ -61,7 +62,7 @@ BinlogStart BinlogStream::startOf(const Border& border) {
                     .heartbeat = core_.options.heartbeatInterval,
                     .silence = core_.silence(),
                     .from = border};
-  if (!border.byFile) return start;
+  if (!border.byFile()) return start;
   core_.ask(stop_, [&](CLink& link) {
     const std::string server = link.askText("SELECT @@server_id");
     if (server != std::to_string(border.file.server)) {

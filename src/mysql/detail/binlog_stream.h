@@ -31,6 +31,7 @@ class BinlogStream {
   Position from_;
   std::stop_token stop_;
   BinlogTables tables_;
+  ChunkedBaseline chunks_;
   BinlogReader reader_;
   Backoff backoff_;
   bool begun_ = false;  ///< the server accepted a stream in this call

@@ -89,7 +89,7 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
 void BinlogTables::want(std::vector<TableName> tables) {
   wanted_ = std::move(tables);
   std::sort(wanted_.begin(), wanted_.end());
-  byId_.clear();
+  forgetIds();
 }
 
 bool BinlogTables::isWanted(const TableName& name) const {
@@ -100,8 +100,10 @@ void BinlogTables::take(const BinlogEvent& event) {
   const TableMapHead head = readTableMapHead(event);
   const auto namesSize = static_cast<std::size_t>(head.rest.data() - head.database.data());
   const std::string_view names(head.database.data(), namesSize);
-  if (byId_.size() > kMaxIds) byId_.clear();
-  Known& known = byId_[head.id];
+  if (byId_.size() > kMaxIds) forgetIds();
+  if (last_ == nullptr || lastId_ != head.id) last_ = &byId_[head.id];
+  lastId_ = head.id;
+  Known& known = *last_;
   if (known.names == names && known.description == head.rest) return;
   const TableName name{std::string(head.database), std::string(head.table)};
   known.binding = isWanted(name) ? bind(readTableMap(head, mariaDb_), name) : nullptr;
@@ -111,9 +113,12 @@ void BinlogTables::take(const BinlogEvent& event) {
 }
 
 TableBinding* BinlogTables::find(std::uint64_t id) {
+  if (last_ != nullptr && lastId_ == id) return last_->binding.get();
   const auto at = byId_.find(id);
   if (at == byId_.end()) refuseOctets("rows of a table that was not described");
-  return at->second.binding.get();
+  last_ = &at->second;
+  lastId_ = id;
+  return last_->binding.get();
 }
 
 void BinlogTables::told(TableBinding& binding) {
@@ -121,9 +126,19 @@ void BinlogTables::told(TableBinding& binding) {
   told_[binding.name] = {binding.shape, binding.columns};
 }
 
-Shape BinlogTables::toldShape(const TableName& name) const {
+Shape BinlogTables::toldShape(const TableName& name) {
   const auto at = told_.find(name);
-  return at == told_.end() ? nullptr : at->second.shape;
+  if (at != told_.end() && at->second.shape) return at->second.shape;
+  const std::optional<CatalogueTable> table = catalogue_(name);
+  if (!table) return nullptr;
+  told_[name] = {detail::shapeOf(*table), table->columns};
+  return told_[name].shape;
+}
+
+void BinlogTables::forget(std::string_view fullName) {
+  for (auto& [id, known] : byId_) {
+    if (known.binding && known.binding->name.full() == fullName) known.names.clear();
+  }
 }
 
 std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const TableName& name) {
@@ -214,15 +229,20 @@ void BinlogTables::planColumn(const WireColumn& wire, bool signs, const Catalogu
   plan.charset = charsets_.named(charset);
 }
 
-std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, Shape& shape) {
-  for (auto& [id, known] : byId_) {  // labels may have changed, which do not show in the octets
-    if (known.binding && known.binding->name == name) known.names.clear();
-  }
+std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, bool known,
+                                                          Shape& shape) {
+  forget(name.full());  // labels may have changed, which do not show in the octets
   const auto at = told_.find(name);
-  if (at == told_.end()) return nullptr;
+  const bool told = at != told_.end() && at->second.shape;
+  if (!told && !known) return nullptr;
   const std::optional<CatalogueTable> table = catalogue_(name);
   if (!table) return nullptr;
-  const Shape now = shapeOf(*table);
+  const Shape now = detail::shapeOf(*table);
+  if (!told) {
+    shape = now;
+    told_[name] = {now, table->columns};
+    return std::make_shared<const SchemaChange>(SchemaChange{.before = nullptr, .rowsChanged = rowsChanged});
+  }
   const bool same = now->schema == at->second.shape->schema;
   if (same && !rowsChanged) {
     at->second.columns = table->columns;

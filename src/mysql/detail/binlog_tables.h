@@ -44,7 +44,7 @@ class BinlogTables {
   const std::vector<TableName>& wanted() const noexcept { return wanted_; }
   /// A server's binlog begins: ids are those of one server's run.
   void restart(bool mariaDb) {
-    byId_.clear();
+    forgetIds();
     mariaDb_ = mariaDb;
   }
 
@@ -56,10 +56,14 @@ class BinlogTables {
   void told(TableBinding& binding);
 
   /// After a statement that may have changed the table: looks at the catalogue.
+  /// @param known whether the table was there before. What readers were told of it by an earlier process is not known
+  ///              here: then the change has no `before`, and they compare with what they have.
   /// @return the change to tell of, with its shape in `shape`; null: none.
-  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, Shape& shape);
-  /// The shape that readers know; null: none yet.
-  Shape toldShape(const TableName& name) const;
+  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, bool known, Shape& shape);
+  /// The shape that readers know, or else the catalogue's; null: there is no such table.
+  Shape toldShape(const TableName& name);
+  /// Readers were told of another shape of the table than its rows have here: look again before the next ones.
+  void forget(std::string_view fullName);
 
  private:
   struct Known {
@@ -70,12 +74,19 @@ class BinlogTables {
   void plan(const TableMap& map, const std::optional<CatalogueTable>& table, TableBinding& out);
   void planColumn(const WireColumn& wire, bool signs, const CatalogueColumn* column, CellPlan& plan);
 
+  void forgetIds() {
+    byId_.clear();
+    last_ = nullptr;
+  }
+
   AskCatalogue catalogue_;
   Charsets& charsets_;
   ToldTables& told_;
   std::vector<TableName> wanted_;
   bool mariaDb_ = true;
   std::unordered_map<std::uint64_t, Known> byId_;
+  Known* last_ = nullptr;  ///< the one looked for last, mostly the next too
+  std::uint64_t lastId_ = 0;
 };
 
 /// What became of the columns between two descriptions of a table. `rowsChanged` unless it is certain that every row

@@ -1,6 +1,9 @@
 #include "mysql/detail/c_link.h"
 
 #include <fmt/format.h>
+// Needs mysql.h before it.
+#include <ma_pvio.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "mysql/detail/errors.h"
@@ -15,7 +18,7 @@ using std::chrono::seconds;
 /// What the servers allow for an event or a row.
 constexpr unsigned long kMaxPacket = 1UL << 30;
 
-unsigned wholeSeconds(milliseconds time) { return static_cast<unsigned>(std::chrono::ceil<seconds>(time).count()); }
+unsigned secondsRoundedUp(milliseconds time) { return static_cast<unsigned>(std::chrono::ceil<seconds>(time).count()); }
 
 /// The library's own start is not safe for two threads at once.
 bool libraryReady() {
@@ -24,10 +27,10 @@ bool libraryReady() {
 }
 
 void setTimeouts(MYSQL* handle, const ConnectOptions& options, milliseconds silence) {
-  const unsigned connect = wholeSeconds(options.connectTimeout);
+  const unsigned connect = secondsRoundedUp(options.connectTimeout);
   mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
   if (silence.count() == 0) return;
-  const unsigned wait = wholeSeconds(silence);
+  const unsigned wait = secondsRoundedUp(silence);
   mysql_options(handle, MYSQL_OPT_READ_TIMEOUT, &wait);
   mysql_options(handle, MYSQL_OPT_WRITE_TIMEOUT, &wait);
 }
@@ -107,6 +110,28 @@ Cells CLink::ask(const std::string& sql) {
     }
   }
   return cells;
+}
+
+void CLink::send(const std::string& sql) {
+  if (mysql_send_query(handle_.get(), sql.data(), static_cast<unsigned long>(sql.size())) != 0) fail();
+}
+
+MYSQL_RES* CLink::readResult() {
+  if (mysql_read_query_result(handle_.get()) != 0) fail();
+  MYSQL_RES* const result = mysql_use_result(handle_.get());
+  if (result == nullptr && mysql_errno(handle_.get()) != 0) fail();
+  return result;
+}
+
+bool CLink::cached() const noexcept {
+  const MARIADB_PVIO* const io = handle_->net.pvio;
+  return io != nullptr && io->cache != nullptr && io->cache_pos < io->cache + io->cache_size;
+}
+
+bool CLink::readable() noexcept {
+  if (cached()) return true;
+  pollfd polled{socket(), POLLIN, 0};
+  return ::poll(&polled, 1, 0) > 0;
 }
 
 std::string CLink::askText(const std::string& sql) {

@@ -36,6 +36,14 @@ class CLink {
   /// The first cell of the first row; empty where there is none.
   std::string askText(const std::string& sql);
   void run(const std::string& sql) { ask(sql); }
+  /// Sends a statement and does not wait; `readResult` once something can be read. @throws Error
+  void send(const std::string& sql);
+  /// The statement's rows, to be fetched one by one; null: it has none. @throws Error
+  MYSQL_RES* readResult();
+  /// Whether octets are here that the library has read and nobody has asked for.
+  bool cached() const noexcept;
+  /// Whether something can be read without waiting. Over an encrypted connection it may be so and not be seen.
+  bool readable() noexcept;
 
   MYSQL* raw() noexcept { return handle_.get(); }
   bool isMariaDb() const noexcept { return mariaDb_; }

@@ -68,15 +68,24 @@ GtidState GtidState::meet(const GtidState& other) const {
 Gtid gtidFromText(std::string_view text) {
   const std::string_view whole = text;
   Gtid gtid;
-  if (takeNumber(text, gtid.domain) && takeDash(text) && takeNumber(text, gtid.server) && takeDash(text) &&
-      takeNumber(text, gtid.sequence) && text.empty()) {
+  constexpr std::size_t kUuidEnd = 36;
+  if (text.size() > kUuidEnd && text[kUuidEnd] == ':' && parseUuid(text.substr(0, kUuidEnd), gtid.source)) {
+    text.remove_prefix(kUuidEnd + 1);
+    if (takeNumber(text, gtid.sequence) && text.empty() && gtid.sequence != 0) return gtid;
+  } else if (takeNumber(text, gtid.domain) && takeDash(text) && takeNumber(text, gtid.server) && takeDash(text) &&
+             takeNumber(text, gtid.sequence) && text.empty()) {
     return gtid;
   }
   throw Error(ErrorCode::parseError, Retry::never,
-              fmt::format("\"{}\" is no MariaDB GTID, which reads as 0-1-5", whole.substr(0, 80)));
+              fmt::format("\"{}\" is no GTID, which reads as 0-1-5, or with MySQL as "
+                          "3e11fa47-71ca-11e1-9e33-c80aa9429562:5",
+                          whole.substr(0, 80)));
 }
 
-std::string gtidToText(const Gtid& gtid) { return fmt::format("{}-{}-{}", gtid.domain, gtid.server, gtid.sequence); }
+std::string gtidToText(const Gtid& gtid) {
+  if (!(gtid.source == Uuid{})) return fmt::format("{}:{}", toIso(gtid.source), gtid.sequence);
+  return fmt::format("{}-{}-{}", gtid.domain, gtid.server, gtid.sequence);
+}
 
 GtidState gtidStateFromText(std::string_view text) {
   GtidState state;

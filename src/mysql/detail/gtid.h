@@ -1,4 +1,4 @@
-/// MariaDB's global transaction ids, and what a server has of each domain.
+/// Global transaction ids of both servers, and what a MariaDB has of each domain.
 #pragma once
 
 #include <cstdint>
@@ -6,13 +6,16 @@
 #include <string_view>
 #include <vector>
 
+#include "tidegate/core/value.h"
+
 namespace tidegate::mysql::detail {
 
-/// "domain-server-sequence". Within a domain sequences only grow.
+/// MariaDB's "domain-server-sequence", of which sequences only grow within a domain; or MySQL's "source:sequence".
 struct Gtid {
   std::uint32_t domain = 0;
   std::uint32_t server = 0;
   std::uint64_t sequence = 0;
+  Uuid source{};  ///< MySQL's only
   bool operator==(const Gtid&) const = default;
 };
 

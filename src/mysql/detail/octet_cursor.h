@@ -1,8 +1,10 @@
 /// Reads forward through octets from a server, never past their end.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -33,8 +35,15 @@ class OctetCursor {
   std::string_view rest() { return take(left()); }
   /// An unsigned number of 1 to 8 octets, least significant first.
   std::uint64_t little(std::size_t size) {
-    const std::string_view octets = take(size);
     std::uint64_t number = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+      if (left() >= sizeof number) {  // one load, of which the octets that are not meant are cut off
+        std::memcpy(&number, at_, sizeof number);
+        at_ += size;
+        return size < sizeof number ? number & ((std::uint64_t{1} << (8 * size)) - 1) : number;
+      }
+    }
+    const std::string_view octets = take(size);
     for (std::size_t i = size; i-- > 0;) number = number << 8 | static_cast<unsigned char>(octets[i]);
     return number;
   }
@@ -44,7 +53,10 @@ class OctetCursor {
     for (const char c : take(size)) number = number << 8 | static_cast<unsigned char>(c);
     return number;
   }
-  std::uint8_t octet() { return static_cast<std::uint8_t>(take(1)[0]); }
+  std::uint8_t octet() {
+    if (done()) refuseOctets(std::string(what_) + " ends too early");
+    return static_cast<std::uint8_t>(*at_++);
+  }
   std::size_t length(std::size_t size) { return static_cast<std::size_t>(little(size)); }
   /// The protocol's packed integer: one octet, or a mark and 2, 3 or 8.
   std::uint64_t packed() {

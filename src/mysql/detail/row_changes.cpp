@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "mysql/detail/octet_cursor.h"
 
@@ -43,6 +44,7 @@ void RowChanges::tellSchema(TableBinding& table) {
     ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, table.shape, Part::schema, 0);
     event.after.clear();
     event.schemaChange = table.pending;
+    delivery_.added();
   }
   tables_.told(table);
 }
@@ -58,6 +60,7 @@ void RowChanges::insert(OctetCursor& in, const RowsEvent& rows, const TableBindi
     fill_(table, event);
     event.unchanged.clear();
   }
+  delivery_.added();
 }
 
 void RowChanges::erase(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
@@ -68,12 +71,18 @@ void RowChanges::erase(OctetCursor& in, const RowsEvent& rows, const TableBindin
   event.after.clear();
   event.before.swap(before_);
   event.beforeAbsent.swap(beforeAbsent_);
+  delivery_.added();
 }
 
 void RowChanges::update(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
   const std::size_t left = in.left();
   readImage(in, table.plans, rows.present, before_, beforeAbsent_);
-  readImage(in, table.plans, rows.presentAfter, after_, afterAbsent_);
+  unknown_.clear();
+  if (rows.partialJson) {
+    readPartialImage(in, table.plans, rows.presentAfter, {before_, beforeAbsent_}, after_, afterAbsent_, unknown_);
+  } else {
+    readImage(in, table.plans, rows.presentAfter, after_, afterAbsent_);
+  }
   completeAfter();
   const std::size_t bytes = left - in.left();
   if (keyChanged(table)) return changeKey(table, bytes);
@@ -83,6 +92,8 @@ void RowChanges::update(OctetCursor& in, const RowsEvent& rows, const TableBindi
   event.beforeAbsent.swap(beforeAbsent_);
   event.after.swap(after_);
   event.unchanged.swap(afterAbsent_);
+  if (!unknown_.empty()) completeDocuments(table, event);
+  delivery_.added();
 }
 
 /// What the second image leaves out is as it was in the first, where that has it.
@@ -93,6 +104,15 @@ void RowChanges::completeAfter() {
     after_[i] = before_[i];
     return true;
   });
+}
+
+/// As they are by now: what changed in between follows. Where the row is gone its erase does, and nothing is said of
+/// them.
+void RowChanges::completeDocuments(const TableBinding& table, ChangeEvent& event) {
+  std::vector<std::uint32_t> unchanged = std::exchange(event.unchanged, unknown_);
+  fill_(table, event);
+  event.unchanged.insert(event.unchanged.end(), unchanged.begin(), unchanged.end());
+  std::sort(event.unchanged.begin(), event.unchanged.end());
 }
 
 bool RowChanges::keyChanged(const TableBinding& table) const {
@@ -111,13 +131,17 @@ void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
     gone.after.clear();
     gone.before.swap(before_);
     gone.beforeAbsent.swap(beforeAbsent_);
+    delivery_.added();
   }
   if (!delivery_.wants(Part::row)) return;
   ChangeEvent& come = delivery_.add(ChangeOp::insert, table.shape, Part::row, bytes);
   come.after.swap(after_);
   come.unchanged.swap(afterAbsent_);
+  come.unchanged.insert(come.unchanged.end(), unknown_.begin(), unknown_.end());
+  std::sort(come.unchanged.begin(), come.unchanged.end());
   if (!come.unchanged.empty()) fill_(table, come);
   come.unchanged.clear();
+  delivery_.added();
 }
 
 }  // namespace tidegate::mysql::detail

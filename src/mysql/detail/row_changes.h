@@ -33,6 +33,7 @@ class RowChanges {
   void changeKey(const TableBinding& table, std::size_t bytes);
   bool keyChanged(const TableBinding& table) const;
   void completeAfter();
+  void completeDocuments(const TableBinding& table, ChangeEvent& event);
 
   BinlogDelivery& delivery_;
   BinlogTables& tables_;
@@ -40,6 +41,7 @@ class RowChanges {
   std::string inflated_;
   std::vector<Value> before_, after_;
   std::vector<std::uint32_t> beforeAbsent_, afterAbsent_;
+  std::vector<std::uint32_t> unknown_;  ///< JSON documents whose update only the table can tell
 };
 
 }  // namespace tidegate::mysql::detail

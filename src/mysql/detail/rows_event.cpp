@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
+#include "mysql/detail/json_diff.h"
+
 namespace tidegate::mysql::detail {
 namespace {
 
@@ -11,7 +16,7 @@ bool isCompressed(EventType type) {
 
 bool hasExtraData(EventType type) {
   return type == EventType::writeRows || type == EventType::updateRows || type == EventType::deleteRows ||
-         type >= EventType::writeRowsCompressed;
+         type == EventType::partialUpdateRows || type >= EventType::writeRowsCompressed;
 }
 
 RowsKind kindOf(EventType type) {
@@ -23,6 +28,7 @@ RowsKind kindOf(EventType type) {
       return RowsKind::write;
     case EventType::updateRowsV1:
     case EventType::updateRows:
+    case EventType::partialUpdateRows:
     case EventType::updateRowsCompressedV1:
     case EventType::updateRowsCompressed:
       return RowsKind::update;
@@ -37,7 +43,10 @@ bool bitAt(std::string_view bits, std::size_t i) {
 
 std::size_t countBits(std::string_view bits, std::size_t columns) {
   std::size_t count = 0;
-  for (std::size_t i = 0; i < columns; ++i) count += bitAt(bits, i) ? 1 : 0;
+  for (std::size_t at = 0; at < columns / 8; ++at) {
+    count += static_cast<std::size_t>(std::popcount(static_cast<std::uint8_t>(bits[at])));
+  }
+  for (std::size_t i = columns / 8 * 8; i < columns; ++i) count += bitAt(bits, i) ? 1 : 0;
   return count;
 }
 
@@ -45,7 +54,8 @@ std::size_t countBits(std::string_view bits, std::size_t columns) {
 
 bool isRows(EventType type) noexcept {
   return (type >= EventType::writeRowsV1 && type <= EventType::deleteRowsV1) ||
-         (type >= EventType::writeRows && type <= EventType::deleteRows) || isCompressed(type);
+         (type >= EventType::writeRows && type <= EventType::deleteRows) || type == EventType::partialUpdateRows ||
+         isCompressed(type);
 }
 
 std::uint64_t tableIdOf(const BinlogEvent& event) { return OctetCursor(event.body, "a row event").little(6); }
@@ -54,6 +64,7 @@ RowsEvent readRows(const BinlogEvent& event, std::string& inflated) {
   OctetCursor in(event.body, "a row event");
   RowsEvent rows;
   rows.kind = kindOf(event.type);
+  rows.partialJson = event.type == EventType::partialUpdateRows;
   rows.table = in.little(6);
   in.take(2);  // flags
   if (hasExtraData(event.type)) {
@@ -89,6 +100,51 @@ void readImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_
       values[i].variant() = Null{};
     } else {
       readCell(in, plans[i], values[i]);
+    }
+  }
+}
+
+void readPartialImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_view present,
+                      const ImageBefore& before, std::vector<Value>& values, std::vector<std::uint32_t>& absent,
+                      std::vector<std::uint32_t>& unknown) {
+  constexpr std::uint64_t kPartialJson = 1;
+  const auto isJson = [](const CellPlan& plan) { return plan.type == WireType::json; };
+  std::string_view partial;
+  if ((in.packed() & kPartialJson) != 0) {
+    const auto documents = static_cast<std::size_t>(std::count_if(plans.begin(), plans.end(), isJson));
+    partial = in.take((documents + 7) / 8);
+  }
+  const std::size_t columns = plans.size();
+  if (present.size() != (columns + 7) / 8) refuseOctets("a row has another number of columns than its table");
+  values.resize(columns);
+  absent.clear();
+  unknown.clear();
+  const std::string_view nulls = in.take((countBits(present, columns) + 7) / 8);
+  std::size_t shown = 0, document = 0;
+  for (std::size_t i = 0; i < columns; ++i) {
+    // One for each JSON column of the table, also of those that are not in the image.
+    const bool inPart = isJson(plans[i]) && !partial.empty() && bitAt(partial, document);
+    if (isJson(plans[i])) ++document;
+    if (!bitAt(present, i)) {
+      values[i].variant() = Null{};
+      absent.push_back(static_cast<std::uint32_t>(i));
+    } else if (bitAt(nulls, shown++)) {
+      values[i].variant() = Null{};
+    } else if (!inPart) {
+      readCell(in, plans[i], values[i]);
+    } else {
+      const std::string_view diffs = in.take(in.length(plans[i].meta));
+      const auto index = static_cast<std::uint32_t>(i);
+      if (std::binary_search(before.absent.begin(), before.absent.end(), index)) {
+        values[i].variant() = Null{};
+        unknown.push_back(index);
+        continue;
+      }
+      const Json* const old = before.values.at(i).getIf<Json>();
+      if (old == nullptr) refuseOctets("a JSON document is updated in part that was not there");
+      Json now = *old;
+      applyJsonDiffs(diffs, now.text);
+      values[i].variant() = std::move(now);
     }
   }
 }

@@ -22,6 +22,7 @@ struct RowsEvent {
   std::size_t columns = 0;
   std::string_view present{};       ///< a bit for each column of the (first) image
   std::string_view presentAfter{};  ///< of an update's second image
+  bool partialJson = false;         ///< second images say what was done to JSON columns: `readPartialImage`
   std::string_view rows{};
 };
 /// The id alone. @throws Error{parseError}
@@ -33,5 +34,17 @@ RowsEvent readRows(const BinlogEvent& event, std::string& inflated);
 /// @throws Error{parseError}
 void readImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_view present,
                std::vector<Value>& values, std::vector<std::uint32_t>& absent);
+
+/// A first image that was read.
+struct ImageBefore {
+  const std::vector<Value>& values;
+  const std::vector<std::uint32_t>& absent;
+};
+/// Reads the second image of a row whose JSON columns may be updated in part.
+/// @param unknown gets the columns, ascending, that were updated in part and are not in the first image: their value is
+///                null, and only the table has it. @throws Error{parseError}
+void readPartialImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_view present,
+                      const ImageBefore& before, std::vector<Value>& values, std::vector<std::uint32_t>& absent,
+                      std::vector<std::uint32_t>& unknown);
 
 }  // namespace tidegate::mysql::detail

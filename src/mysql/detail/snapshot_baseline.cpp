@@ -7,12 +7,13 @@
 
 #include "mysql/detail/binlog_delivery.h"
 #include "mysql/detail/read_row.h"
+#include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
-constexpr std::chrono::milliseconds kBreath{1};
+constexpr std::chrono::milliseconds kPictureBreath{1};
 /// A server that sends no row for this long is gone.
 constexpr std::chrono::milliseconds kReadPatience{600'000};
 constexpr std::size_t kMaxPictureBytes = 4u << 20;
@@ -23,24 +24,8 @@ std::uint64_t wholeNumber(const std::string& text) {
   return number;
 }
 
-struct NamedPlace {
-  std::string file{};
-  std::uint64_t offset = 0;
-};
-
-/// MariaDB notes the binlog's place with each snapshot, under the lock that orders commits: no other lock is needed.
-NamedPlace snapshotOfMariaDb(CLink& link) {
-  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
-  NamedPlace place;
-  for (const auto& cells : link.ask("SHOW STATUS LIKE 'binlog_snapshot_%'")) {
-    if (cells.at(0) == "Binlog_snapshot_file") place.file = cells.at(1).value_or("");
-    if (cells.at(0) == "Binlog_snapshot_position") place.offset = wholeNumber(cells.at(1).value_or(""));
-  }
-  return place;
-}
-
 /// MySQL does not: nobody may commit for the moment in which snapshot and place are taken.
-NamedPlace snapshotOfMySql(CLink& link) {
+SnapshotPlace snapshotOfMySql(CLink& link) {
   link.run("FLUSH TABLES WITH READ LOCK");
   link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
   Cells status;
@@ -50,8 +35,12 @@ NamedPlace snapshotOfMySql(CLink& link) {
     status = link.ask("SHOW MASTER STATUS");  // before 8.2
   }
   link.run("UNLOCK TABLES");
-  if (status.empty()) return {};
-  return {status[0].at(0).value_or(""), wholeNumber(status[0].at(1).value_or(""))};
+  if (status.empty()) {
+    throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
+                "the server writes no binlog; mend it with the line log_bin in its configuration, then restart it");
+  }
+  const auto& cells = status[0];
+  return {cells.at(0).value_or(""), wholeNumber(cells.at(1).value_or("")), cells.at(4).value_or("")};
 }
 
 /// Collects rows and offers them.
@@ -72,7 +61,7 @@ class Picture {
     for (Taken answer = Taken::full; answer == Taken::full;) {
       waitWhilePaused();
       answer = job_.handler(batch_);
-      if (answer == Taken::full) pause(kBreath);
+      if (answer == Taken::full) pause(kPictureBreath);
     }
     batch_.clear();
     bytes_ = 0;
@@ -103,18 +92,25 @@ class Picture {
   std::size_t bytes_ = 0;
 };
 
-void readIntoPicture(CLink& link, const SnapshotJob& job, const TableName& name, Picture& picture) {
-  const std::optional<CatalogueTable> table = readCatalogueTable(link, name);
-  if (!table) {
-    throw Error(
-        ErrorCode::tableNotFound, Retry::afterOperator,
-        fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
-                    name.full(), name.quoted()));
-  }
-  const Shape shape = shapeOf(*table);
+CatalogueTable requireTable(CLink& link, const TableName& name) {
+  if (std::optional<CatalogueTable> table = readCatalogueTable(link, name)) return std::move(*table);
+  throw Error(
+      ErrorCode::tableNotFound, Retry::afterOperator,
+      fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",
+                  name.full(), name.quoted()));
+}
+
+/// Whether it is left to be read beside the stream.
+bool leftToStream(CLink& link, const SourceCore& core, const CatalogueTable& table) {
+  return link.isMariaDb() && table.engine == "InnoDB" && table.type == "BASE TABLE" && !table.key.empty() &&
+         table.rows >= core.options.baseline.chunkedFromRows;
+}
+
+void readIntoPicture(CLink& link, const SnapshotJob& job, const CatalogueTable& table, Picture& picture) {
+  const Shape shape = shapeOf(table);
   picture.add(ChangeOp::baselineBegin, shape).after.clear();
   std::vector<Value> values;
-  readWholeTable(link, *table, values, [&] {
+  readWholeTable(link, table, values, [&] {
     if (job.stop.stop_requested()) return false;
     ChangeEvent& event = picture.add(ChangeOp::read, shape);
     event.after.swap(values);
@@ -122,32 +118,62 @@ void readIntoPicture(CLink& link, const SnapshotJob& job, const TableName& name,
   });
   picture.add(ChangeOp::baselineEnd, shape).after.clear();
   picture.offer();
-  job.core.told[name] = {shape, table->columns};
+  job.core.told[table.name] = {shape, table.columns};
 }
+
+/// Frees a result also where it is left before its end: without the connection, since else all the rest would be read.
+struct LeftResult {
+  CLink& link;
+  MYSQL_RES* result;
+  ~LeftResult() {
+    if (!mysql_eof(result)) link.interrupt();
+    mysql_free_result(result);
+  }
+};
 
 }  // namespace
 
-Border beginSnapshot(CLink& link, const SourceCore& core) {
+SnapshotPlace beginNotedSnapshot(CLink& link) {
+  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+  SnapshotPlace place;
+  for (const auto& cells : link.ask("SHOW STATUS LIKE 'binlog_snapshot_%'")) {
+    if (cells.at(0) == "Binlog_snapshot_file") place.file = cells.at(1).value_or("");
+    if (cells.at(0) == "Binlog_snapshot_position") place.offset = wholeNumber(cells.at(1).value_or(""));
+  }
+  if (!place.file.empty()) return place;
+  throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
+              "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its "
+              "configuration, then restart it");
+}
+
+GtidState gtidsAt(CLink& link, const SnapshotPlace& place) {
+  const Cells gtids = link.ask(fmt::format("SELECT BINLOG_GTID_POS({}, {})", literal(place.file), place.offset));
+  if (!gtids.empty() && gtids[0].at(0)) return gtidStateFromText(*gtids[0][0]);
+  throw Error(ErrorCode::queryFailed, Retry::later,
+              fmt::format("the server does not know the GTIDs at {} of {}", place.offset, place.file));
+}
+
+void prepareForSnapshots(CLink& link) {
   link.run("SET SESSION net_write_timeout = 31536000");  // a slow sink must not make the server give up
   link.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  const NamedPlace place = link.isMariaDb() ? snapshotOfMariaDb(link) : snapshotOfMySql(link);
-  if (place.file.empty()) {
-    throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
-                "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its "
-                "configuration, then restart it");
+  // Not bounded by the timeout of what is asked of the catalogue.
+  link.run(link.isMariaDb() ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0");
+}
+
+Border beginSnapshot(CLink& link, const SourceCore& core) {
+  const SnapshotPlace place = link.isMariaDb() ? beginNotedSnapshot(link) : snapshotOfMySql(link);
+  Border border{.by = core.positionsOn(link.isMariaDb())};
+  switch (border.by) {
+    case BorderBy::file:
+      border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
+                     fileNumberOf(place.file), place.offset};
+      break;
+    case BorderBy::domains:
+      border.gtids = gtidsAt(link, place);
+      break;
+    case BorderBy::sources:
+      border.set = gtidSetFromText(place.executed);
   }
-  Border border{.byFile = core.byFile(link.isMariaDb())};
-  if (border.byFile) {
-    border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
-                   fileNumberOf(place.file), place.offset};
-    return border;
-  }
-  const Cells gtids = link.ask(fmt::format("SELECT BINLOG_GTID_POS({}, {})", literal(place.file), place.offset));
-  if (gtids.empty() || !gtids[0].at(0)) {
-    throw Error(ErrorCode::queryFailed, Retry::later,
-                fmt::format("the server does not know the GTIDs at {} of {}", place.offset, place.file));
-  }
-  border.gtids = gtidStateFromText(*gtids[0][0]);
   return border;
 }
 
@@ -158,35 +184,34 @@ void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>
   if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) link.fail();
   MYSQL_RES* const result = mysql_use_result(handle);
   if (result == nullptr) link.fail();
-  // Freed only at its end: before, that would read all the rest. Who leaves early drops the connection.
+  const LeftResult freed{link, result};
   const std::vector<TextForm> forms = textForms(table.columns);
   while (const MYSQL_ROW cells = mysql_fetch_row(result)) {
-    const unsigned long* const lengths = mysql_fetch_lengths(result);
-    values.resize(forms.size());
-    for (std::size_t i = 0; i < forms.size(); ++i) {
-      if (cells[i] == nullptr)
-        values[i].variant() = Null{};
-      else
-        readTextCell(forms[i], {cells[i], lengths[i]}, values[i]);
-    }
+    readTextRow(forms, cells, mysql_fetch_lengths(result), values);
     if (row()) continue;
     link.interrupt();
     break;
   }
-  const bool failed = mysql_errno(handle) != 0;
-  mysql_free_result(result);
-  if (failed) link.fail();
+  if (mysql_errno(handle) != 0) link.fail();
 }
 
 Position runSnapshot(const SnapshotJob& job) {
   const std::unique_ptr<CLink> link = job.core.connect(kReadPatience, job.stop);
   const LinkGuard guard(job.stop, *link);
-  // Not bounded by the timeout of what is asked of the catalogue.
-  link->run(link->isMariaDb() ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0");
+  prepareForSnapshots(*link);
   const Border border = beginSnapshot(*link, job.core);
-  const Position at = positionOf({.before = border});
+  std::vector<CatalogueTable> whole;
+  tidegate::detail::BaselineProgress left;
+  for (const TableName& name : job.tables) {
+    CatalogueTable table = requireTable(*link, name);
+    if (leftToStream(*link, job.core, table))
+      left.pending.push_back({.name = name.full()});
+    else
+      whole.push_back(std::move(table));
+  }
+  const Position at = positionOf({.before = border, .baseline = tidegate::detail::encodeProgress(left)});
   Picture picture(job, at);
-  for (const TableName& name : job.tables) readIntoPicture(*link, job, name, picture);
+  for (const CatalogueTable& table : whole) readIntoPicture(*link, job, table, picture);
   return at;
 }
 

@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kLeastHeartbeat{10};
 SourceOptions checked(SourceOptions options) {
   options.connect = resolve(std::move(options.connect));
   if (options.batchEvents == 0) refuseOption("batchEvents must be at least 1");
+  if (options.baseline.chunkRows == 0) refuseOption("baseline.chunkRows must be at least 1");
   if (options.heartbeatInterval < kLeastHeartbeat) refuseOption("heartbeatInterval must be at least 10 ms");
   if (options.monitorInterval.count() < 1) refuseOption("monitorInterval must be at least 1 ms");
   Backoff{options.backoff, 1};
@@ -68,11 +69,10 @@ std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const
   return ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
 }
 
-bool SourceCore::byFile(bool mariaDb) const {
-  if (options.positions == PositionBy::gtid && !mariaDb) {
-    refuseOption("positions = gtid needs MariaDB; with MySQL use PositionBy::file");
-  }
-  return options.positions == PositionBy::file || !mariaDb;
+BorderBy SourceCore::positionsOn(bool mariaDb) const {
+  if (options.positions == PositionBy::file) return BorderBy::file;
+  if (mariaDb) return BorderBy::domains;
+  return options.positions == PositionBy::gtid ? BorderBy::sources : BorderBy::file;
 }
 
 std::vector<BinlogFile> SourceCore::files(CLink& link) {

@@ -64,8 +64,8 @@ struct SourceCore {
   void warn(const std::string& message) const;
   TableName nameOf(const std::string& table) const { return tableNameOf(table, options.connect.database); }
   std::optional<CatalogueTable> catalogue(const TableName& name, const std::stop_token& stop);
-  /// Whether positions are made of files on this server. @throws Error{invalidConfig} for GTIDs where there are none.
-  bool byFile(bool mariaDb) const;
+  /// What positions are made of on this server.
+  BorderBy positionsOn(bool mariaDb) const;
   /// The server's files, oldest first.
   static std::vector<BinlogFile> files(CLink& link);
   /// How far the binlog's end lies behind what was handed over, in octets.
@@ -82,6 +82,9 @@ struct SourceCore {
   std::unique_ptr<CLink> side{};
   Charsets charsets;
   ToldTables told{};
+
+  /// The server_id of the server that the stream comes from; 0: not known yet. The stream's thread.
+  std::uint32_t streamServer = 0;
 
   /// In the server's files, all before it was handed over.
   std::atomic<std::uint64_t> reachedFile{0}, reachedOffset{0};

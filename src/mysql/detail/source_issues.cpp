@@ -64,22 +64,26 @@ class ServerJudge {
               metadata.empty() ? "missing" : metadata),
           false);
     }
-    if (variable(link_, "binlog_transaction_compression") == "ON") {
+    const bool parts = variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos;
+    if (parts && image != "FULL") {
       add(ErrorCode::slotInvalid,
-          "the server compresses transactions, which this source cannot read; mend it with: SET "
-          "GLOBAL binlog_transaction_compression = OFF");
-    }
-    if (variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos) {
-      add(ErrorCode::slotInvalid,
-          "the server logs parts of JSON documents, which cannot be put together; mend it with: SET "
-          "GLOBAL binlog_row_value_options = ''");
+          fmt::format(
+              "the server logs parts of JSON documents (binlog_row_value_options), and with binlog_row_image = {} "
+              "not what they were before: they are read again from the table. Mend it with: SET GLOBAL "
+              "binlog_row_value_options = ''",
+              image),
+          false);
     }
   }
   void judgeGtids() {
     if (!link_.isMariaDb()) {
-      if (options_.positions == PositionBy::gtid) {
-        add(ErrorCode::slotInvalid, "positions by GTID need MariaDB; set SourceOptions::positions = PositionBy::file");
-      }
+      const std::string mode = variable(link_, "gtid_mode");
+      if (options_.positions != PositionBy::gtid || mode == "ON") return;
+      add(ErrorCode::slotInvalid,
+          fmt::format("gtid_mode is {}, and positions are to be made of GTIDs; mend it with: SET GLOBAL "
+                      "enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON "
+                      "one after the other; or use PositionBy::file",
+                      mode.empty() ? "missing" : mode));
       return;
     }
     if (options_.positions == PositionBy::file || variable(link_, "gtid_strict_mode") == "ON") return;

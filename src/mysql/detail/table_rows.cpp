@@ -45,14 +45,7 @@ class TableRows final : public RowStream {
       if (broken || stop_.stop_requested()) failed();
       return false;
     }
-    const unsigned long* const lengths = mysql_fetch_lengths(result_);
-    values.resize(forms_.size());
-    for (std::size_t i = 0; i < forms_.size(); ++i) {
-      if (cells[i] == nullptr)
-        values[i].variant() = Null{};
-      else
-        readTextCell(forms_[i], {cells[i], lengths[i]}, values[i]);
-    }
+    readTextRow(forms_, cells, mysql_fetch_lengths(result_), values);
     return true;
   }
 

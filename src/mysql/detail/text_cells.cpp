@@ -95,4 +95,15 @@ void readTextCell(TextForm form, std::string_view text, Value& out) {
   }
 }
 
+void readTextRow(const std::vector<TextForm>& forms, MYSQL_ROW cells, const unsigned long* lengths,
+                 std::vector<Value>& values) {
+  values.resize(forms.size());
+  for (std::size_t i = 0; i < forms.size(); ++i) {
+    if (cells[i] == nullptr)
+      values[i].variant() = Null{};
+    else
+      readTextCell(forms[i], {cells[i], lengths[i]}, values[i]);
+  }
+}
+
 }  // namespace tidegate::mysql::detail

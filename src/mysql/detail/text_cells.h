@@ -29,5 +29,8 @@ enum class TextForm : std::uint8_t {
 std::vector<TextForm> textForms(const std::vector<CatalogueColumn>& columns);
 /// @throws Error{parseError} for text that is not of its form.
 void readTextCell(TextForm form, std::string_view text, Value& out);
+/// A row as libmariadb has it. @throws Error{parseError}
+void readTextRow(const std::vector<TextForm>& forms, MYSQL_ROW cells, const unsigned long* lengths,
+                 std::vector<Value>& values);
 
 }  // namespace tidegate::mysql::detail

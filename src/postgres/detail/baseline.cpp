@@ -308,10 +308,6 @@ class TableStream final : public RowStream {
 
 std::string runBaseline(const BaselineJob& job) { return WholeBaseline(job).run(); }
 
-std::string meetProgress(std::string_view a, std::string_view b) {
-  return encodeProgress(meetOf(decodeProgress(a), decodeProgress(b)));
-}
-
 std::unique_ptr<RowStream> readTable(const SourceOptions& options, const std::string& table, std::stop_token stop) {
   return std::make_unique<TableStream>(options, table, std::move(stop));
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "postgres/detail/baseline_progress.h"
 #include "postgres/detail/stream_interleave.h"
 #include "tidegate/core/query.h"
 
@@ -29,9 +30,6 @@ std::string runBaseline(const BaselineJob& job);
 /// @param onWarning told, for example, of a connection that cannot be made.
 std::unique_ptr<StreamInterleave> makeInterleave(const SourceOptions& options,
                                                  std::function<void(const std::string&)> onWarning);
-
-/// The lesser of two progresses, table by table: what is pending in either is pending.
-std::string meetProgress(std::string_view a, std::string_view b);
 
 /// `SyncSource::readTable`: one COPY, over a connection of its own.
 std::unique_ptr<RowStream> readTable(const SourceOptions& options, const std::string& table, std::stop_token stop);

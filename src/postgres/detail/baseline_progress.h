@@ -1,39 +1,15 @@
-/// How far a baseline is that is read beside the stream: the part of a position behind its place.
-///
-/// Octets, numbers most significant first: 8 of steps done, 2 of 65535 - pending tables, then for each pending table
-/// its name (2 of length), 8 of rows, 1 whether it has begun, and its last key: 2 of columns, each 4 of length and
-/// text. So that what is further is greater, octet by octet: every event is a step.
+/// The part of a position behind its place: how far a baseline is that is read beside the stream.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "source/detail/baseline_progress.h"
 
 namespace tidegate::postgres::detail {
 
-/// A table that is still to be read, or to be read on.
-struct PendingTable {
-  std::string name{};               ///< the full name
-  std::uint64_t rows = 0;           ///< delivered so far
-  bool begun = false;               ///< `baselineBegin` was delivered
-  std::vector<std::string> last{};  ///< the last key whose row was delivered, in the server's text; empty: none
-  bool operator==(const PendingTable&) const = default;
-};
-
-struct BaselineProgress {
-  std::uint64_t steps = 0;
-  std::vector<PendingTable> pending{};  ///< in the order they are read; empty: the baseline is whole
-  bool operator==(const BaselineProgress&) const = default;
-};
-
-/// Empty if nothing is pending.
-std::string encodeProgress(const BaselineProgress& progress);
-/// @throws Error{parseError}
-BaselineProgress decodeProgress(std::string_view octets);
-/// Sets the steps in encoded octets that are not empty.
-void putSteps(std::uint64_t steps, std::string& octets);
-/// What is pending in either, each table where it is less far.
-BaselineProgress meetOf(const BaselineProgress& a, const BaselineProgress& b);
+using tidegate::detail::BaselineProgress;
+using tidegate::detail::decodeProgress;
+using tidegate::detail::encodeProgress;
+using tidegate::detail::meetProgress;
+using tidegate::detail::PendingTable;
+using tidegate::detail::putSteps;
 
 }  // namespace tidegate::postgres::detail

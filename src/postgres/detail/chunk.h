@@ -6,13 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "postgres/detail/catalogue.h"
 #include "postgres/detail/lsn.h"
 #include "postgres/detail/snapshot.h"
-#include "postgres/detail/touch_log.h"
+#include "source/detail/held_rows.h"
 
 namespace tidegate::postgres::detail {
 
@@ -23,7 +22,7 @@ struct KnownTable {
   std::string fingerprint;
 };
 
-struct Chunk {
+struct Chunk : tidegate::detail::HeldRows {
   enum class Stage { wanted, reading, read };
 
   std::string table{};               ///< the full name
@@ -37,30 +36,24 @@ struct Chunk {
   Snapshot snapshot{};
   Lsn highWater = 0;            ///< all that the snapshot sees committed before it
   std::uint64_t shapeTime = 0;  ///< of the owner's count of shapes seen, when it was read
-  std::vector<std::vector<Value>> rows{};
   std::chrono::steady_clock::time_point readAt{};
-
-  // While it is delivered:
-  std::size_t delivered = 0;  ///< rows passed, dropped ones among them
 
   bool last() const { return bounded && upTo.empty(); }
   /// Back to `wanted`: to be read from the same key on, at a new snapshot.
-  void again();
-  /// Applies what the log has of transactions that the snapshot does not see, in their order.
-  /// @param begunAt the last transaction that was told before the table's `baselineBegin`. What it touched is not named
-  ///                since then, and would be taken for gone at the end: such a row must be read.
-  /// @return false if the rows cannot be made true: read it again.
-  bool overtake(const TouchLog& log, std::uint64_t begunAt = 0);
-  /// Whether the row is still to be delivered.
-  bool live(std::size_t row) const { return !rows[row].empty(); }
-  std::size_t liveRows() const;
-
- private:
-  void apply(const Touch& touch);
-
-  std::uint64_t overtakenUpTo_ = 0;  ///< number of the last transaction applied
-  bool indexed_ = false;             ///< `byKey_` was filled: not before it is needed
-  std::unordered_map<std::string, std::size_t> byKey_{};
+  void again() {
+    stage = Stage::wanted;
+    forget();
+    known.reset();
+  }
+  /// As `HeldRows::overtake`, for what the snapshot sees.
+  bool overtake(const tidegate::detail::TouchLog& log, std::uint64_t begunAt = 0) {
+    return HeldRows::overtake(
+        log, table, *known->shape,
+        [this](const tidegate::detail::TransactionName& name) {
+          return snapshot.seesShort(static_cast<std::uint32_t>(name.low));
+        },
+        begunAt);
+  }
 };
 
 }  // namespace tidegate::postgres::detail

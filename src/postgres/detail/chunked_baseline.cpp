@@ -52,7 +52,7 @@ void ChunkedBaseline::restart(std::string_view progress) {
   if (followed && gate_.open()) return;
   gate_.shut();
   newest_ = {};
-  touches_ = TouchLog();
+  touches_ = tidegate::detail::TouchLog();
   for (Stream& stream : streams_) stream.begunAt = 0;
 }
 
@@ -94,7 +94,7 @@ void ChunkedBaseline::seen(const ChangeEvent& event, Stream& stream) {
   if (event.op == ChangeOp::insert && !event.unchanged.empty()) startAgain(stream.table);
 }
 
-void ChunkedBaseline::onCommit(const StreamedCommit& transaction) { touches_.commit(transaction.xid); }
+void ChunkedBaseline::onCommit(const StreamedCommit& transaction) { touches_.commit({.low = transaction.xid}); }
 
 bool ChunkedBaseline::deliverRows(Lsn received, ChangeBatch& out) {
   if (!pending()) return false;
@@ -225,7 +225,11 @@ void ChunkedBaseline::forgetSeenTouches() {
   for (const auto& chunk : chunks_) {
     if (chunk->stage != Chunk::Stage::wanted) used.push_back(&chunk->snapshot);
   }
-  touches_.forgetSeen(used);
+  touches_.forgetSeen([&](const tidegate::detail::TransactionName& name) {
+    return std::all_of(used.begin(), used.end(), [&](const Snapshot* snapshot) {
+      return snapshot->seesShort(static_cast<std::uint32_t>(name.low));
+    });
+  });
 }
 
 void ChunkedBaseline::deliverHead(Lsn received, ChangeBatch& out) {

@@ -17,8 +17,8 @@
 #include "postgres/detail/chunk.h"
 #include "postgres/detail/chunk_reader.h"
 #include "postgres/detail/stream_interleave.h"
-#include "postgres/detail/touch_log.h"
 #include "postgres/detail/visibility_gate.h"
+#include "source/detail/touch_log.h"
 #include "tidegate/source/backoff.h"
 
 namespace tidegate::postgres::detail {
@@ -70,7 +70,7 @@ class ChunkedBaseline final : public StreamInterleave {
   std::string encoded_;
   std::deque<Stream> streams_;
   std::uint64_t shapes_ = 0;  ///< counts the shapes that the stream brought
-  TouchLog touches_;
+  tidegate::detail::TouchLog touches_;
   KnownTables known_;
   VisibilityGate gate_;
   std::deque<std::unique_ptr<ChunkReader>> readers_;

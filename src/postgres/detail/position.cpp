@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::postgres::detail {
@@ -78,9 +79,7 @@ std::string_view progressOf(const Position& position) {
 
 std::strong_ordering comparePositions(const Position& a, const Position& b) {
   if (const auto byPlace = placeOf(a) <=> placeOf(b); byPlace != 0) return byPlace;
-  const std::string_view left = progressOf(a), right = progressOf(b);
-  if (left.empty() || right.empty()) return left.empty() <=> right.empty();
-  return left.compare(right) <=> 0;
+  return tidegate::detail::compareProgress(progressOf(a), progressOf(b));
 }
 
 std::string positionToText(const Position& position) {

@@ -66,6 +66,7 @@ TableReport PollRunner::pollTable(std::size_t table, PollRun& run) {
     report.error = placed(options_.config, report.table, e);
   };
   try {
+    if (options_.before) options_.before();
     pollers_[table]->poll(run, report);
   } catch (const Error& e) {
     failed(e);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -22,6 +23,7 @@ class PollRunner {
     std::shared_ptr<SnapshotStore> snapshots;
     std::shared_ptr<PollObserver> observer;  ///< null: spdlog
     SeenRows images{};
+    std::function<void()> before{};  ///< called before each table; what it throws fails that table's poll
   };
   explicit PollRunner(Options options);
   PollRunner(const PollRunner&) = delete;

@@ -8,7 +8,8 @@ using namespace tidegate::contract;
 INSTANTIATE_TEST_SUITE_P(Mine, StateStoreContract,
                          testing::Values(StateStoreCase{
                              .name = "mine",
-                             .make = [] { return [store = std::make_shared<MemoryStateStore>()] { return store; }; }}),
+                             .make = [] { return [store = std::make_shared<MemoryStateStore>()] { return store; }; },
+                             .conditional = true}),
                          stateStoreCaseName);
 
 INSTANTIATE_TEST_SUITE_P(

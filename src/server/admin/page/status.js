@@ -55,7 +55,7 @@
 
   function remember(key, value) {
     const list = histories.get(key) || [];
-    list.push(value === null || value === undefined ? 0 : Number(value));
+    list.push(value === null || value === undefined ? null : Number(value)); // null: not known, a gap
     if (list.length > HISTORY) list.shift();
     histories.set(key, list);
     return list;
@@ -72,15 +72,26 @@
 
   function plot(title, values, shown) {
     const svgNs = 'http://www.w3.org/2000/svg';
-    const most = Math.max(1e-9, ...values);
+    const known = values.filter((value) => value !== null);
+    const most = Math.max(1e-9, ...known);
+    const told = (value) => (value === null || value === undefined ? '–' : shown(value));
+    const now = told(values[values.length - 1]);
     const svg = document.createElementNS(svgNs, 'svg');
-    const label = `${title}: now ${shown(values[values.length - 1])}, most ${shown(Math.max(...values))}`;
+    const label = `${title}: now ${now}, most ${told(known.length ? Math.max(...known) : null)}`;
     for (const [name, value] of Object.entries({ class: 'plot', viewBox: `0 0 ${HISTORY - 1} 40`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label })) svg.setAttribute(name, value);
-    const line = document.createElementNS(svgNs, 'polyline');
     const from = HISTORY - values.length;
-    line.setAttribute('points', values.map((value, i) => `${from + i},${(38 - 36 * (value / most)).toFixed(1)}`).join(' '));
-    svg.append(line);
-    return element('figure', {}, svg, element('figcaption', {}, `${title}: ${shown(values[values.length - 1])}`));
+    let points = [];
+    values.concat(null).forEach((value, i) => {
+      if (value !== null) {
+        points.push(`${from + i},${(38 - 36 * (value / most)).toFixed(1)}`);
+      } else if (points.length) {
+        const line = document.createElementNS(svgNs, 'polyline');
+        line.setAttribute('points', points.join(' '));
+        svg.append(line);
+        points = [];
+      }
+    });
+    return element('figure', {}, svg, element('figcaption', {}, `${title}: ${now}`));
   }
 
   const shownRate = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString()}/s`;

@@ -1,12 +1,10 @@
-#include "postgres/detail/chunk.h"
+#include "source/detail/held_rows.h"
 
 #include <utility>
 
-namespace tidegate::postgres::detail {
+namespace tidegate::detail {
 
-void Chunk::again() {
-  stage = Stage::wanted;
-  known.reset();
+void HeldRows::forget() {
   rows.clear();
   byKey_.clear();
   delivered = 0;
@@ -14,20 +12,21 @@ void Chunk::again() {
   indexed_ = false;
 }
 
-bool Chunk::overtake(const TouchLog& log, std::uint64_t begunAt) {
+bool HeldRows::overtake(const TouchLog& log, const std::string& table, const TableShape& shape,
+                        const std::function<bool(const TransactionName&)>& sees, std::uint64_t begunAt) {
   for (const TouchingTransaction& transaction : log.transactions()) {
-    if (transaction.number <= overtakenUpTo_ || snapshot.seesShort(transaction.xid)) continue;
+    if (transaction.number <= overtakenUpTo_ || sees(transaction.name)) continue;
     for (const Touch& touch : transaction.touches) {
       if (touch.table != table) continue;
       if (touch.kind == Touch::Kind::unknown || transaction.number <= begunAt) return false;
-      apply(touch);
+      apply(touch, shape);
     }
   }
   overtakenUpTo_ = log.lastNumber();
   return true;
 }
 
-void Chunk::apply(const Touch& touch) {
+void HeldRows::apply(const Touch& touch, const TableShape& shape) {
   if (touch.kind == Touch::Kind::everyRow) {
     for (auto& row : rows) row.clear();
     return;
@@ -36,7 +35,7 @@ void Chunk::apply(const Touch& touch) {
     std::string key;
     for (std::size_t i = delivered; i < rows.size(); ++i) {
       if (!live(i)) continue;
-      packKey(rows[i], known->shape->key, key);
+      packKey(rows[i], shape.key, key);
       byKey_.emplace(key, i);
     }
   }
@@ -49,10 +48,10 @@ void Chunk::apply(const Touch& touch) {
   }
 }
 
-std::size_t Chunk::liveRows() const {
+std::size_t HeldRows::liveRows() const {
   std::size_t count = 0;
   for (std::size_t i = delivered; i < rows.size(); ++i) count += live(i) ? 1 : 0;
   return count;
 }
 
-}  // namespace tidegate::postgres::detail
+}  // namespace tidegate::detail

@@ -2,17 +2,18 @@
 /// transactions must not say of them.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "postgres/detail/snapshot.h"
 #include "tidegate/source/change_event.h"
 
-namespace tidegate::postgres::detail {
+namespace tidegate::detail {
 
 /// The key columns' values, packed; equal octets are the same row.
 void packKey(const std::vector<Value>& values, const std::vector<std::uint32_t>& key, std::string& out);
@@ -31,10 +32,16 @@ struct Touch {
   std::vector<std::pair<std::uint32_t, Value>> changed{};  ///< of a patch
 };
 
+/// What a source's snapshots tell transactions by: Postgres's id, or the place behind a transaction in a binlog.
+struct TransactionName {
+  std::uint64_t high = 0, low = 0;
+  auto operator<=>(const TransactionName&) const = default;
+};
+
 /// A committed transaction that touched a table under baseline.
 struct TouchingTransaction {
   std::uint64_t number = 0;  ///< counted in the order of commits
-  std::uint32_t xid = 0;
+  TransactionName name{};
   std::vector<Touch> touches{};
 };
 
@@ -47,9 +54,11 @@ class TouchLog {
   void note(const ChangeEvent& event);
   /// The touched row's other columns cannot be made whole: only a snapshot that sees this transaction will do.
   void noteUnknown(const std::string& table);
-  void commit(std::uint32_t xid);
-  /// Forgets what all of the snapshots see.
-  void forgetSeen(const std::vector<const Snapshot*>& snapshots);
+  void commit(const TransactionName& name);
+  /// The transaction that is being told did not happen.
+  void rollBack();
+  /// Forgets what all snapshots in use see.
+  void forgetSeen(const std::function<bool(const TransactionName& name)>& seenByAll);
 
   const std::deque<TouchingTransaction>& transactions() const noexcept { return transactions_; }
   std::uint64_t lastNumber() const noexcept { return number_; }
@@ -65,4 +74,4 @@ class TouchLog {
   std::deque<TouchingTransaction> transactions_;
 };
 
-}  // namespace tidegate::postgres::detail
+}  // namespace tidegate::detail

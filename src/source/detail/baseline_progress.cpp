@@ -1,12 +1,13 @@
-#include "postgres/detail/baseline_progress.h"
+#include "source/detail/baseline_progress.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tidegate/core/error.h"
 
-namespace tidegate::postgres::detail {
+namespace tidegate::detail {
 namespace {
 
 constexpr std::size_t kMaxPending = 0xFFFF;
@@ -84,20 +85,27 @@ void putSteps(std::uint64_t steps, std::string& octets) {
   for (unsigned i = 8; i-- > 0; steps >>= 8) octets.at(i) = static_cast<char>(steps & 0xFF);
 }
 
-BaselineProgress meetOf(const BaselineProgress& a, const BaselineProgress& b) {
-  if (a.pending.empty()) return b;
-  if (b.pending.empty()) return a;
-  BaselineProgress meet = a;
-  meet.steps = std::min(a.steps, b.steps);
-  for (const PendingTable& table : b.pending) {
+std::string meetProgress(std::string_view a, std::string_view b) {
+  if (a.empty()) return std::string(b);
+  BaselineProgress meet = decodeProgress(a);
+  if (b.empty()) return std::string(a);
+  BaselineProgress other = decodeProgress(b);
+  // From the one that is less far, in its order: the meet must not be greater than either, octet by octet.
+  if (other.steps < meet.steps) std::swap(meet, other);
+  for (const PendingTable& table : other.pending) {
     const auto same = std::find_if(meet.pending.begin(), meet.pending.end(),
-                                   [&](const PendingTable& other) { return other.name == table.name; });
+                                   [&](const PendingTable& mine) { return mine.name == table.name; });
     if (same == meet.pending.end())
       meet.pending.push_back(table);
     else if (table.rows < same->rows || (table.rows == same->rows && !table.begun))
       *same = table;
   }
-  return meet;
+  return encodeProgress(meet);
 }
 
-}  // namespace tidegate::postgres::detail
+std::strong_ordering compareProgress(std::string_view a, std::string_view b) noexcept {
+  if (a.empty() || b.empty()) return a.empty() <=> b.empty();
+  return a.compare(b) <=> 0;
+}
+
+}  // namespace tidegate::detail

@@ -1,14 +1,14 @@
-#include "postgres/detail/touch_log.h"
+#include "source/detail/touch_log.h"
 
 #include <algorithm>
 
 #include "core/detail/packed.h"
 
-namespace tidegate::postgres::detail {
+namespace tidegate::detail {
 
 void packKey(const std::vector<Value>& values, const std::vector<std::uint32_t>& key, std::string& out) {
   out.clear();
-  for (const std::uint32_t i : key) tidegate::detail::packValue(values.at(i), out);
+  for (const std::uint32_t i : key) packValue(values.at(i), out);
 }
 
 void TouchLog::noteUnknown(const std::string& table) {
@@ -53,24 +53,26 @@ void TouchLog::note(const ChangeEvent& event) {
   }
 }
 
-void TouchLog::commit(std::uint32_t xid) {
+void TouchLog::commit(const TransactionName& name) {
   for (std::string& table : openUnknown_) open_.push_back({.kind = Touch::Kind::unknown, .table = std::move(table)});
   openUnknown_.clear();
   if (open_.empty()) return;
   held_ += open_.size();
-  transactions_.push_back({.number = ++number_, .xid = xid, .touches = std::move(open_)});
+  transactions_.push_back({.number = ++number_, .name = name, .touches = std::move(open_)});
   open_.clear();
 }
 
-void TouchLog::forgetSeen(const std::vector<const Snapshot*>& snapshots) {
-  const auto seen = [&](const TouchingTransaction& transaction) {
-    for (const Snapshot* snapshot : snapshots) {
-      if (!snapshot->seesShort(transaction.xid)) return false;
-    }
-    held_ -= transaction.touches.size();
-    return true;
-  };
-  transactions_.erase(std::remove_if(transactions_.begin(), transactions_.end(), seen), transactions_.end());
+void TouchLog::rollBack() {
+  open_.clear();
+  openUnknown_.clear();
 }
 
-}  // namespace tidegate::postgres::detail
+void TouchLog::forgetSeen(const std::function<bool(const TransactionName& name)>& seenByAll) {
+  std::erase_if(transactions_, [&](const TouchingTransaction& transaction) {
+    if (!seenByAll(transaction.name)) return false;
+    held_ -= transaction.touches.size();
+    return true;
+  });
+}
+
+}  // namespace tidegate::detail

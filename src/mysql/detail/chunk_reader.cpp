@@ -1,0 +1,150 @@
+#include "mysql/detail/chunk_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "mysql/detail/key_range.h"
+#include "mysql/detail/read_row.h"
+
+namespace tidegate::mysql::detail {
+namespace {
+
+/// Rows taken in one step, so that the stream is not kept waiting.
+constexpr std::size_t kRowsPerStep = 5'000;
+/// A server that has not answered for this long is gone.
+constexpr std::chrono::minutes kChunkPatience{10};
+
+std::string whereOf(const std::string& condition) { return condition.empty() ? "" : " WHERE " + condition; }
+
+}  // namespace
+
+void ChunkReader::connect() {
+  link_ = core_.connect(core_.silence(), stop_);
+  guard_.emplace(stop_, *link_);
+  prepareForSnapshots(*link_);
+  const std::string server = link_->askText("SELECT @@server_id");
+  if (server == std::to_string(core_.streamServer)) return;
+  throw Error(ErrorCode::connectionFailed, Retry::later,
+              fmt::format("the binlog comes from server {}, and rows would be read from server {}: both must be one",
+                          core_.streamServer, server));
+}
+
+bool ChunkReader::start(Chunk& chunk) {
+  chunk_ = &chunk;
+  chunk.stage = Chunk::Stage::reading;
+  try {
+    if (!link_) connect();
+    if (begin()) return true;
+    link_->run("COMMIT");
+    chunk_ = nullptr;
+    return false;
+  } catch (...) {
+    drop();
+    throw;
+  }
+}
+
+void ChunkReader::drop() noexcept {
+  chunk_ = nullptr;
+  asked_ = Asked::nothing;
+  // Neither the rest of a result nor an answer is waited for.
+  if (link_) link_->interrupt();
+  if (result_ != nullptr) mysql_free_result(std::exchange(result_, nullptr));
+  guard_.reset();
+  link_.reset();
+}
+
+int ChunkReader::socket() const noexcept { return asked_ == Asked::nothing || !link_ ? -1 : link_->socket(); }
+
+bool ChunkReader::begin() {
+  const SnapshotPlace place = beginNotedSnapshot(*link_);
+  if (!admit_(*link_, place)) return false;
+  chunk_->seen = {fileNumberOf(place.file), place.offset};
+  // Until the transaction ends, nobody alters it. One that was altered since the snapshot is refused by the server.
+  link_->run(fmt::format("SELECT 1 FROM {} LIMIT 0", chunk_->name.quoted()));
+  std::optional<CatalogueTable> table = readCatalogueTable(*link_, chunk_->name);
+  if (!table) {
+    throw Error(ErrorCode::tableNotFound, Retry::later, fmt::format("table {} is gone", chunk_->name.full()));
+  }
+  if (table->key.empty()) {
+    throw Error(ErrorCode::noReplicaIdentity, Retry::afterOperator,
+                fmt::format("table {0} has lost its primary key while it was read; give it one again with: ALTER TABLE "
+                            "{1} ADD PRIMARY KEY (…), or reload it",
+                            chunk_->name.full(), chunk_->name.quoted()));
+  }
+  chunk_->table = std::move(*table);
+  chunk_->shape = shapeOf(chunk_->table);
+  chunk_->bounded ? askRows() : askBound();
+  return true;
+}
+
+/// The key of the chunk's last row; no row where fewer are left.
+void ChunkReader::askBound() {
+  const std::vector<CatalogueColumn> key = keyColumns(chunk_->table);
+  link_->send(fmt::format("SELECT {} FROM {}{} ORDER BY {} LIMIT 1 OFFSET {}", keyTexts(key), chunk_->name.quoted(),
+                          whereOf(rangeCondition(key, chunk_->after, {})), keyList(key),
+                          core_.options.baseline.chunkRows - 1));
+  asked_ = Asked::bound;
+  askedAt_ = core_.clock->steadyNow();
+}
+
+void ChunkReader::bounded() {
+  MYSQL_RES* const result = link_->readResult();
+  const std::unique_ptr<MYSQL_RES, decltype(&mysql_free_result)> freed(result, &mysql_free_result);
+  chunk_->upTo.clear();
+  while (const MYSQL_ROW cells = mysql_fetch_row(result)) {
+    const unsigned long* const lengths = mysql_fetch_lengths(result);
+    for (unsigned i = 0; i < mysql_num_fields(result); ++i) chunk_->upTo.emplace_back(cells[i], lengths[i]);
+  }
+  if (mysql_errno(link_->raw()) != 0) link_->fail();
+  chunk_->bounded = true;
+}
+
+void ChunkReader::askRows() {
+  const std::vector<CatalogueColumn> key = keyColumns(chunk_->table);
+  forms_ = textForms(chunk_->table.columns);
+  link_->send(fmt::format("SELECT {} FROM {}{} ORDER BY {}", selectList(chunk_->table.columns), chunk_->name.quoted(),
+                          whereOf(rangeCondition(key, chunk_->after, chunk_->upTo)), keyList(key)));
+  asked_ = Asked::rows;
+  askedAt_ = core_.clock->steadyNow();
+}
+
+void ChunkReader::step() {
+  if (asked_ == Asked::nothing) return;
+  try {
+    if (!link_->readable() && !link_->encrypted()) {
+      if (core_.clock->steadyNow() - askedAt_ < kChunkPatience) return;
+      throw Error(ErrorCode::connectionFailed, Retry::later, "the server does not answer where rows are read");
+    }
+    if (asked_ == Asked::rows) return takeRows();
+    bounded();
+    askRows();
+  } catch (...) {
+    drop();
+    throw;
+  }
+}
+
+void ChunkReader::takeRows() {
+  if (result_ == nullptr) result_ = link_->readResult();
+  for (std::size_t taken = 0; taken < kRowsPerStep; ++taken) {
+    const MYSQL_ROW cells = mysql_fetch_row(result_);
+    if (cells == nullptr) return finish();
+    readTextRow(forms_, cells, mysql_fetch_lengths(result_), spare_);
+    chunk_->rows.push_back(std::exchange(spare_, {}));
+    if (!link_->encrypted() && !link_->readable()) break;
+  }
+  askedAt_ = core_.clock->steadyNow();
+}
+
+void ChunkReader::finish() {
+  if (mysql_errno(link_->raw()) != 0) link_->fail();
+  mysql_free_result(std::exchange(result_, nullptr));
+  link_->run("COMMIT");  // nobody should wait for us to come back
+  asked_ = Asked::nothing;
+  std::exchange(chunk_, nullptr)->stage = Chunk::Stage::read;
+}
+
+}  // namespace tidegate::mysql::detail

@@ -19,6 +19,9 @@ function(tidegate_install component target)
 endfunction()
 
 tidegate_install(core tidegate core gateway source sink engine jobs)
+# Of several drivers.
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/dependencies/zstd.cmake
+        DESTINATION ${tidegate_config_dir}/dependencies COMPONENT core)
 foreach(driver sqlite postgres mysql nats http durable_streams electric kinesis server)
   if(TARGET tidegate_${driver})
     tidegate_install(${driver} tidegate_${driver} ${driver})

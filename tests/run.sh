@@ -70,13 +70,14 @@ run_tests() {
     with_servers "$logs-servers-$part.log" -L servers -I "$part,,2" &
     eval "local pid_$part=$!"
   done
-  ctest --preset release -LE servers -j "$jobs" >"$logs-others.log" 2>&1 && cat "$logs-others.log" || rc=1
+  ctest --preset release -LE servers -j "$jobs" >"$logs-others.log" 2>&1 || rc=1
   for part in 1 2; do
     local pid=pid_$part
     wait "${!pid}" || once_more "$logs-servers-$part.log" || { rc=$((rc + 2 * part)); continue; }
     cat "$logs-servers-$part.log"
   done
-  ((rc & 1)) && cat "$logs-others.log"
+  ((rc & 1)) && once_more "$logs-others.log" && rc=$((rc - 1))
+  cat "$logs-others.log"
   ((rc & 2)) && cat "$logs-servers-1.log"
   ((rc & 4)) && cat "$logs-servers-2.log"
   ((rc == 0))
@@ -108,7 +109,7 @@ run_fuzz() { tests/fuzz/run.sh --seconds 30; }
 
 # What a log says of what failed, shortly: the end of a long one tells of what passed.
 failures() { # LOG
-  grep -E -A4 'Test +#.*\*\*\*|^\[  FAILED  \]|: Failure$|^FAILED: |error: |ERROR: |SUMMARY: |could not|\((Failed|Timeout)\)$' "$1" |
+  grep -E -A4 'Test +#.*\*\*\*(Failed|Timeout|Exception|Not)|^\[  FAILED  \]|: Failure$|^FAILED: |error: |ERROR: |SUMMARY: |could not|\((Failed|Timeout)\)$' "$1" |
     sed -E 's/\.{4,}/.../; s/(.{300}).*/\1/' | awk '!seen[$0]++' | head -n 70
 }
 

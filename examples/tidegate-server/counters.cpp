@@ -52,14 +52,15 @@ constexpr GatewayMetric kGatewayMetrics[] = {
 }  // namespace
 
 void JobCounters::onRunEnded(std::string_view job, const JobRun& run) {
+  if (run.outcome == RunOutcome::failed) {
+    spdlog::error("job {}: a run failed: {}", job, run.error.value_or("nobody knows why"));
+  }
   const std::lock_guard lock(mutex_);
   Counts& counts = jobs_[std::string(job)];
   ++counts.runs[run.outcome];
   counts.synced += run.rowsSynced;
   counts.erased += run.rowsDeleted;
   counts.seconds += static_cast<double>(run.duration.count()) / 1e6;
-  if (run.outcome == RunOutcome::failed)
-    spdlog::error("job {}: a run failed: {}", job, run.error.value_or("nobody knows why"));
 }
 
 void JobCounters::onWarning(std::string_view job, std::string_view warning) {

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "tidegate/core/error.h"
@@ -108,11 +109,14 @@ std::vector<TableSchema> KeptGateway::schemas() const {
   return schemas;
 }
 
-void KeptGateway::keep(const SyncRules& rules) const { replaceFile(rulesFile(), rules.toJson()); }
+void KeptGateway::keepRulesOf(const Gateway& gateway) {
+  const std::lock_guard lock(mutex_);
+  replaceFile(rulesFile(), gateway.syncRules().toJson());
+}
 
-void KeptGateway::keep(const TableSchema& schema) const {
+void KeptGateway::keepSchemasOf(const Gateway& gateway) {
+  const std::lock_guard lock(mutex_);
   json tables = json::object();
-  for (const TableSchema& other : schemas()) tables[other.table] = toJson(other);
-  tables[schema.table] = toJson(schema);
+  for (const TableSchema& schema : gateway.schemas()) tables[schema.table] = toJson(schema);
   replaceFile(schemasFile(), tables.dump());
 }

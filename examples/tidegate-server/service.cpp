@@ -119,15 +119,16 @@ struct Service::Impl {
     if (config.gateways.empty()) return;
     std::vector<server::ServedGateway> served;
     for (const std::string& name : config.gateways) {
-      const KeptGateway kept(file("gateway-" + name));
+      const auto kept = std::make_shared<KeptGateway>(file("gateway-" + name));
       gateways.push_back(std::make_unique<Gateway>(
-          GatewayOptions{.rules = kept.rules(),
-                         .schemas = kept.schemas(),
+          GatewayOptions{.rules = kept->rules(),
+                         .schemas = kept->schemas(),
                          .store = sqlite::gatewayStore({.path = file("gateway-" + name + ".db")})}));
+      Gateway* gateway = gateways.back().get();
       served.push_back({.name = name,
-                        .gateway = gateways.back().get(),
-                        .onSyncRules = [kept](const SyncRules& rules) { kept.keep(rules); },
-                        .onSchema = [kept](const TableSchema& schema) { kept.keep(schema); }});
+                        .gateway = gateway,
+                        .onSyncRules = [kept, gateway](const SyncRules&) { kept->keepRulesOf(*gateway); },
+                        .onSchema = [kept, gateway](const TableSchema&) { kept->keepSchemasOf(*gateway); }});
       gatewaysByName.emplace(name, gateways.back().get());
     }
     sync.emplace(std::move(served));

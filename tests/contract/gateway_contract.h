@@ -15,12 +15,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "contract/gateway_followers.h"
+#include "contract/gateway_home.h"
 #include "contract/gateway_law_deltas.h"
 #include "contract/gateway_model.h"
 #include "support/manual_clock.h"
@@ -31,21 +31,6 @@
 namespace tidegate::contract {
 
 using namespace test;  // NOLINT: the suite's own words
-
-struct GatewayHomeCase {
-  using Opener = std::function<void(GatewayOptions& options)>;
-  std::string name;
-  std::uint64_t seeds = 100;  ///< of each law: few where a home is slow to make
-  bool keeps = true;          ///< whether a gateway that opens it again finds what was there
-  bool several = false;       ///< whether several gateways may use it at once
-  std::function<Opener()> make = [] { return [](GatewayOptions&) {}; };
-};
-
-inline void PrintTo(const GatewayHomeCase& home, std::ostream* out) { *out << home.name; }
-
-inline std::string gatewayHomeCaseName(const ::testing::TestParamInfo<GatewayHomeCase>& info) {
-  return info.param.name;
-}
 
 class GatewayContract : public ::testing::TestWithParam<GatewayHomeCase> {
  protected:

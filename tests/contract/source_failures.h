@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 
@@ -76,7 +77,11 @@ TEST_P(SourceFailures, APauseThatEndsAtOnceLeavesItStreaming) {
     source->pause();
     reader->start(names, at);
     // Not awaitState, which sleeps: to be there before the source's next look.
-    while (source->state() != SourceState::paused && !reader->failure()) std::this_thread::yield();
+    const auto deadline = std::chrono::steady_clock::now() + sourceDeadline();
+    while (source->state() != SourceState::paused) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it is not paused in round " << i;
+      std::this_thread::yield();
+    }
     source->resume();
     settle();
     ASSERT_TRUE(awaitState(SourceState::streaming)) << "in round " << i;

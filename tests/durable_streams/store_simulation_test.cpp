@@ -225,7 +225,7 @@ TEST(DurableStreamSimulation, KeepsAcknowledgedChangesOverPowerLossesAtAnyMoment
   std::uint64_t truncations = 0;
   std::uint64_t steps = 0;
   std::uint64_t acknowledged = 0;
-  test::forEachSeed(kSeeds, [&](std::uint64_t seed) {
+  test::forAllSeeds(kSeeds, [&](std::uint64_t seed) {
     Simulation simulation(seed);
     simulation.run();
     crashes += simulation.crashes;

@@ -12,7 +12,7 @@ Truth truthOf(std::optional<bool> v) { return v ? (*v ? Truth::yes : Truth::no) 
 
 TEST(WhereProperty, RandomConditionsMeanWhatTheModelSays) {
   std::size_t counts[3] = {0, 0, 0};
-  tidegate::test::forEachSeed(800, [&](std::uint64_t seed) {
+  tidegate::test::forAllSeeds(800, [&](std::uint64_t seed) {
     tidegate::test::Random random(seed);
     const ModelCondition condition = randomCondition(random, 4);
     const Where where = Where::parse(condition.text, thingsSchema());

@@ -52,7 +52,7 @@ void position(std::string_view text) {
   takes(ErrorCode::parseError, [&] {
     const Position read = positionFromText(text);
     FUZZ_CHECK(positionFromText(positionToText(read)) == read);
-    FUZZ_CHECK(detail::comparePositions(read, read) == 0);
+    FUZZ_CHECK(postgres::detail::comparePositions(read, read) == 0);
   });
   takes(ErrorCode::parseError, [&] {
     Position octets;

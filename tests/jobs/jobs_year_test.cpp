@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <set>
+#include <utility>
 
 #include "jobs/detail/job_book.h"
 #include "jobs/jobs_rig.h"
@@ -113,8 +116,7 @@ class World {
     for (const ReplicationJob& job : jobs_) {
       const auto record = book.require(job.name);
       if (record.lease || job.catchUp == CatchUp::skip) continue;
-      const Cron cron = Cron::parse(job.cron);
-      const auto zone = TimeZone::load(job.timeZone);
+      const auto& [cron, zone] = schedules_.at(job.name);
       const Clock::Micros now = clock_.wallNow();
       ASSERT_GT(*cron.next(record.handled, *zone), now) << job.name;
       const auto last = cron.previous(now + Clock::Micros(1), *zone);
@@ -224,6 +226,7 @@ class World {
                                                                              {"@weekly", "Australia/Lord_Howe"}};
     const auto& [cron, zone] = kSchedules[(i + random_.index(2) * 3) % kSchedules.size()];
     const std::string name = "t" + std::to_string(i);
+    schedules_.emplace(name, std::pair(Cron::parse(cron), TimeZone::load(zone)));
     source_.exec("CREATE TABLE " + name + "(id INTEGER PRIMARY KEY, v TEXT, at TEXT)");
     jobs_.push_back({.name = name,
                      .source = {.dialect = Dialect::sqlite, .database = sourcePath_},
@@ -246,6 +249,7 @@ class World {
   std::shared_ptr<JobStore> disk_ = std::make_shared<MemoryJobStore>();
   std::shared_ptr<ReplicaDisk> replica_ = std::make_shared<ReplicaDisk>();
   std::vector<ReplicationJob> jobs_;
+  std::map<std::string, std::pair<Cron, std::shared_ptr<const TimeZone>>> schedules_;
   std::optional<Clock::Micros> next_;
   const unsigned stalls_;
   bool stalled_ = false;  ///< a question is silent now
@@ -286,20 +290,20 @@ void live(std::uint64_t seed, std::int64_t days, std::size_t jobs, const Weather
 
 TEST(JobsInVirtualTime, AYearOfSchedulesLosesNoTickAndRepeatsNone) {
   // The first looks every hour or two; the others see many ticks missed at once.
-  forEachSeed(4, [](std::uint64_t seed) { live(seed, 365, 3, {.hurried = seed > 1}); });
+  forEachSeed(3, [](std::uint64_t seed) { live(seed, 365, 3, {.hurried = seed > 1}); });
 }
 
 TEST(JobsInVirtualTime, WeeksFullOfCrashesAndClockStepsEndWithTheSourcesRows) {
-  forEachSeed(6, [](std::uint64_t seed) { live(1'000 + seed, 21, 3, {.accidents = 30}); });
+  forEachSeed(5, [](std::uint64_t seed) { live(1'000 + seed, 21, 3, {.accidents = 30}); });
 }
 
 TEST(JobsInVirtualTime, AClockThatIsSetByHoursLosesNoTickEither) {
-  forEachSeed(3, [](std::uint64_t seed) { live(2'000 + seed, 21, 3, {.accidents = 20, .step = hours(30)}); });
+  forEachSeed(2, [](std::uint64_t seed) { live(2'000 + seed, 21, 3, {.accidents = 20, .step = hours(30)}); });
 }
 
 /// Two processes at one job at the same time: the one whose source was silent for too long finds itself overtaken.
 TEST(JobsInVirtualTime, AProcessThatStallsInItsSourceIsOvertakenAndWritesNothingMore) {
-  forEachSeed(6, [](std::uint64_t seed) { live(3'000 + seed, 14, 3, {.accidents = 10, .stalls = 8}); });
+  forEachSeed(4, [](std::uint64_t seed) { live(3'000 + seed, 14, 3, {.accidents = 10, .stalls = 8}); });
 }
 
 TEST(JobsInVirtualTime, ACrashAtAnyWriteLeavesTheNextProcessAWholeJob) {

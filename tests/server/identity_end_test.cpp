@@ -23,21 +23,22 @@ using State = http::test::WsReader::State;
 /// Callers named "brief" have a token that ends; all others' hold for ever.
 class BriefTokens final : public Authenticator {
  public:
-  explicit BriefTokens(Clock::Micros until) : until_(until) {}
+  /// @param until nullopt: soon after it was shown.
+  explicit BriefTokens(std::optional<Clock::Micros> until) : until_(until) {}
   Identity identify(const http::Request& request) const override {
     Identity who = all_.identify(request);
-    if (who.subject == "brief") who.until = until_;
+    if (who.subject == "brief") who.until = until_.value_or(systemClock().wallNow() + 150ms);
     return who;
   }
 
  private:
   test::TokenSaysAll all_{};
-  const Clock::Micros until_;
+  const std::optional<Clock::Micros> until_;
 };
 
 /// A gateway and a change feed on one server.
 struct BriefRig {
-  explicit BriefRig(const Clock& clock, Clock::Micros until)
+  explicit BriefRig(const Clock& clock, std::optional<Clock::Micros> until = {})
       : feed(std::make_shared<ChangeFeed>(ChangeFeedOptions{.listeners = 1, .clock = &clock})),
         sync({{.name = "main", .gateway = &gateway}}, {.heartbeat = 1h, .clock = &clock}) {
     sync.addTo(api);
@@ -69,10 +70,8 @@ std::string upToEnded(RawClient& raw) {
   return out;
 }
 
-Clock::Micros soon() { return systemClock().wallNow() + 150ms; }
-
 TEST(IdentityEnd, ClosesAWebSocketThatSaysNothing) {
-  BriefRig rig(systemClock(), soon());
+  BriefRig rig(systemClock());
   WsClient brief(rig.server->port(), "/v1/sync/main/ws?since=now&format=json&token=client:brief");
   WsClient lasting(rig.server->port(), "/v1/sync/main/ws?since=now&format=json&token=client:lasting");
   ASSERT_TRUE(brief.open() && lasting.open());
@@ -87,7 +86,7 @@ TEST(IdentityEnd, ClosesAWebSocketThatSaysNothing) {
 
 /// One that never pulled follows nothing, and is closed all the same.
 TEST(IdentityEnd, ClosesAWebSocketThatFollowsNothing) {
-  BriefRig rig(systemClock(), soon());
+  BriefRig rig(systemClock());
   WsClient brief(rig.server->port(), "/v1/sync/main/ws?token=client:brief");
   ASSERT_TRUE(brief.open());
   EXPECT_EQ(brief.closeCode(), 1008);
@@ -109,7 +108,7 @@ TEST(IdentityEnd, IsByTheInjectedClockAndLooksAtEveryMessage) {
 }
 
 TEST(IdentityEnd, EndsAnEventStreamAndSaysWhy) {
-  BriefRig rig(systemClock(), soon());
+  BriefRig rig(systemClock());
   const auto lasting = streamOf(rig, "/v1/sync/main/events", "client:lasting");
   const auto brief = streamOf(rig, "/v1/sync/main/events", "client:brief");
   EXPECT_THAT(upToEnded(*brief), HasSubstr("event: ended\ndata: {\"reason\":\"the token has ended"));
@@ -158,7 +157,7 @@ TEST(IdentityEnd, CutsACheckpointThatIsStillBeingRead) {
 }
 
 TEST(IdentityEnd, CutsACheckpointThatNobodyReads) {
-  BriefRig rig(systemClock(), soon());
+  BriefRig rig(systemClock());
   fillMuch(rig.gateway);
   const auto brief = streamOf(rig, "/v1/sync/main/checkpoint", "client:brief");
   EXPECT_TRUE(eventually([&] { return rig.server->stats().streams == 0; }));

@@ -1,5 +1,8 @@
 #include "tidegate/sqlite/state_store.h"
 
+#include <barrier>
+#include <thread>
+
 #include "contract/state_store_contract.h"
 #include "sqlite/temp_database.h"
 #include "tidegate/core/error.h"
@@ -49,6 +52,24 @@ TEST(SqliteStateStore, TwoStoresOnOneFileSeeEachOther) {
   EXPECT_EQ(b->get("k"), "from a");
   b->put("k", "from b");
   EXPECT_EQ(a->get("k"), "from b");
+}
+
+TEST(SqliteStateStore, IsMadeByWhoeverIsFirstOfThoseThatOpenItAtOnce) {
+  constexpr int kRounds = 40, kOpeners = 6;
+  TempDir dir;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string file = dir / std::to_string(round);
+    std::barrier together(kOpeners);
+    std::vector<std::jthread> openers;
+    for (int i = 0; i < kOpeners; ++i) {
+      openers.emplace_back([&, i] {
+        together.arrive_and_wait();
+        EXPECT_NO_THROW(stateStore(file)->put(std::to_string(i), "here"));
+      });
+    }
+    openers.clear();
+    for (int i = 0; i < kOpeners; ++i) EXPECT_EQ(stateStore(file)->get(std::to_string(i)), "here");
+  }
 }
 
 TEST(SqliteStateStore, RefusesAFileOfSomethingElse) {

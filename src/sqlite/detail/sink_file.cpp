@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "sqlite/detail/errors.h"
+#include "sqlite/detail/wal_mode.h"
 #include "tidegate/core/query.h"
 
 namespace tidegate::sqlite::detail {
@@ -64,7 +65,9 @@ SinkFile::SinkFile(const SinkOptions& options, std::stop_token stop)
 }
 
 void SinkFile::configure(const SinkOptions& options) {
-  if (value("PRAGMA journal_mode = WAL") != "wal") {
+  bool wal = false;
+  if (const int code = enterWal(handle(), options.busyTimeout, wal); code != SQLITE_OK) throw error(code);
+  if (!wal) {
     throw Error(ErrorCode::connectionFailed, Retry::afterOperator,
                 fmt::format("sink {}: this file system does not do WAL mode; use a local one", path_));
   }

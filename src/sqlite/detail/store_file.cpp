@@ -1,6 +1,7 @@
 #include "sqlite/detail/store_file.h"
 
 #define XXH_INLINE_ALL
+#include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <xxhash.h>
@@ -9,6 +10,7 @@
 #include <climits>
 
 #include "sqlite/detail/errors.h"
+#include "sqlite/detail/wal_mode.h"
 
 namespace tidegate::sqlite::detail {
 
@@ -54,6 +56,7 @@ void StoreFile::recognise() {
     return Error(ErrorCode::invalidConfig, Retry::never,
                  fmt::format("{}: {}; give the {} a file of its own", options_.path, why, format_.what));
   };
+  SQLite::Transaction moment(*database_);  // another process may be making the file
   const std::int64_t id = pragma("application_id");
   if (id == 0 && database_->execAndGet("SELECT count(*) FROM sqlite_master").getInt64() != 0) {
     throw refuse("a database of another application");
@@ -66,8 +69,11 @@ void StoreFile::recognise() {
 
 void StoreFile::configure() {
   database_->exec(fmt::format("PRAGMA page_size = {}", options_.pageSize));
-  const std::string mode = database_->execAndGet("PRAGMA journal_mode = WAL").getString();
-  if (mode != "wal") {
+  bool wal = false;
+  if (const int code = enterWal(handle(), options_.lockTimeout, wal); code != SQLITE_OK) {
+    throw SQLite::Exception(handle(), code);
+  }
+  if (!wal) {
     throw Error(
         ErrorCode::storeUnavailable, Retry::afterOperator,
         fmt::format("{} {}: this file system does not do WAL mode; use a local one", format_.what, options_.path));

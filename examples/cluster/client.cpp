@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "tidegate/core/json.h"
@@ -20,13 +21,14 @@ Client::Client(std::vector<std::string> gateways, std::string region, std::strin
       at_(seed % gateways_.size()) {}
 
 void Client::move() {
+  if (gateways_.size() < 2) return;
   at_ = (at_ + 1 + random_() % (gateways_.size() - 1)) % gateways_.size();
   ++moves_;
 }
 
 bool Client::ask(http::ClientRequest request, std::stop_token stop, http::Response& answer) {
   request.url = gateways_[at_] + "/v1/sync/shop/" + request.url;
-  request.timeout = 10s;
+  request.timeout = 5s;
   try {
     answer = http_.perform(request, stop);
     if (answer.status == 200) return true;

@@ -12,8 +12,13 @@ using namespace std::chrono_literals;
 using namespace tidegate;
 
 namespace {
+
 constexpr auto kLease = 3s;
-}
+
+/// Whether another engine took the pipeline over, or it failed for good: then whoever holds the lease begins again.
+bool isolated(const Engine& engine) { return engine.status().pipelines.front().state == PipelineState::isolated; }
+
+}  // namespace
 
 Ingest::Ingest(Gateway& gateway, nats::ConnectOptions nats, std::string node, std::string postgresUrl)
     : gateway_(gateway),
@@ -51,7 +56,8 @@ void Ingest::follow(nats::Lease& lease, std::stop_token stop) {
                       .tables = {{.table = "public.orders"}},
                       .sink = std::make_shared<GatewaySink>(gateway_)}}});
   engine.start();
-  while (!stop.stop_requested() && lease.held()) {
+  feeds_ = true;
+  while (!stop.stop_requested() && lease.held() && !isolated(engine)) {
     pause(stop, kLease / 3);
     try {
       lease.renew();
@@ -60,7 +66,8 @@ void Ingest::follow(nats::Lease& lease, std::stop_token stop) {
     }
   }
   spdlog::info("{} gives the lease up", node_);
-  engine.stop();
+  feeds_ = false;
+  engine.stop(1s);
   lease.release();
 }
 

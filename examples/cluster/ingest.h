@@ -1,6 +1,8 @@
 // Feeds a gateway from PostgreSQL while this node holds the lease; the others wait for it.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <stop_token>
@@ -18,6 +20,9 @@ class Ingest {
   Ingest(tidegate::Gateway& gateway, tidegate::nats::ConnectOptions nats, std::string node, std::string postgresUrl);
   ~Ingest();
 
+  /// Whether this node holds the lease, as far as it knows.
+  bool feeds() const noexcept { return feeds_; }
+
  private:
   void run(std::stop_token stop);
   void follow(tidegate::nats::Lease& lease, std::stop_token stop);
@@ -26,6 +31,7 @@ class Ingest {
   tidegate::Gateway& gateway_;
   const tidegate::nats::ConnectOptions nats_;
   const std::string node_, postgresUrl_;
+  std::atomic<bool> feeds_{false};
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

@@ -11,11 +11,12 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "ingest.h"
+#include "tidegate/core/error.h"
 #include "tidegate/nats/gateway_store.h"
 #include "tidegate/server/sync_api.h"
 
@@ -33,9 +34,10 @@ struct Settings {
   std::string name, postgresUrl;
   std::vector<std::string> nats;
   std::uint16_t port = 0;
+  std::uint64_t snapshotSeconds = 10;
 };
 
-/// For the demonstration only: a token is "region:client". A host shows JWTs (docs/auth.md).
+/// For the demonstration only: a token is "region,region:client". A host shows JWTs (docs/auth.md).
 class TokenNamesTheRegion final : public server::Authenticator {
  public:
   server::Identity identify(const http::Request& request) const override {
@@ -46,17 +48,36 @@ class TokenNamesTheRegion final : public server::Authenticator {
     if (colon == std::string::npos) return {};
     return {.role = server::Role::client,
             .subject = token.substr(colon + 1),
-            .claims = {{"sub", {token.substr(colon + 1)}}, {"region", {token.substr(0, colon)}}}};
+            .claims = {{"sub", {token.substr(colon + 1)}}, {"region", words(token.substr(0, colon))}}};
+  }
+
+ private:
+  static std::vector<std::string> words(const std::string& list) {
+    std::vector<std::string> all;
+    std::istringstream in(list);
+    for (std::string word; std::getline(in, word, ',');) all.push_back(word);
+    return all;
   }
 };
 
-int serve(const Settings& settings) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread is, so that none of them takes it
+/// Looks after the gateway until a signal comes.
+/// @return whether to begin anew: it was away for longer than the log keeps what it missed.
+bool attend(Gateway& gateway, const Ingest& ingest, const Settings& settings, const sigset_t& ends) {
+  const timespec second{1, 0};
+  for (std::uint64_t seconds = 1; sigtimedwait(&ends, nullptr, &second) < 0; ++seconds) {
+    try {
+      gateway.catchUp();
+      if (ingest.feeds() && seconds % settings.snapshotSeconds == 0) gateway.saveSnapshot();
+    } catch (const Error& failure) {
+      spdlog::warn("{}: {}", settings.name, failure.what());
+      if (failure.code() == ErrorCode::positionLost) return true;
+    }
+  }
+  return false;
+}
 
+/// @return as `attend`.
+bool serve(Settings& settings, const sigset_t& ends) {
   const nats::ConnectOptions cluster{.servers = settings.nats, .name = settings.name};
   Gateway gateway({.rules = SyncRules::parse(kRules),
                    .sharedLog = nats::gatewayStore({.connect = cluster, .log = "SHOP", .stream = {.replicas = 3}})});
@@ -67,18 +88,12 @@ int serve(const Settings& settings) {
   http::Server server({.port = settings.port}, api.handler(std::make_shared<TokenNamesTheRegion>()));
   server.onStopping([&] { sync.stop(); });
   server.start();
+  settings.port = server.port();
   fmt::print("Listening on {}\n", server.url());
   std::fflush(stdout);
-
-  const timespec between{10, 0};
-  while (sigtimedwait(&ends, nullptr, &between) < 0) {
-    try {
-      gateway.saveSnapshot();
-    } catch (const Error& failure) {
-      spdlog::warn("{}: no snapshot: {}", settings.name, failure.what());
-    }
-  }
-  return server.stop(2s) ? 0 : 1;
+  const bool again = attend(gateway, ingest, settings, ends);
+  server.stop(2s);
+  return again;
 }
 
 }  // namespace
@@ -91,10 +106,20 @@ int main(int argc, char** argv) {
   app.add_option("--postgres", settings.postgresUrl, "Whose table public.orders is followed; needs wal_level = logical")
       ->required();
   app.add_option("--port", settings.port, "On 127.0.0.1; 0: any free one")->capture_default_str();
+  app.add_option("--snapshot-every", settings.snapshotSeconds, "Seconds between snapshots of the log")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread is, so that none of them takes it
   spdlog::set_default_logger(spdlog::stderr_logger_mt("cluster"));
   try {
-    return serve(settings);
+    while (serve(settings, ends)) spdlog::warn("{}: begins anew, from a snapshot", settings.name);
+    return 0;
   } catch (const std::exception& failure) {
     spdlog::error("{}: {}", settings.name, failure.what());
     return 1;

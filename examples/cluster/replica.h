@@ -16,7 +16,8 @@ class Replica {
   /// Begins anew: a checkpoint follows.
   void clear() { tables_.clear(); }
   const Rows& rows(const std::string& table) const;
-  /// How often rows came into being that were there, or had been: 0, where nothing is told twice.
+  const std::map<std::string, Rows>& tables() const noexcept { return tables_; }
+  /// How often rows came into being that were there: 0, where nothing is told twice.
   std::size_t repeated() const noexcept { return repeated_; }
 
  private:

@@ -5,8 +5,8 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 Usage: examples/cluster/run.sh [--kill] [--seconds N] [--clients N] [--programs DIR]
-  --kill          every two seconds something is killed with SIGKILL and started again: a gateway, the one that feeds
-                  the others, a NATS server
+  --kill          again and again something is killed with SIGKILL and started anew: a NATS server, the gateway that
+                  feeds the others, another gateway
   --seconds N     how long rows are written (20)
   --clients N     how many clients there are (12)
   --programs DIR  where cluster_node and cluster_clients are built already
@@ -108,38 +108,40 @@ statements() {
 statements | psql "$POSTGRES_URL" -qX -v ON_ERROR_STOP=1 >"$dir/writer.log" 2>&1 &
 writer=$!
 
-killed=0
 kill_gateway() { # I
   command kill -KILL "${pids[$1]}" 2>/dev/null || :
-  sleep 0.7
+  sleep 0.5
   start_gateway "$1"
   await_gateway "$1"
 }
-feeder() { # which gateway said last that it holds the lease
+feeder() { # the gateway that said last that it holds the lease
   local last
-  last=$(grep -h 'holds the lease' "$dir"/*.log | sort | tail -n 1) || return 0
-  for i in 0 1 2; do case $last in *" ${names[$i]} holds"*) echo $i ;; esac; done
+  last=$(grep -h 'holds the lease' "$dir"/*.log | sort | tail -n 1)
+  for i in 0 1 2; do case $last in *" ${names[$i]} holds"*) echo $i; return ;; esac; done
+  echo 0
 }
-end=$((SECONDS + seconds))
-while ((SECONDS < end)); do
-  sleep 2
-  [ -n "$kill" ] || continue
-  case $((killed % 3)) in
-    0) victim=$((RANDOM % 3)); echo "kill -9 of the gateway ${names[$victim]}"; kill_gateway $victim ;;
-    1) victim=$(feeder); echo "kill -9 of the gateway that feeds the others: ${names[${victim:-0}]}"; kill_gateway "${victim:-0}" ;;
-    2)
+kills=0
+kill_something() {
+  local victim
+  case $((kills++ % 3)) in
+    0)
       victim=$((1 + RANDOM % 3))
-      echo "kill -9 of NATS server $victim"
+      echo "kill -9: NATS server $victim"
       "$root/tests/nats/with_nats.sh" --node "$TIDEGATE_NATS_DIR" kill "$victim"
-      sleep 1
+      sleep 0.5
       "$root/tests/nats/with_nats.sh" --node "$TIDEGATE_NATS_DIR" start "$victim"
       ;;
+    1) victim=$(feeder); echo "kill -9: gateway ${names[$victim]}, which feeds the others"; kill_gateway "$victim" ;;
+    2) victim=$((RANDOM % 3)); echo "kill -9: gateway ${names[$victim]}"; kill_gateway "$victim" ;;
   esac
-  killed=$((killed + 1))
+}
+while command kill -0 "$writer" 2>/dev/null; do
+  sleep 1
+  [ -z "$kill" ] || kill_something
 done
 wait "$writer" || { echo "the writer failed:" >&2; cat "$dir/writer.log" >&2; exit 1; }
 writer=
-echo "Nothing is written any more; $killed were killed"
+echo "Nothing is written any more; $kills were killed"
 command kill -TERM "$clients_pid"
 code=0
 wait "$clients_pid" || code=$?

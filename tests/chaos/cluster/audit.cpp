@@ -31,7 +31,8 @@ void Audit::rewind() {
 
 bool Audit::ask(std::size_t gateway, std::string& body, std::string& failure) {
   try {
-    const std::string url = fmt::format("{}/v1/sync/shop/pull?since={}&clientId=audit&limit=1000", gateways_[gateway], since_);
+    const std::string url =
+        fmt::format("{}/v1/sync/shop/pull?since={}&clientId=audit&limit=1000", gateways_[gateway], since_);
     const http::Response answer = http_.perform({.url = url, .timeout = 10s});
     body = answer.body;
     if (answer.status == 200) return true;
@@ -94,7 +95,8 @@ std::string Audit::learnOne(const RowDelta& delta) {
 std::string Audit::learnOrder(const RowDelta& delta) {
   const auto& orders = replica_.rows("public.orders");
   const auto at = orders.find(delta.rowId);
-  if ((delta.op == DeltaOp::insert) != (at == orders.end())) return at == orders.end() ? "it is not there" : "it is there";
+  if ((delta.op == DeltaOp::insert) != (at == orders.end()))
+    return at == orders.end() ? "it is not there" : "it is there";
   if (delta.op != DeltaOp::update) return "";
   Replica changed;
   changed.apply({delta});
@@ -109,7 +111,8 @@ std::string Audit::compare(const Truth& truth) const {
   for (const auto& [region, rows] : truth.orders) orders.insert(rows.begin(), rows.end());
   if (replica_.rows("public.orders") != orders) return "the gateways' orders are not those of PostgreSQL";
   for (const std::string& note : truth.notes) {
-    if (!replica_.rows("notes").contains(note)) return "never: note " + note + " was acknowledged and is not in the log";
+    if (!replica_.rows("notes").contains(note))
+      return "never: note " + note + " was acknowledged and is not in the log";
   }
   return "";
 }

@@ -1,5 +1,6 @@
 /// The cluster of examples/cluster under faults: writers and clients go on while servers and gateways are killed, cut
-/// off and frozen; then all gateways must be one, and every client equal to its view. Started by tests/chaos/cluster.sh.
+/// off and frozen; then all gateways must be one, and every client equal to its view. Started by
+/// tests/chaos/cluster.sh.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -86,9 +87,10 @@ int runAll(std::uint64_t first, std::uint64_t rounds, const std::string& folder,
     fmt::print("FAILED: {}\n", wrong);
     return 1;
   }
-  fmt::print("{} rounds passed: {} commits in PostgreSQL and {} acknowledged pushes are {} changes, the same on {} "
-             "gateways and on {} clients, each once\n",
-             rounds, writers.commits(), writers.pushes(), audit.changes(), World::kGateways, kClients);
+  fmt::print(
+      "{} rounds passed: {} commits in PostgreSQL and {} acknowledged pushes are {} changes, the same on {} "
+      "gateways and on {} clients, each once\n",
+      rounds, writers.commits(), writers.pushes(), audit.changes(), World::kGateways, kClients);
   return 0;
 }
 

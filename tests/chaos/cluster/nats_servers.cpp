@@ -90,10 +90,9 @@ void NatsServers::configure(std::size_t node) const {
 }
 
 void NatsServers::start(std::size_t node) {
-  servers_[node] = std::make_unique<Child>(
-      std::vector<std::string>{"/usr/bin/setpriv", "--pdeathsig", "KILL", program_, "-c",
-                               fmt::format("{}/nats{}.conf", folder_, node)},
-      fmt::format("{}/nats{}.log", folder_, node));
+  servers_[node] = std::make_unique<Child>(std::vector<std::string>{"/usr/bin/setpriv", "--pdeathsig", "KILL", program_,
+                                                                    "-c", fmt::format("{}/nats{}.conf", folder_, node)},
+                                           fmt::format("{}/nats{}.log", folder_, node));
   for (const auto deadline = std::chrono::steady_clock::now() + 30s; !listens(clientPorts_[node]);) {
     if (!servers_[node]->alive() || std::chrono::steady_clock::now() > deadline) {
       throw std::runtime_error(fmt::format("nats-server {} did not start; see {}/nats{}.log", node, folder_, node));
@@ -194,7 +193,8 @@ std::string NatsServers::holderOf(const std::string& lease) {
   try {
     nats::detail::Connection connection = connect();
     nats::detail::JetStream js(connection);
-    const auto entry = nats::detail::Kv(js, "TIDEGATE_LEASES", {.createMissing = false}).get(nats::detail::Kv::keyOf(lease));
+    const auto entry =
+        nats::detail::Kv(js, "TIDEGATE_LEASES", {.createMissing = false}).get(nats::detail::Kv::keyOf(lease));
     if (entry && !entry->erased) return nlohmann::json::parse(entry->value).at("holder").get<std::string>();
   } catch (const Error&) {
   }

@@ -1,4 +1,5 @@
-/// Three nats-servers whose routes, and whose clients' connections, go through relays: to be killed, frozen and cut off.
+/// Three nats-servers whose routes, and whose clients' connections, go through relays: to be killed, frozen and cut
+/// off.
 #pragma once
 
 #include <array>
@@ -64,7 +65,7 @@ class NatsServers {
   test::Random& random_;
   const std::string program_, folder_;
   std::array<std::uint16_t, kNodes> clientPorts_{}, routePorts_{};
-  std::array<std::array<Relay, kNodes>, kNodes> routes_{};   ///< [from][to]; none to itself
+  std::array<std::array<Relay, kNodes>, kNodes> routes_{};  ///< [from][to]; none to itself
   std::vector<std::array<Relay, kNodes>> gatewayRelays_{};
   std::array<std::unique_ptr<Child>, kNodes> servers_{};
 };

@@ -123,9 +123,7 @@ void World::killGateway(std::size_t gateway) {
   gateways_[gateway]->kill9();
 }
 
-void World::killServer(std::size_t node) {
-  kills_ += servers_.kill9(node) ? 1 : 0;
-}
+void World::killServer(std::size_t node) { kills_ += servers_.kill9(node) ? 1 : 0; }
 
 void World::freezeGateway(std::size_t gateway, bool yes) {
   if (gateways_[gateway]->alive()) ::kill(gateways_[gateway]->pid(), yes ? SIGSTOP : SIGCONT);

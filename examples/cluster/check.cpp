@@ -23,7 +23,7 @@ std::string faultOf(const Client& client, const Truth& truth) {
   static const Replica::Rows kNone;
   const auto own = truth.orders.find(client.region());
   const Replica::Rows& orders = own == truth.orders.end() ? kNone : own->second;
-  const Replica::Rows& held = client.replica().rows("public.orders");
+  const Replica::Rows& held = client.replica().rows("orders");
   for (const auto& [id, columns] : orders) {
     const auto found = held.find(id);
     if (found == held.end()) return "order " + id + " is missing";
@@ -40,7 +40,7 @@ std::string gatewaysDiffer(const std::vector<std::string>& gateways, const Truth
   for (const auto& [region, orders] : truth.orders) {
     std::optional<Replica> first;
     for (const std::string& gateway : gateways) {
-      Client reader({gateway}, region, "reader of " + region, 0);
+      Client reader({gateway}, region, "reader-" + region, 0);
       if (!reader.pull({})) return reader.lastFailure();
       if (const std::string fault = faultOf(reader, truth); !fault.empty()) return gateway + ": " + fault;
       if (!first) first = reader.replica();

@@ -20,7 +20,7 @@ using namespace tidegate;
 
 namespace {
 
-constexpr auto kPatience = 90s;
+constexpr auto kPatience = 60s;
 
 struct Settings {
   std::vector<std::string> gateways;

@@ -27,8 +27,8 @@ namespace {
 
 /// Orders of the client's region, and everybody's notes.
 constexpr const char* kRules = R"({"version": 1, "buckets": [
-  {"name": "orders", "tables": ["public.orders"], "filters": [{"column": "region", "op": "eq", "value": "jwt:region"}]},
-  {"name": "notes", "tables": ["notes"]}]})";
+  {"name": "orders", "tables": ["orders"], "filters": [{"column": "region", "op": "eq", "value": "jwt:region"}]},
+  {"name": "notes", "tables": ["notes"], "filters": []}]})";
 
 struct Settings {
   std::string name, postgresUrl;
@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
   CLI::App app{"A gateway over a log that it shares with others, and the sync API for its clients.", "cluster_node"};
   app.add_option("--name", settings.name, "Its name, in logs and leases")->required();
   app.add_option("--nats", settings.nats, "The NATS servers")->required()->delimiter(',');
-  app.add_option("--postgres", settings.postgresUrl, "Whose table public.orders is followed; needs wal_level = logical")
+  app.add_option("--postgres", settings.postgresUrl, "Whose table orders is followed; needs wal_level = logical")
       ->required();
   app.add_option("--port", settings.port, "On 127.0.0.1; 0: any free one")->capture_default_str();
   app.add_option("--snapshot-every", settings.snapshotSeconds, "Seconds between snapshots of the log")

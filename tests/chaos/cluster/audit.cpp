@@ -82,7 +82,7 @@ std::string Audit::learn(const std::string& page, bool& more) {
 std::string Audit::learnOne(const RowDelta& delta) {
   const std::string what = fmt::format("{} of {} {}", toString(delta.op), delta.table, delta.rowId);
   if (!told_.insert(delta.deltaId.hex() + std::string(toString(delta.op))).second) return what + " is in the log twice";
-  if (delta.table == "public.orders") {
+  if (delta.table == "orders") {
     if (std::string wrong = learnOrder(delta); !wrong.empty()) return what + ": " + wrong;
   } else if (delta.op != DeltaOp::insert || replica_.rows("notes").contains(delta.rowId)) {
     return what + ", which was pushed once";
@@ -93,14 +93,14 @@ std::string Audit::learnOne(const RowDelta& delta) {
 
 /// Each change of an order raises its amount by one: so one that is missing or doubled shows by itself.
 std::string Audit::learnOrder(const RowDelta& delta) {
-  const auto& orders = replica_.rows("public.orders");
+  const auto& orders = replica_.rows("orders");
   const auto at = orders.find(delta.rowId);
   if ((delta.op == DeltaOp::insert) != (at == orders.end()))
     return at == orders.end() ? "it is not there" : "it is there";
   if (delta.op != DeltaOp::update) return "";
   Replica changed;
   changed.apply({delta});
-  const auto& columns = changed.rows("public.orders").begin()->second;
+  const auto& columns = changed.rows("orders").begin()->second;
   if (!columns.contains("amount")) return "its amount did not change";
   const std::int64_t from = number(at->second, "amount"), to = number(columns, "amount");
   return to == from + 1 ? "" : fmt::format("its amount goes from {} to {}", from, to);
@@ -109,7 +109,7 @@ std::string Audit::learnOrder(const RowDelta& delta) {
 std::string Audit::compare(const Truth& truth) const {
   Replica::Rows orders;
   for (const auto& [region, rows] : truth.orders) orders.insert(rows.begin(), rows.end());
-  if (replica_.rows("public.orders") != orders) return "the gateways' orders are not those of PostgreSQL";
+  if (replica_.rows("orders") != orders) return "the gateways' orders are not those of PostgreSQL";
   for (const std::string& note : truth.notes) {
     if (!replica_.rows("notes").contains(note))
       return "never: note " + note + " was acknowledged and is not in the log";

@@ -172,7 +172,8 @@ void NatsServers::mend() {
 }
 
 nats::detail::Connection NatsServers::connect() const {
-  nats::ConnectOptions options{.servers = {}, .name = "chaos"};
+  nats::ConnectOptions options;
+  options.servers.clear();
   for (const std::uint16_t port : clientPorts_) options.servers.push_back(fmt::format("nats://127.0.0.1:{}", port));
   options.connectTimeout = options.requestTimeout = kLook;
   options.retryFor = kLook;

@@ -12,6 +12,8 @@ namespace {
 /// The server says every second that a request still waits.
 constexpr std::chrono::seconds kHeartbeat{1};
 constexpr std::chrono::milliseconds kSilence{3'500};
+/// A consumer whose server was frozen or cut off may live on, say so every second, and bring nothing any more.
+constexpr std::chrono::milliseconds kStalled{3'000};
 constexpr std::chrono::seconds kExpires{30};
 
 std::uint64_t numberOf(std::string_view text) noexcept {
@@ -48,7 +50,8 @@ LogReader::LogReader(JetStream& js, std::string stream, std::uint64_t after, Opt
       messages_(js.connection().subscribe(inbox_)),
       consumer_(js.makeConsumer(stream_, after + 1, options_.subject)),
       sequence_(after),
-      heard_(js.connection().clock().steadyNow()) {}
+      heard_(js.connection().clock().steadyNow()),
+      brought_(heard_) {}
 
 LogReader::~LogReader() { js_.removeConsumer(stream_, consumer_); }
 
@@ -77,6 +80,7 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
         throw Error(ErrorCode::connectionFailed, Retry::later,
                     fmt::format("nats: the consumer of stream \"{}\" is silent: its server may be gone", stream_));
       }
+      requireProgress(now);
       if (left.count() <= 0) return nullptr;
       continue;
     }
@@ -92,9 +96,21 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
     if (delivery.sequence <= sequence_) continue;
     if (delivery.sequence != sequence_ + 1 && options_.subject.empty()) refuseGap(delivery.sequence);
     sequence_ = delivery.sequence;
+    brought_ = now;
     pending_ = delivery.pending;
     return msg;
   }
+}
+
+void LogReader::requireProgress(std::chrono::microseconds now) {
+  if (!options_.subject.empty() || now - brought_ < kStalled) return;
+  if (owed_ > sequence_) {
+    throw Error(ErrorCode::connectionFailed, Retry::later,
+                fmt::format("nats: the consumer of stream \"{}\" brings nothing after message {}, though there is {}",
+                            stream_, sequence_, owed_));
+  }
+  owed_ = js_.info(stream_).lastSequence;
+  brought_ = now;
 }
 
 void LogReader::takeStatus(natsMsg* msg, std::string_view status) {

@@ -34,7 +34,8 @@ class LogReader {
 
   /// The next message; null where none came within `wait`.
   /// @throws Error{positionLost, Retry::afterOperator} where messages that should follow are gone;
-  ///         Error{connectionFailed, Retry::later} where the consumer or the connection is: make another reader.
+  ///         Error{connectionFailed, Retry::later} where the consumer or the connection is, or where the consumer
+  ///         does not bring what the stream's leader holds: make another reader.
   Msg next(std::chrono::milliseconds wait);
   /// Of the last message that `next` gave; before the first: `after`.
   std::uint64_t sequence() const noexcept { return sequence_; }
@@ -46,6 +47,8 @@ class LogReader {
   /// Takes a status of the server's. @throws Error where the consumer is gone.
   void takeStatus(natsMsg* msg, std::string_view status);
   [[noreturn]] void refuseGap(std::uint64_t found);
+  /// Looks, once in a while, whether nothing comes because nothing is there. @throws Error where it is not so.
+  void requireProgress(std::chrono::microseconds now);
 
   JetStream& js_;
   const std::string stream_;
@@ -57,6 +60,8 @@ class LogReader {
   std::uint64_t pending_ = 0;
   std::uint64_t asked_ = 0;  ///< messages that the server may still send without being asked again
   std::chrono::microseconds heard_{0};
+  std::chrono::microseconds brought_{0};  ///< when the last message came, or when we last looked why none does
+  std::uint64_t owed_ = 0;                ///< what the stream's leader held then
 };
 
 }  // namespace tidegate::nats::detail

@@ -12,8 +12,6 @@ namespace {
 /// The server says every second that a request still waits.
 constexpr std::chrono::seconds kHeartbeat{1};
 constexpr std::chrono::milliseconds kSilence{3'500};
-/// A consumer whose server was frozen or cut off may live on, say so every second, and bring nothing any more.
-constexpr std::chrono::milliseconds kStalled{3'000};
 constexpr std::chrono::seconds kExpires{30};
 
 std::uint64_t numberOf(std::string_view text) noexcept {
@@ -103,7 +101,7 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
 }
 
 void LogReader::requireProgress(std::chrono::microseconds now) {
-  if (!options_.subject.empty() || now - brought_ < kStalled) return;
+  if (!options_.subject.empty() || now - brought_ < options_.stalled) return;
   if (owed_ > sequence_) {
     throw Error(ErrorCode::connectionFailed, Retry::later,
                 fmt::format("nats: the consumer of stream \"{}\" brings nothing after message {}, though there is {}",

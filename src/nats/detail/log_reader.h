@@ -20,6 +20,9 @@ struct LogReaderOptions {
   std::size_t batch = 2'000;           ///< messages asked for at once
   std::size_t batchBytes = 16u << 20;  ///< likewise
   std::string subject{};               ///< only messages on it; then nobody notices a gap. Empty: all
+  /// Without a message for so long, it looks whether there is none. A consumer whose server was frozen or cut off may
+  /// live on, say so every second, and bring nothing any more.
+  std::chrono::milliseconds stalled{3'000};
 };
 
 /// @thread One at a time.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <string_view>
 #include <thread>
 
 #include "chaos/cluster/audit.h"
@@ -68,10 +69,10 @@ std::string runRound(std::uint64_t seed, World& world, Writers& writers, Audit& 
 }
 
 int runAll(std::uint64_t first, std::uint64_t rounds, const std::string& folder, const char* gateway,
-           const char* natsServer) {
+           const char* natsServer, bool late) {
   prepareOrders();
   Random random(first);
-  World world(random, gateway, natsServer, folder);
+  World world(random, gateway, natsServer, folder, late);
   Writers writers(world.gatewayUrls(), kClients, first);
   Audit audit(world.gatewayUrls(), folder);
   std::string wrong = settle(world, writers, audit);
@@ -98,12 +99,13 @@ int runAll(std::uint64_t first, std::uint64_t rounds, const std::string& folder,
 }  // namespace tidegate::chaos
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
+  if (argc != 7) {
     fmt::print(stderr, "started by tests/chaos/cluster.sh\n");
     return 2;
   }
   try {
-    return tidegate::chaos::runAll(std::stoull(argv[1]), std::stoull(argv[2]), argv[3], argv[4], argv[5]);
+    return tidegate::chaos::runAll(std::stoull(argv[1]), std::stoull(argv[2]), argv[3], argv[4], argv[5],
+                                   std::string_view(argv[6]) == "late");
   } catch (const std::exception& failure) {
     fmt::print(stderr, "cluster chaos: {}\n", failure.what());
     return 1;

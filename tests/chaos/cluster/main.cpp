@@ -69,10 +69,10 @@ std::string runRound(std::uint64_t seed, World& world, Writers& writers, Audit& 
 }
 
 int runAll(std::uint64_t first, std::uint64_t rounds, const std::string& folder, const char* gateway,
-           const char* natsServer, bool late) {
+           const char* natsServer, bool partitions) {
   prepareOrders();
   Random random(first);
-  World world(random, gateway, natsServer, folder, late);
+  World world(random, gateway, natsServer, folder, partitions);
   Writers writers(world.gatewayUrls(), kClients, first);
   Audit audit(world.gatewayUrls(), folder);
   std::string wrong = settle(world, writers, audit);
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   }
   try {
     return tidegate::chaos::runAll(std::stoull(argv[1]), std::stoull(argv[2]), argv[3], argv[4], argv[5],
-                                   std::string_view(argv[6]) == "late");
+                                   std::string_view(argv[6]) == "partitions");
   } catch (const std::exception& failure) {
     fmt::print(stderr, "cluster chaos: {}\n", failure.what());
     return 1;

@@ -8,6 +8,12 @@
 #include <thread>
 
 namespace tidegate::chaos {
+namespace {
+
+/// Servers that hear nothing of a leader for four to nine seconds elect another.
+constexpr std::int64_t kBeforeElection = 2'500;
+
+}  // namespace
 
 struct World::Fault {
   const char* name;
@@ -46,7 +52,7 @@ const std::vector<World::Fault>& World::faults() {
          const std::size_t node = w.random_.index(NatsServers::kNodes);
          if (w.random_.chance(50)) return w.servers_.slow(node, std::chrono::milliseconds(w.random_.between(5, 60)));
          w.servers_.freeze(node, true);
-         w.wait(300, w.late_ ? 7'000 : 3'000);  // an election takes place after four seconds without a leader
+         w.wait(300, w.partitions_ ? 7'000 : kBeforeElection);
          w.servers_.freeze(node, false);
        }},
       {"killGateway", [](World& w) { w.killGateway(w.random_.index(kGateways)); }},
@@ -60,19 +66,20 @@ const std::vector<World::Fault>& World::faults() {
       {"partTwo",
        [](World& w) {
          const std::size_t leader = w.leader();
-         w.servers_.part(leader, (leader + 1 + w.random_.index(2)) % NatsServers::kNodes, w.routeCut());
-         w.wait(500, 6'000);
+         w.servers_.part(leader, (leader + 1 + w.random_.index(2)) % NatsServers::kNodes, w.anyCut());
+         w.endPartition();
        }},
       {"partLeaderFromHolder", [](World& w) { w.servers_.partGateway(w.holder(), w.leader(), w.anyCut()); }},
   };
   return kFaults;
 }
 
-World::World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder, bool late)
+World::World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder,
+             bool partitions)
     : random_(random),
       program_(std::move(gateway)),
       folder_(std::move(folder)),
-      late_(late),
+      partitions_(partitions),
       servers_(random, natsServer, folder_, kGateways) {
   for (std::size_t i = 0; i < kGateways; ++i) {
     ports_[i] = freePort(random_);
@@ -141,12 +148,17 @@ std::size_t World::holder() {
 std::size_t World::follower() { return (leader() + 1 + random_.index(NatsServers::kNodes - 1)) % NatsServers::kNodes; }
 
 void World::isolateServer(std::size_t node) {
-  servers_.isolate(node, routeCut());
+  servers_.isolate(node, anyCut());
   // Half of the time the gateways still reach it: then it is the one that they may be misled by.
   if (random_.chance(50)) {
     for (std::size_t i = 0; i < kGateways; ++i) servers_.partGateway(i, node, anyCut());
   }
-  wait(500, 6'000);
+  endPartition();
+}
+
+void World::endPartition() {
+  wait(500, partitions_ ? 7'000 : kBeforeElection);
+  if (!partitions_) servers_.mend();
 }
 
 void World::wait(std::int64_t leastMillis, std::int64_t mostMillis) {

@@ -108,13 +108,26 @@ std::uint64_t EntryLog::read(std::uint64_t after, const Visitor& visit) {
   const StreamInfo info = js_.info(stream_);
   if (after + 1 < info.firstSequence) refuseTrimmed(after);
   std::uint64_t last = after;
-  try {
-    readTo(info.lastSequence, after, visit, last);
-  } catch (...) {
-    reader_.reset();
-    throw;
+  bool visiting = false;
+  const Visitor watched = [&](std::uint64_t sequence, std::string_view octets) {
+    visiting = true;
+    visit(sequence, octets);
+    visiting = false;
+  };
+  const auto since = js_.connection().clock().steadyNow();
+  for (unsigned tries = 0;; ++tries) {
+    try {
+      readTo(info.lastSequence, last, watched, last);
+      return last;
+    } catch (const Error& e) {
+      reader_.reset();
+      const bool again = !visiting && e.code() == ErrorCode::connectionFailed && e.retry() == Retry::later;
+      if (!again || !js_.connection().waitForRetry(since, tries, {})) throw;
+    } catch (...) {
+      reader_.reset();
+      throw;
+    }
   }
-  return last;
 }
 
 void EntryLog::readTo(std::uint64_t end, std::uint64_t after, const Visitor& visit, std::uint64_t& last) {

@@ -53,7 +53,7 @@ std::string runRound(std::uint64_t seed, World& world, Writers& writers, Audit& 
   const std::uint64_t faults = 1 + random.below(3);
   for (std::uint64_t i = 0; i < faults; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(random.between(200, 1'000)));
-    schedule += " " + world.breakSomething(i == 0 ? seed % World::faultKinds() : random.index(World::faultKinds()));
+    schedule += " " + world.breakSomething(i == 0 ? seed % world.faultKinds() : random.index(world.faultKinds()));
   }
   std::this_thread::sleep_for(300ms);
   writers.stop();
@@ -69,10 +69,10 @@ std::string runRound(std::uint64_t seed, World& world, Writers& writers, Audit& 
 }
 
 int runAll(std::uint64_t first, std::uint64_t rounds, const std::string& folder, const char* gateway,
-           const char* natsServer, bool partitions) {
+           const char* natsServer, bool everything) {
   prepareOrders();
   Random random(first);
-  World world(random, gateway, natsServer, folder, partitions);
+  World world(random, gateway, natsServer, folder, everything);
   Writers writers(world.gatewayUrls(), kClients, first);
   Audit audit(world.gatewayUrls(), folder);
   std::string wrong = settle(world, writers, audit);
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   }
   try {
     return tidegate::chaos::runAll(std::stoull(argv[1]), std::stoull(argv[2]), argv[3], argv[4], argv[5],
-                                   std::string_view(argv[6]) == "partitions");
+                                   std::string_view(argv[6]) == "all");
   } catch (const std::exception& failure) {
     fmt::print(stderr, "cluster chaos: {}\n", failure.what());
     return 1;

@@ -23,12 +23,6 @@ struct World::Fault {
 /// Kills are mended by `mend` or, in half of the cases, after a while.
 const std::vector<World::Fault>& World::faults() {
   static const std::vector<Fault> kFaults{
-      {"killAll",
-       [](World& w) {
-         for (std::size_t i = 0; i < NatsServers::kNodes; ++i) w.killServer(i);
-         for (std::size_t i = 0; i < kGateways; ++i) w.killGateway(i);
-         w.mend();
-       }},
       {"killLeader", [](World& w) { w.killServer(w.leader()); }},
       {"killHolder", [](World& w) { w.killGateway(w.holder()); }},
       {"partLeader", [](World& w) { w.isolateServer(w.leader()); }},
@@ -52,7 +46,7 @@ const std::vector<World::Fault>& World::faults() {
          const std::size_t node = w.random_.index(NatsServers::kNodes);
          if (w.random_.chance(50)) return w.servers_.slow(node, std::chrono::milliseconds(w.random_.between(5, 60)));
          w.servers_.freeze(node, true);
-         w.wait(300, w.partitions_ ? 7'000 : kBeforeElection);
+         w.wait(300, w.everything_ ? 7'000 : kBeforeElection);
          w.servers_.freeze(node, false);
        }},
       {"killGateway", [](World& w) { w.killGateway(w.random_.index(kGateways)); }},
@@ -70,16 +64,22 @@ const std::vector<World::Fault>& World::faults() {
          w.endPartition();
        }},
       {"partLeaderFromHolder", [](World& w) { w.servers_.partGateway(w.holder(), w.leader(), w.anyCut()); }},
+      {"killAll",
+       [](World& w) {
+         for (std::size_t i = 0; i < NatsServers::kNodes; ++i) w.killServer(i);
+         for (std::size_t i = 0; i < kGateways; ++i) w.killGateway(i);
+         w.mend();
+       }},
   };
   return kFaults;
 }
 
 World::World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder,
-             bool partitions)
+             bool everything)
     : random_(random),
       program_(std::move(gateway)),
       folder_(std::move(folder)),
-      partitions_(partitions),
+      everything_(everything),
       servers_(random, natsServer, folder_, kGateways) {
   for (std::size_t i = 0; i < kGateways; ++i) {
     ports_[i] = freePort(random_);
@@ -102,7 +102,8 @@ void World::startGateway(std::size_t gateway) {
       fmt::format("{}/gateway{}.log", folder_, gateway));
 }
 
-std::size_t World::faultKinds() { return faults().size(); }
+/// The last one, `killAll`, is for newer servers.
+std::size_t World::faultKinds() const { return faults().size() - (everything_ ? 0 : 1); }
 
 std::string World::breakSomething(std::size_t kind) {
   const Fault& fault = faults()[kind];
@@ -157,8 +158,8 @@ void World::isolateServer(std::size_t node) {
 }
 
 void World::endPartition() {
-  wait(500, partitions_ ? 7'000 : kBeforeElection);
-  if (!partitions_) servers_.mend();
+  wait(500, everything_ ? 7'000 : kBeforeElection);
+  if (!everything_) servers_.mend();
 }
 
 void World::wait(std::int64_t leastMillis, std::int64_t mostMillis) {

@@ -18,13 +18,13 @@ class World {
  public:
   static constexpr std::size_t kGateways = 3;
 
-  /// @param partitions whether servers are cut off from each other, or frozen, for longer than it takes to elect
-  ///                   another leader: see docs/chaos.md for what nats-server 2.9 does then.
-  World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder, bool partitions);
+  /// @param everything also what nats-server 2.9 does not survive (docs/chaos.md): servers cut off from each other, or
+  ///                   frozen, for longer than it takes to elect another leader; all of them killed at once.
+  World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder, bool everything);
 
   std::vector<std::string> gatewayUrls() const;
   /// How many kinds of fault there are.
-  static std::size_t faultKinds();
+  std::size_t faultKinds() const;
   /// Does something bad; some of it is mended before it returns, the rest by `mend`. @return its name.
   std::string breakSomething(std::size_t kind);
   void mend();
@@ -51,7 +51,7 @@ class World {
 
   test::Random& random_;
   const std::string program_, folder_;
-  const bool partitions_;
+  const bool everything_;
   NatsServers servers_;
   std::array<std::uint16_t, kGateways> ports_{};
   std::array<std::unique_ptr<Child>, kGateways> gateways_{};

@@ -114,13 +114,18 @@ std::uint64_t EntryLog::read(std::uint64_t after, const Visitor& visit) {
     visit(sequence, octets);
     visiting = false;
   };
-  const auto since = js_.connection().clock().steadyNow();
+  auto since = js_.connection().clock().steadyNow();
   for (unsigned tries = 0;; ++tries) {
+    const std::uint64_t from = last;
     try {
-      readTo(info.lastSequence, last, watched, last);
+      readTo(info.lastSequence, from, watched, last);
       return last;
     } catch (const Error& e) {
       reader_.reset();
+      if (last != from) {
+        since = js_.connection().clock().steadyNow();
+        tries = 0;
+      }
       const bool again = !visiting && e.code() == ErrorCode::connectionFailed && e.retry() == Retry::later;
       if (!again || !js_.connection().waitForRetry(since, tries, {})) throw;
     } catch (...) {

@@ -45,6 +45,7 @@ LogReader::LogReader(JetStream& js, std::string stream, std::uint64_t after, Opt
       stream_(std::move(stream)),
       options_(std::move(options)),
       inbox_(Connection::freshInbox()),
+      connected_(js.connection().timesReconnected()),
       messages_(js.connection().subscribe(inbox_)),
       consumer_(js.makeConsumer(stream_, after + 1, options_.subject)),
       sequence_(after),
@@ -101,6 +102,11 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
 }
 
 void LogReader::requireProgress(std::chrono::microseconds now) {
+  if (js_.connection().timesReconnected() != connected_) {
+    throw Error(
+        ErrorCode::connectionFailed, Retry::later,
+        fmt::format("nats: the connection broke while stream \"{}\" was read: what was sent may be lost", stream_));
+  }
   if (!options_.subject.empty() || now - brought_ < options_.stalled) return;
   if (owed_ > sequence_) {
     throw Error(ErrorCode::connectionFailed, Retry::later,

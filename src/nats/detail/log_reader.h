@@ -57,6 +57,7 @@ class LogReader {
   const std::string stream_;
   const Options options_;
   const std::string inbox_;
+  const std::uint64_t connected_;  ///< how often the connection had been made anew
   Subscription messages_;
   std::string consumer_;
   std::uint64_t sequence_;

@@ -53,7 +53,7 @@ std::string runRound(std::uint64_t seed, World& world, Writers& writers, Audit& 
   const std::uint64_t faults = 1 + random.below(3);
   for (std::uint64_t i = 0; i < faults; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(random.between(200, 1'000)));
-    schedule += " " + world.breakSomething(i == 0 ? (seed - 1) % world.faultKinds() : random.index(world.faultKinds()));
+    schedule += " " + world.breakSomething(i == 0 ? seed % world.faultKinds() : random.index(world.faultKinds()));
   }
   std::this_thread::sleep_for(300ms);
   writers.stop();

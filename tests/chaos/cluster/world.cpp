@@ -23,6 +23,7 @@ struct World::Fault {
 /// Kills are mended by `mend` or, in half of the cases, after a while.
 const std::vector<World::Fault>& World::faults() {
   static const std::vector<Fault> kFaults{
+      {"partLeaderFromHolder", [](World& w) { w.servers_.partGateway(w.holder(), w.leader(), w.anyCut()); }},
       {"killLeader", [](World& w) { w.killServer(w.leader()); }},
       {"killHolder", [](World& w) { w.killGateway(w.holder()); }},
       {"partLeader", [](World& w) { w.isolateServer(w.leader()); }},
@@ -63,7 +64,6 @@ const std::vector<World::Fault>& World::faults() {
          w.servers_.part(leader, (leader + 1 + w.random_.index(2)) % NatsServers::kNodes, w.anyCut());
          w.endPartition();
        }},
-      {"partLeaderFromHolder", [](World& w) { w.servers_.partGateway(w.holder(), w.leader(), w.anyCut()); }},
       {"killAll",
        [](World& w) {
          for (std::size_t i = 0; i < NatsServers::kNodes; ++i) w.killServer(i);

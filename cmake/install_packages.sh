@@ -17,7 +17,7 @@ TEXT
 
 declare -A groups=(
   [build]="g++ cmake ninja-build pkg-config ccache libssl-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libcli11-dev
-           libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev
+           libsqlitecpp-dev libsqlite3-dev libpqxx-dev libpq-dev libmysqlcppconn-dev libmariadb-dev libdeflate-dev
            libnats-dev libboost-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsimdjson-dev"
   [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nats-server nodejs npm
           chromium"

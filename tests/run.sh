@@ -84,15 +84,17 @@ run_tests() {
   ((rc == 0))
 }
 with_servers() { # LOG CTEST_OPTION...
-  tests/servers/with_servers.sh ctest --preset release -j 1 "${@:2}" >"$1" 2>&1
+  tests/servers/with_servers.sh ctest --preset "${preset:-release}" -j 1 "${@:2}" >"$1" 2>&1
 }
 # One or two tests that failed beside the others are tried once more by themselves: a loaded machine and a server that
-# dies at the wrong moment are not the same as a mistake. They are named at the end, since each may still be one.
-once_more() { # LOG
+# dies at the wrong moment are not the same as a mistake. They are named at the end, since each may still be one. What a
+# sanitizer reports is one.
+once_more() { # LOG [PRESET]
   local numbers again=${1%.log}-again.log
+  ! grep -qE 'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|: runtime error: ' "$1" || return 1
   mapfile -t numbers < <(sed -nE 's/^\t *([0-9]+) - .* \((Failed|Timeout|SEGFAULT|Subprocess aborted)\)$/\1/p' "$1")
   ((${#numbers[@]} == 1 || ${#numbers[@]} == 2)) || return 1
-  with_servers "$again" -I "0,0,0,$(IFS=,; echo "${numbers[*]}")" || return 1
+  preset=${2:-release} with_servers "$again" -I "0,0,0,$(IFS=,; echo "${numbers[*]}")" || return 1
   grep -qE "tests passed, 0 tests failed out of ${#numbers[@]}\$" "$again" || return 1
   sed -nE 's/^\t *[0-9]+ - (.*) \((Failed|Timeout|SEGFAULT|Subprocess aborted)\)$/\1/p' "$1" >>build/logs/unsteady
   sed -i -E 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\1 of \2 failed at first.\n100% tests passed, 0 tests failed out of \2/' "$1"
@@ -103,10 +105,19 @@ run_browser() { build release && tests/browser/run.sh build/release/examples/syn
 run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5 && tests/chaos/mysql_source.sh --rounds 2 &&
   tests/chaos/cluster.sh --rounds 3; }
 run_asan() {
-  build asan && ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    ctest --preset asan -j "$jobs" -LE "$outer"
+  local -x ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+  build asan && sanitized asan
 }
-run_tsan() { build tsan && TSAN_OPTIONS=halt_on_error=1 ctest --preset tsan -j "$jobs" -LE "$outer"; }
+run_tsan() {
+  local -x TSAN_OPTIONS=halt_on_error=1
+  build tsan && sanitized tsan
+}
+sanitized() { # PRESET
+  local rc=0 log=build/logs/$1-tests.log
+  ctest --preset "$1" -j "$jobs" -LE "$outer" >"$log" 2>&1 || once_more "$log" "$1" || rc=1
+  cat "$log"
+  return "$rc"
+}
 run_fuzz() { tests/fuzz/run.sh --seconds 30; }
 
 # What a log says of what failed, shortly: the end of a long one tells of what passed.
@@ -156,6 +167,6 @@ for stage in "${only[@]}"; do
     break
   fi
 done
-[[ ! -e build/logs/unsteady ]] || { echo 'Failed at first, passed alone (see build/logs/tests.log):'; cat build/logs/unsteady; }
+[[ ! -e build/logs/unsteady ]] || { echo 'Failed at first, passed alone (see build/logs):'; cat build/logs/unsteady; }
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

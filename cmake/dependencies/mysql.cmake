@@ -1,7 +1,7 @@
 # What tidegate::mysql links: tidegate::mysqlcppconn, the MySQL Connector/C++ 1.1 (it ships neither a CMake nor a
 # pkg-config file). As an imported target its headers are system headers: they do not compile without warnings. And for the
-# binlog PkgConfig::MARIADB (the C API, which the Connector uses too), and zlib and zstd, which servers compress events
-# with.
+# binlog PkgConfig::MARIADB (the C API, which the Connector uses too), zlib and zstd, which servers compress events
+# with, and libdeflate, for its CRC-32: short events spend a quarter of their time in zlib's.
 find_path(TIDEGATE_MYSQLCPPCONN_INCLUDE_DIR mysql_driver.h)
 find_library(TIDEGATE_MYSQLCPPCONN_LIBRARY mysqlcppconn)
 mark_as_advanced(TIDEGATE_MYSQLCPPCONN_INCLUDE_DIR TIDEGATE_MYSQLCPPCONN_LIBRARY)
@@ -19,6 +19,13 @@ if(NOT TARGET PkgConfig::MARIADB)
   pkg_check_modules(MARIADB QUIET IMPORTED_TARGET libmariadb>=3.1)
   if(NOT TARGET PkgConfig::MARIADB)
     tidegate_dependency_missing("libmariadb 3.1 was not found (Debian: libmariadb-dev)")
+    return()
+  endif()
+endif()
+if(NOT TARGET PkgConfig::DEFLATE)
+  pkg_check_modules(DEFLATE QUIET IMPORTED_TARGET libdeflate)
+  if(NOT TARGET PkgConfig::DEFLATE)
+    tidegate_dependency_missing("libdeflate was not found (Debian: libdeflate-dev)")
     return()
   endif()
 endif()

@@ -87,8 +87,10 @@ double fetchSeconds(const std::string& from, std::uint64_t transactions) {
 }
 
 struct MysqlEngine {
-  explicit MysqlEngine(std::shared_ptr<Sink> sink)
-      : engine({.sources = {{.name = "mysql", .source = mysql::source({.connect = serverOptions()})}},
+  explicit MysqlEngine(std::shared_ptr<Sink> sink, std::uint64_t chunkedFromRows = UINT64_MAX)
+      : engine({.sources = {{.name = "mysql",
+                             .source = mysql::source(
+                                 {.connect = serverOptions(), .baseline = {.chunkedFromRows = chunkedFromRows}})}},
                 .pipelines = {{.name = "bench",
                                .source = "mysql",
                                .tables = {{.table = "tidegate_bench.bench"}},
@@ -136,13 +138,14 @@ void stream(const std::string& name, bool together, double bar) {
 void streamRowEvents() { stream("mysql_stream", false, 1.3); }
 void streamPacked() { stream("mysql_stream_packed", true, 0); }
 
-void baseline() {
+/// @param bar 0: none, only the figure.
+void baseline(const std::string& name, std::uint64_t chunkedFromRows, double bar) {
   const QueryFn writer = makeTable();
   insertRows(writer, true);
   const Pair pair = measurePair(
       5,
-      [] {
-        MysqlEngine bench(std::make_shared<MemorySink>());
+      [&] {
+        MysqlEngine bench(std::make_shared<MemorySink>(), chunkedFromRows);
         const double seconds = secondsOf([&] {
           bench.engine.start();
           bench.counter->await(kRows);
@@ -162,7 +165,12 @@ void baseline() {
           if (count != kRows) throw std::runtime_error("the benchmark's table has another number of rows");
         });
       });
-  report({"mysql_baseline", pair.ours * 1e9 / kRows, "ns/row", pair.limit * 1e9 / kRows, Better::lower, 1.3});
+  if (bar > 0) {
+    report({name, pair.ours * 1e9 / kRows, "ns/row", pair.limit * 1e9 / kRows, Better::lower, bar});
+  } else {
+    reportFigure(name, pair.ours * 1e9 / kRows, "ns/row");
+    reportFigure(name + "_bare", pair.limit * 1e9 / kRows, "ns/row");
+  }
   execute(writer, {"DROP TABLE bench"});
 }
 
@@ -170,8 +178,13 @@ const Registration kStream("mysql_stream", "1,000,000 row events of the binlog i
                            streamRowEvents);
 const Registration kPacked("mysql_stream_packed", "the same rows, hundreds to an event (no bar: a figure)",
                            streamPacked);
+void baselineWhole() { baseline("mysql_baseline", UINT64_MAX, 1.3); }
+void baselineChunked() { baseline("mysql_baseline_chunked", 0, 0); }
+
 const Registration kBaseline("mysql_baseline", "a baseline of 1,000,000 rows into MemorySink / mysql_use_result",
-                             baseline);
+                             baselineWhole);
+const Registration kChunked("mysql_baseline_chunked", "the same in ranges beside the stream (no bar: a figure)",
+                            baselineChunked);
 
 }  // namespace
 }  // namespace tidegate::bench

@@ -149,13 +149,14 @@ TEST(WebSocket, GivesUpAPeerThatAnswersNoPing) {
   ASSERT_TRUE(eventually([&] { return server.closedWith().size() == 1; }));
   EXPECT_EQ(server.closedWith()[0], WsClose::gone);
 
-  WsClient answers(server.port());
-  for (int i = 0; i < 5; ++i) {
+  EchoServer patient({.pingInterval = 500ms});  // the client must get its turn within it
+  WsClient answers(patient.port());
+  for (int i = 0; i < 3; ++i) {
     const auto frame = answers.read();
     ASSERT_TRUE(frame && frame->state == State::ping) << i;
     answers.send(frame->payload, WsOpcode::pong);
   }
-  EXPECT_EQ(server.closedWith().size(), 1u);
+  EXPECT_TRUE(patient.closedWith().empty());
 }
 
 TEST(WebSocket, TellsOfAPeerThatIsCut) {

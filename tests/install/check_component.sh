@@ -34,9 +34,11 @@ forbidden=()
 for package in SQLite3 SQLiteCpp PostgreSQL GTest nlohmann_json Boost CURL ZLIB simdjson; do
   [[ " ${finds[$component]} " == *" $package "* ]] || forbidden+=("-DCMAKE_DISABLE_FIND_PACKAGE_$package=ON")
 done
-if [[ $component == mysql ]]; then  # pkg-config finds libmariadb there, and nothing else
+if [[ $component == mysql ]]; then  # pkg-config finds libmariadb and libdeflate there, and nothing else
   mkdir "$scratch/only"
-  cp "$(pkg-config --variable=pcfiledir libmariadb)/libmariadb.pc" "$scratch/only"
+  for package in libmariadb libdeflate; do
+    cp "$(pkg-config --variable=pcfiledir "$package")/$package.pc" "$scratch/only"
+  done
   export PKG_CONFIG_LIBDIR=$scratch/only
 elif [[ $component == nats ]]; then  # likewise libnats
   mkdir "$scratch/only"

@@ -1,6 +1,7 @@
 #include "mysql/detail/binlog_event.h"
 
 #include <fmt/format.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "mysql/detail/octet_cursor.h"
@@ -18,8 +19,7 @@ bool hasChecksum(std::string_view octets) {
   if (octets.size() < kFrameOctets + kChecksumOctets) return false;
   const std::string_view covered = octets.substr(0, octets.size() - kChecksumOctets);
   OctetCursor tail(octets.substr(covered.size()), "a checksum");
-  return tail.little(4) ==
-         crc32_z(0, reinterpret_cast<const Bytef*>(covered.data()), static_cast<z_size_t>(covered.size()));
+  return tail.little(4) == libdeflate_crc32(0, covered.data(), covered.size());
 }
 
 BinlogEvent frameOf(OctetCursor& in) {

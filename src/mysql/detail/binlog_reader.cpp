@@ -73,7 +73,7 @@ void BinlogReader::step() {
   if (core_.paused) return whilePaused();
   milliseconds wait{0};
   if (!link_->cached()) wait = untilNextDuty(core_.clock->steadyNow());
-  if (readsRows()) wait = tookRows_ ? milliseconds(0) : std::min(wait, kRowsWait);
+  if (readsRows()) wait = tookRows_ || chunks_->hasMore() ? milliseconds(0) : std::min(wait, kRowsWait);
   tookRows_ = false;
   const auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);
   if (octets) {

@@ -58,6 +58,8 @@ void ChunkReader::drop() noexcept {
 
 int ChunkReader::socket() const noexcept { return asked_ == Asked::nothing || !link_ ? -1 : link_->socket(); }
 
+bool ChunkReader::hasMore() const noexcept { return asked_ != Asked::nothing && link_ && link_->cached(); }
+
 bool ChunkReader::begin() {
   const SnapshotPlace place = beginNotedSnapshot(*link_);
   if (!admit_(*link_, place)) return false;

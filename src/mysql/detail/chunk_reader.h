@@ -41,6 +41,8 @@ class ChunkReader {
   void step();
   /// What becomes readable when there is something to do; -1: nothing is waited for.
   int socket() const noexcept;
+  /// Whether there is something to do that the socket no longer shows.
+  bool hasMore() const noexcept;
 
  private:
   enum class Asked : std::uint8_t { nothing, bound, rows };

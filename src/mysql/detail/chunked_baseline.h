@@ -52,6 +52,8 @@ class ChunkedBaseline {
   /// Where rows cannot be delivered for long: looks after the transaction under way.
   void tend();
   int socket() const noexcept { return reader_.socket(); }
+  /// Whether rows have come that the socket no longer shows.
+  bool hasMore() const noexcept { return reader_.hasMore(); }
 
  private:
   using BaselineProgress = tidegate::detail::BaselineProgress;

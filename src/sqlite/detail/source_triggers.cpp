@@ -38,7 +38,7 @@ class TriggerWriter {
   }
 
   std::vector<Trigger> all() const {
-    return {make("bi", "BEFORE INSERT", conflictTest(""), beforeInsert()),
+    return {make("bi", "BEFORE INSERT", conflictTest(), beforeInsert()),
             make("ai", "AFTER INSERT", "", afterInsert()), make("bu", "BEFORE UPDATE", updateTest(), beforeUpdate()),
             make("au", "AFTER UPDATE", "", afterUpdate()), make("ad", "AFTER DELETE", "", afterDelete())};
   }
@@ -58,10 +58,12 @@ class TriggerWriter {
       return of("r", column) + collation + " = " + of("NEW", column);
     });
   }
-  /// @param apart a condition that leaves out the row that is updated.
-  std::string conflictTest(const std::string& apart) const {
+  std::string conflictTest() const {
     return joined(table_.uniques, " OR ", [&](const UniqueKey& unique, std::size_t) {
-      return fmt::format("EXISTS (SELECT 1 FROM {} AS r WHERE {}{})", own_, conflict(unique), apart);
+      // Asked for every row that is written: the rowid is looked up without a loop over what is found.
+      if (table_.rowidKey && unique.columns == table_.key)
+        return fmt::format("{} IN (SELECT {} FROM {})", of("NEW", table_.key[0]), sqlName(table_.key[0]), own_);
+      return fmt::format("EXISTS (SELECT 1 FROM {} AS r WHERE {})", own_, conflict(unique));
     });
   }
 

@@ -16,7 +16,8 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   browser     the pages of the examples in headless Chromium
   simulation  300 seeds of the simulator
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
-              as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100), and 2 of the MySQL source
+              as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100), 2 of the MySQL source, and
+              3 of the cluster (100: tests/chaos/cluster.sh --rounds 100)
   asan        clang++ build of everything and the benchmarks, warnings are errors; unit and property tests under
               AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same tests under ThreadSanitizer, with g++
@@ -101,7 +102,8 @@ once_more() { # LOG [PRESET]
 run_conformance() { build release && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
 run_browser() { build release && tests/browser/run.sh build/release/examples/sync_layer/sync_layer; }
-run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5 && tests/chaos/mysql_source.sh --rounds 2; }
+run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5 && tests/chaos/mysql_source.sh --rounds 2 &&
+  tests/chaos/cluster.sh --rounds 3; }
 run_asan() {
   local -x ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
   build asan && sanitized asan

@@ -274,7 +274,8 @@ void Connection::onError(natsConnection* /*nc*/, natsSubscription* /*sub*/, nats
 }
 
 void Connection::onReconnected(natsConnection* /*nc*/, void* self) {
-  const auto* connection = static_cast<Connection*>(self);
+  auto* connection = static_cast<Connection*>(self);
+  ++connection->reconnected_;
   if (connection->onReconnect_) connection->onReconnect_();
 }
 

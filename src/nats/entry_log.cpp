@@ -130,13 +130,31 @@ std::uint64_t EntryLog::read(std::uint64_t after, const Visitor& visit) {
   const StreamInfo info = js_.info(stream_);
   if (after + 1 < info.firstSequence) refuseTrimmed(after);
   std::uint64_t last = after;
-  try {
-    readTo(info.lastSequence, after, visit, last);
-  } catch (...) {
-    forgetReader();
-    throw;
+  bool visiting = false;
+  const Visitor watched = [&](std::uint64_t sequence, std::string_view octets) {
+    visiting = true;
+    visit(sequence, octets);
+    visiting = false;
+  };
+  auto since = js_.connection().clock().steadyNow();
+  for (unsigned tries = 0;; ++tries) {
+    const std::uint64_t from = last;
+    try {
+      readTo(info.lastSequence, from, watched, last);
+      return last;
+    } catch (const Error& e) {
+      forgetReader();
+      if (last != from) {
+        since = js_.connection().clock().steadyNow();
+        tries = 0;
+      }
+      const bool again = !visiting && e.code() == ErrorCode::connectionFailed && e.retry() == Retry::later;
+      if (!again || !js_.connection().waitForRetry(since, tries, {})) throw;
+    } catch (...) {
+      forgetReader();
+      throw;
+    }
   }
-  return last;
 }
 
 void EntryLog::forgetReader() noexcept {

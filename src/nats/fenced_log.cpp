@@ -172,7 +172,13 @@ void FencedLog::send(Window& window, bool atOnce) {
 
 /// Takes one answer, or finds that none comes.
 void FencedLog::receive(Window& window) {
-  const Msg answer = answers_.next(connection_.options().requestTimeout);
+  Msg answer;
+  try {
+    answer = answers_.next(connection_.options().requestTimeout);
+  } catch (const Error& e) {
+    // Among others, cnats says so that nobody was responsible for a message, and not for which.
+    if (e.code() != ErrorCode::connectionFailed) throw;
+  }
   if (!answer) {
     for (Fate& fate : window.fates) {
       if (fate == Fate::open) fate = Fate::silent;
@@ -189,11 +195,6 @@ void FencedLog::receive(Window& window) {
   Fate& fate = window.fates[at];
   if (fate != Fate::open) return;
   window.answered(at);
-  if (statusOf(answer.get()) == "503") {
-    fate = Fate::refused;
-    window.odd = true;
-    return;
-  }
   const PublishAck ack = parseAck(bodyOf(answer.get()));
   Place& place = window.places[window.done + at];
   if (ack.sequence == 0) {

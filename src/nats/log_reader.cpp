@@ -45,10 +45,12 @@ LogReader::LogReader(JetStream& js, std::string stream, std::uint64_t after, Opt
       stream_(std::move(stream)),
       options_(std::move(options)),
       inbox_(Connection::freshInbox()),
+      connected_(js.connection().timesReconnected()),
       messages_(js.connection().subscribe(inbox_)),
       consumer_(js.makeConsumer(stream_, after + 1, options_.subject)),
       sequence_(after),
-      heard_(js.connection().clock().steadyNow()) {}
+      heard_(js.connection().clock().steadyNow()),
+      brought_(heard_) {}
 
 LogReader::~LogReader() { js_.removeConsumer(stream_, consumer_); }
 
@@ -77,6 +79,7 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
         throw Error(ErrorCode::connectionFailed, Retry::later,
                     fmt::format("nats: the consumer of stream \"{}\" is silent: its server may be gone", stream_));
       }
+      requireProgress(now);
       if (left.count() <= 0) return nullptr;
       continue;
     }
@@ -92,9 +95,26 @@ Msg LogReader::next(std::chrono::milliseconds wait) {
     if (delivery.sequence <= sequence_) continue;
     if (delivery.sequence != sequence_ + 1 && options_.subject.empty()) refuseGap(delivery.sequence);
     sequence_ = delivery.sequence;
+    brought_ = now;
     pending_ = delivery.pending;
     return msg;
   }
+}
+
+void LogReader::requireProgress(std::chrono::microseconds now) {
+  if (js_.connection().timesReconnected() != connected_) {
+    throw Error(
+        ErrorCode::connectionFailed, Retry::later,
+        fmt::format("nats: the connection broke while stream \"{}\" was read: what was sent may be lost", stream_));
+  }
+  if (!options_.subject.empty() || now - brought_ < options_.stalled) return;
+  if (owed_ > sequence_) {
+    throw Error(ErrorCode::connectionFailed, Retry::later,
+                fmt::format("nats: the consumer of stream \"{}\" brings nothing after message {}, though there is {}",
+                            stream_, sequence_, owed_));
+  }
+  owed_ = js_.info(stream_).lastSequence;
+  brought_ = now;
 }
 
 void LogReader::takeStatus(natsMsg* msg, std::string_view status) {

@@ -22,6 +22,7 @@ constexpr const char* kExpectSubjectHeader = "Nats-Expected-Last-Subject-Sequenc
 constexpr std::size_t kMostChunkPart = 512u << 10;
 constexpr std::chrono::milliseconds kChunkLook{1'000};
 constexpr int kMostNamings = 20;
+constexpr int kMostChunkLooks = 5;  ///< in a row, of which none brought anything
 /// What a writer that died left behind is dropped by the next one after that time.
 constexpr std::chrono::hours kLeftBehind{1};
 
@@ -155,14 +156,19 @@ bool Snapshots::readChunks(const SnapshotManifest& manifest, const std::function
   if (manifest.messages == 0) return true;
   LogReader reader(js_, stream_, manifest.first - 1, {.batch = 8, .subject = chunkSubject(manifest.writing)});
   PartJoiner joiner;
+  int looks = 0;
   for (std::uint64_t left = manifest.messages; left > 0;) {
     const Msg msg = reader.next(kChunkLook);
     if (!msg) {
       // Either its server is slow, or the chunks are gone.
       const auto now = newest();
       if (!now || now->manifest.writing != manifest.writing) return false;
-      continue;
+      if (++looks < kMostChunkLooks) continue;
+      throw Error(
+          ErrorCode::connectionFailed, Retry::later,
+          fmt::format("nats: the consumer of stream \"{}\" does not bring the snapshot: read it anew", stream_));
     }
+    looks = 0;
     --left;
     if (const auto whole = joiner.take(msg.get(), stream_)) chunk(*whole);
   }

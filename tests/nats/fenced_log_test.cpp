@@ -132,6 +132,26 @@ TEST_F(FencedLogTest, ConnectionsThatBreakAtAnyMomentNeitherLoseNorRepeat) {
   });
 }
 
+TEST_F(FencedLogTest, WhereNobodyIsResponsibleItTriesAgainAndThenNobodyKnows) {
+  ConnectOptions options = testing::serverOptions();
+  options.retryFor = std::chrono::milliseconds(300);
+  Connection connection(options);
+  JetStream js(connection);
+  FencedLog log(js, stream, {}, 0);
+  std::vector<OutMessage> some = messages(1, "a");
+  some.front().subject = "nobody.listens." + stream;
+  std::vector<Place> places;
+  try {
+    log.append(some, places, Order::single, {});
+    FAIL() << "appended to nothing";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::connectionFailed) << e.what();
+    // A try before may have reached a server that died: who promises that nothing was written must know it.
+    EXPECT_EQ(e.retry(), Retry::outcomeUnknown) << e.what();
+    EXPECT_NE(e.message().find("does not get on"), std::string::npos) << e.what();
+  }
+}
+
 TEST_F(FencedLogTest, ARefusalThatRepeatingCannotHelpIsSaid) {
   servers.js().remove(stream);
   StreamSpec spec{.name = stream, .subjects = {"f." + stream}, .discardNew = true};

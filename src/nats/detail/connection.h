@@ -3,6 +3,7 @@
 
 #include <nats/nats.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -88,6 +89,8 @@ class Connection {
   /// Octets of one message, headers included.
   std::size_t maxPayload() const;
   bool isUp() const;
+  /// How often it broke and was made anew: what a server had sent by then may be lost.
+  std::uint64_t timesReconnected() const noexcept { return reconnected_.load(); }
 
   /// One request, one answer.
   /// @param what for messages, e.g. "making stream \"S\"".
@@ -127,6 +130,7 @@ class Connection {
   const std::function<void()> onReconnect_;
   const bool sendsAtOnce_;
   natsConnection* connection_ = nullptr;
+  std::atomic<std::uint64_t> reconnected_{0};
   mutable std::mutex mutex_;
   std::string complaint_;  ///< guarded by mutex_
   bool closed_ = false;    ///< guarded by mutex_: cnats is done with us

@@ -20,6 +20,9 @@ struct LogReaderOptions {
   std::size_t batch = 2'000;           ///< messages asked for at once
   std::size_t batchBytes = 16u << 20;  ///< likewise
   std::string subject{};               ///< only messages on it; then nobody notices a gap. Empty: all
+  /// Without a message for so long, it looks whether there is none. A consumer whose server was frozen or cut off may
+  /// live on, say so every second, and bring nothing any more.
+  std::chrono::milliseconds stalled{3'000};
 };
 
 /// @thread One at a time.
@@ -34,7 +37,8 @@ class LogReader {
 
   /// The next message; null where none came within `wait`.
   /// @throws Error{positionLost, Retry::afterOperator} where messages that should follow are gone;
-  ///         Error{connectionFailed, Retry::later} where the consumer or the connection is: make another reader.
+  ///         Error{connectionFailed, Retry::later} where the consumer or the connection is, or where the consumer
+  ///         does not bring what the stream's leader holds: make another reader.
   Msg next(std::chrono::milliseconds wait);
   /// Of the last message that `next` gave; before the first: `after`.
   std::uint64_t sequence() const noexcept { return sequence_; }
@@ -46,17 +50,22 @@ class LogReader {
   /// Takes a status of the server's. @throws Error where the consumer is gone.
   void takeStatus(natsMsg* msg, std::string_view status);
   [[noreturn]] void refuseGap(std::uint64_t found);
+  /// Looks, once in a while, whether nothing comes because nothing is there. @throws Error where it is not so.
+  void requireProgress(std::chrono::microseconds now);
 
   JetStream& js_;
   const std::string stream_;
   const Options options_;
   const std::string inbox_;
+  const std::uint64_t connected_;  ///< how often the connection had been made anew
   Subscription messages_;
   std::string consumer_;
   std::uint64_t sequence_;
   std::uint64_t pending_ = 0;
   std::uint64_t asked_ = 0;  ///< messages that the server may still send without being asked again
   std::chrono::microseconds heard_{0};
+  std::chrono::microseconds brought_{0};  ///< when the last message came, or when we last looked why none does
+  std::uint64_t owed_ = 0;                ///< what the stream's leader held then
 };
 
 }  // namespace tidegate::nats::detail

@@ -13,7 +13,6 @@
 namespace tidegate::nats::detail {
 namespace {
 
-constexpr const char* kExpectKeyHeader = "Nats-Expected-Last-Subject-Sequence";
 constexpr const char* kOperationHeader = "KV-Operation";
 constexpr std::size_t kMostKeyBytes = 1'000;
 constexpr std::size_t kMostValueBytes = 512u << 10;
@@ -36,7 +35,7 @@ void checkBucket(const std::string& bucket, const char* what) {
 }
 
 Kv::Kv(JetStream& js, const std::string& bucket, const StreamOptions& options)
-    : js_(js), bucket_(bucket), stream_("KV_" + bucket) {
+    : js_(js), bucket_(bucket), stream_("KV_" + bucket), conditional_(js, stream_) {
   js_.ensure({.name = stream_,
               .subjects = {"$KV." + bucket + ".>"},
               .options = options,
@@ -77,17 +76,19 @@ std::optional<KvEntry> Kv::get(const std::string& key) {
 }
 
 PublishAck Kv::send(const Write& write, const std::string& mark, std::optional<std::uint64_t> revision) {
-  std::vector<Header> headers = write.headers;
-  headers.push_back({kMarkHeader, mark});
-  if (write.erase) headers.push_back({kOperationHeader, "DEL"});
-  if (revision) headers.push_back({kExpectKeyHeader, std::to_string(*revision)});
-  const Msg msg = makeMsg("$KV." + bucket_ + "." + write.key, nullptr, headers, write.value);
-  const Msg answer =
-      js_.connection().request(msg.get(), Effect::possible, fmt::format("writing to bucket \"{}\"", bucket_));
-  const PublishAck ack = parseAck(bodyOf(answer.get()));
-  if (ack.sequence == 0 && !(revision && ack.error.errorCode == kWrongLastSequence)) {
-    throwApiError(ack.error, fmt::format("writing to bucket \"{}\"", bucket_));
+  ConditionalWrites::Message message{
+      .subject = "$KV." + bucket_ + "." + write.key, .headers = write.headers, .body = write.value};
+  message.headers.push_back({kMarkHeader, mark});
+  if (write.erase) message.headers.push_back({kOperationHeader, "DEL"});
+  const std::string what = fmt::format("writing to bucket \"{}\"", bucket_);
+  PublishAck ack;
+  if (revision) {
+    ack = conditional_.write(message, *revision, what);
+  } else {
+    const Msg msg = makeMsg(message.subject, nullptr, message.headers, message.body);
+    ack = parseAck(bodyOf(js_.connection().request(msg.get(), Effect::possible, what).get()));
   }
+  if (ack.sequence == 0 && !(revision && ack.error.errorCode == kWrongLastSequence)) throwApiError(ack.error, what);
   return ack;
 }
 

@@ -18,7 +18,6 @@ namespace {
 using tidegate::detail::JsonRef;
 using tidegate::detail::JsonTree;
 
-constexpr const char* kExpectSubjectHeader = "Nats-Expected-Last-Subject-Sequence";
 constexpr std::size_t kMostChunkPart = 512u << 10;
 constexpr std::chrono::milliseconds kChunkLook{1'000};
 constexpr int kMostNamings = 20;
@@ -58,7 +57,7 @@ SnapshotManifest manifestFrom(std::string_view json) {
 }
 
 Snapshots::Snapshots(JetStream& js, std::string stream, std::string prefix)
-    : js_(js), stream_(std::move(stream)), prefix_(std::move(prefix)) {}
+    : js_(js), stream_(std::move(stream)), prefix_(std::move(prefix)), conditional_(js, stream_) {}
 
 std::optional<Snapshots::Found> Snapshots::newest() {
   const auto stored = js_.last(stream_, prefix_ + ".m");
@@ -117,12 +116,10 @@ bool Snapshots::name(const SnapshotManifest& manifest, const std::string& mark) 
     if (before && before->manifest.writing == mark) return true;  // an answer was lost
     if (before && before->manifest.sequence > manifest.sequence) return false;
     previous_ = before ? before->manifest.writing : "";
-    const Msg msg =
-        makeMsg(prefix_ + ".m", nullptr, {{kExpectSubjectHeader, std::to_string(before ? before->revision : 0)}},
-                manifestJson(manifest));
+    const std::string body = manifestJson(manifest);
     try {
-      const Msg answer = connection.request(msg.get(), Effect::possible, "naming a snapshot");
-      const PublishAck ack = parseAck(bodyOf(answer.get()));
+      const PublishAck ack = conditional_.write({.subject = prefix_ + ".m", .body = body},
+                                                before ? before->revision : 0, "naming a snapshot");
       if (ack.sequence != 0) return true;
       if (ack.error.errorCode != kWrongLastSequence || tries > kMostNamings) {
         throwApiError(ack.error, "naming a snapshot");

@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "nats/detail/kv.h"
 #include "nats/detail/read_table.h"
 #include "nats/nats_rig.h"
 #include "tidegate/nats/gateway_store.h"
@@ -268,6 +269,26 @@ TEST_F(NatsCluster, ALeasePassesOnWhenItsHolderIsGoneAndALateWriteIsRefused) {
   EXPECT_EQ(owner->get("cursor"), "2");
   EXPECT_FALSE(first->renew());
   nodeCommand("start", leader);
+}
+
+TEST_F(NatsCluster, OfSeveralThatReplaceOneValueAtOnceOneDoes) {
+  constexpr int kWriters = 4, kEach = 60;
+  const std::string bucket = testing::freshName("COUNTS");
+  detail::Kv(servers.js(), bucket, replicated());
+  std::vector<std::jthread> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.emplace_back([&] {
+      Servers own;
+      detail::Kv kv(own.js(), bucket, replicated());
+      for (int i = 0; i < kEach;) {
+        const auto before = kv.get("count");
+        const std::string after = std::to_string(before ? std::stoi(before->value) + 1 : 1);
+        i += kv.putIf({.key = "count", .value = after}, before ? before->revision : 0) ? 1 : 0;
+      }
+    });
+  }
+  writers.clear();
+  EXPECT_EQ(detail::Kv(servers.js(), bucket, replicated()).get("count")->value, std::to_string(kWriters * kEach));
 }
 
 TEST_F(NatsCluster, AtMostOneHolderAtAnyTimeAndTokensGrow) {

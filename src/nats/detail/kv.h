@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nats/detail/conditional_writes.h"
 #include "nats/detail/jetstream.h"
 
 namespace tidegate::nats::detail {
@@ -53,6 +54,7 @@ class Kv {
   JetStream& js_;
   const std::string bucket_;
   const std::string stream_;
+  ConditionalWrites conditional_;
 };
 
 /// @throws Error{invalidConfig}

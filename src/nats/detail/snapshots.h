@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "nats/detail/conditional_writes.h"
 #include "nats/detail/jetstream.h"
 
 namespace tidegate::nats::detail {
@@ -47,6 +48,7 @@ class Snapshots {
   JetStream& js_;
   const std::string stream_;
   const std::string prefix_;
+  ConditionalWrites conditional_;
   std::string previous_;  ///< of `put`: the writing that the last one replaced
 };
 

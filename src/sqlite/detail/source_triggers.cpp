@@ -38,9 +38,9 @@ class TriggerWriter {
   }
 
   std::vector<Trigger> all() const {
-    return {make("bi", "BEFORE INSERT", conflictTest(), beforeInsert()),
-            make("ai", "AFTER INSERT", "", afterInsert()), make("bu", "BEFORE UPDATE", updateTest(), beforeUpdate()),
-            make("au", "AFTER UPDATE", "", afterUpdate()), make("ad", "AFTER DELETE", "", afterDelete())};
+    return {make("bi", "BEFORE INSERT", conflictTest(), beforeInsert()), make("ai", "AFTER INSERT", "", afterInsert()),
+            make("bu", "BEFORE UPDATE", updateTest(), beforeUpdate()), make("au", "AFTER UPDATE", "", afterUpdate()),
+            make("ad", "AFTER DELETE", "", afterDelete())};
   }
 
  private:

@@ -49,12 +49,16 @@ void GatewayCore::applyEntry(const EntryView& entry, std::uint64_t sequence) {
     staging_.publish();
     ingest.publish();
     for (const EntrySection& section : entry.sections) applyPart(section);
-    clock.restore(Hlc{std::max(state.head + state.snapshotRoom, state.resyncBefore)});
+    restoreClock();
     trimLog(kTrimPerApply);
   } catch (...) {
     broken_ = true;
     throw;
   }
+}
+
+void GatewayCore::restoreClock() {
+  clock.restore(Hlc{std::max({state.head + state.snapshotRoom, state.resyncBefore, state.clockSeen})});
 }
 
 void GatewayCore::applyPart(const EntrySection& section) {

@@ -121,7 +121,7 @@ void GatewayCore::SharedSnapshot::copySmallParts() {
 void GatewayCore::SharedSnapshot::putState(std::string& out) const {
   const BufferState& held = core_.state;
   for (const std::uint64_t v : {held.head, held.rulesEpoch, held.resyncBefore, held.tombstonesPurgedTo,
-                                held.purgedStamp, static_cast<std::uint64_t>(held.snapshotRoom)}) {
+                                held.purgedStamp, held.clockSeen, static_cast<std::uint64_t>(held.snapshotRoom)}) {
     putFixed64(v, out);
   }
   putText(held.rules.toJson(), out);
@@ -288,8 +288,8 @@ void GatewayCore::loadChunk(const EntryView& chunk, std::uint64_t sequence) {
 void GatewayCore::loadState(std::string_view payload) {
   PackedReader in(payload);
   std::uint64_t room = 0;
-  for (std::uint64_t* v :
-       {&state.head, &state.rulesEpoch, &state.resyncBefore, &state.tombstonesPurgedTo, &state.purgedStamp, &room}) {
+  for (std::uint64_t* v : {&state.head, &state.rulesEpoch, &state.resyncBefore, &state.tombstonesPurgedTo,
+                           &state.purgedStamp, &state.clockSeen, &room}) {
     *v = in.fixed64();
   }
   state.snapshotRoom = room;
@@ -316,7 +316,7 @@ void GatewayCore::finishSharedLoad(std::uint64_t trimmedTo) {
   }
   std::sort(state.tombstones.begin(), state.tombstones.end(),
             [](const Tombstone& a, const Tombstone& b) { return a.stampedAt < b.stampedAt; });
-  clock.restore(Hlc{std::max(state.head + state.snapshotRoom, state.resyncBefore)});
+  restoreClock();
 }
 
 }  // namespace tidegate::detail

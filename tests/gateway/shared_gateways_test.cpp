@@ -242,6 +242,32 @@ TEST(SharedGateways, AGatewayThatWasAwayPastATrimSaysSoAndJoinsAnew) {
   EXPECT_EQ(two->stats().logEntries, 3u) << "the snapshot carries the log that readers may ask for";
 }
 
+/// A delta without effect raises its row's stamp and is no entry that anybody pulls.
+TEST(SharedGateways, StampLaterThanWhatHadNoEffectAtAGatewayThatIsGone) {
+  for (const bool throughSnapshot : {false, true}) {
+    MemorySharedLog log;
+    ManualClock ahead, behind;
+    const auto open = [&](const Clock& clock) {
+      return std::make_unique<Gateway>(GatewayOptions{.clock = &clock, .sharedLog = log.another()});
+    };
+    const auto push = [](Gateway& gateway, DeltaOp op) {
+      const RowDelta insert{op, "users", "1", "host", {{"a", 1}}, gateway.clock().now(), {}};
+      const RowDelta erase{op, "users", "1", "host", {}, gateway.clock().now(), {}};
+      return gateway.handlePush({"host", {op == DeltaOp::insert ? insert : erase}, {}}, kTrustedPush);
+    };
+    auto gone = open(ahead);
+    ASSERT_EQ(push(*gone, DeltaOp::insert).applied, 1u);
+    ASSERT_EQ(push(*gone, DeltaOp::erase).applied, 1u);
+    ahead.advance(std::chrono::hours(1));
+    ASSERT_EQ(push(*gone, DeltaOp::erase).noEffect, 1u);
+    if (throughSnapshot) gone->saveSnapshot();
+    gone.reset();
+    const auto next = open(behind);
+    EXPECT_EQ(push(*next, DeltaOp::insert).applied, 1u) << (throughSnapshot ? "from a snapshot" : "from the log");
+    EXPECT_TRUE(next->row("users", "1"));
+  }
+}
+
 TEST(SharedGateways, AStoreBesideTheLogIsRefused) {
   GatewayOptions options;
   options.sharedLog = std::make_shared<MemorySharedLog>();

@@ -13,6 +13,18 @@ const TablePlan& planOf(const Plan& plan, const std::string& table) {
   throw std::logic_error("no such table: " + table);
 }
 
+std::string firstDifference(const ModelState& held, const ModelState& source) {
+  for (const auto& [key, row] : source) {
+    const auto at = held.find(key);
+    if (at == held.end()) return fmt::format("not held: {} {}", show(key), show(&row));
+    if (at->second != row) return fmt::format("{}: source {}, held {}", show(key), show(&row), show(&at->second));
+  }
+  for (const auto& [key, row] : held) {
+    if (!source.contains(key)) return fmt::format("held, and not in the source: {} {}", show(key), show(&row));
+  }
+  return "none";
+}
+
 }  // namespace
 
 /// Whatever clients wrote meanwhile: what the gateway was last brought for each row is what the source holds.
@@ -43,7 +55,8 @@ void Simulation::check() {
     const ModelState held = gateway_.history().now();
     if (held != database_.committed()) {
       trace_.fail("without client edits the gateway equals the source",
-                  fmt::format("{} rows held, {} in the source", held.size(), database_.committed().size()));
+                  fmt::format("{} rows held, {} in the source; {}", held.size(), database_.committed().size(),
+                              firstDifference(held, database_.committed())));
     }
   }
   for (SimClient& client : clients_) client.checkSettled();

@@ -97,6 +97,7 @@ struct BufferState {
   std::uint64_t resyncBefore = 0;  ///< a table was purged at this serverHlc, or the log begins after it
   std::uint64_t tombstonesPurgedTo = 0;
   std::uint64_t purgedStamp = 0;  ///< the greatest hlc of a purged erase
+  std::uint64_t clockSeen = 0;    ///< at or after the stamps that rows hold
 
   std::uint64_t tableHash(std::string_view table) const noexcept { return seededHash(table, seed); }
   std::uint32_t findRow(std::string_view table, std::string_view rowId) const;

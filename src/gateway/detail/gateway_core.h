@@ -188,6 +188,8 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void readOn();
   void applyEntry(const EntryView& entry, std::uint64_t sequence);
   void applyPart(const EntrySection& section);
+  /// So that what is stamped next is later than all that was applied.
+  void restoreClock();
   void applyDrops(std::string_view payload);
   void applyRules(std::string_view payload);
   void applyPurge(std::string_view payload);

@@ -278,6 +278,8 @@ void Staging::write(RecordDraft& draft) {
 void Staging::publish() {
   ++state_.sequence;
   state_.moveHead(head(), kSnapshotRoom);
+  // A delta without effect leaves its stamp in its row and does not move the head.
+  if (!touched_.empty()) state_.clockSeen = std::max(state_.clockSeen, nextStamp_);
   for (const std::uint32_t slot : touched_) state_.publishSlot(slot, nextStamp_);
   state_.log.publish();
   state_.dedupe.turn();

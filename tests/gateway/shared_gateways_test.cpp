@@ -248,12 +248,12 @@ TEST(SharedGateways, StampLaterThanWhatHadNoEffectAtAGatewayThatIsGone) {
     MemorySharedLog log;
     ManualClock ahead, behind;
     const auto open = [&](const Clock& clock) {
-      return std::make_unique<Gateway>(GatewayOptions{.clock = &clock, .sharedLog = log.another()});
+      return std::make_unique<Gateway>(GatewayOptions{.sharedLog = log.another(), .clock = &clock});
     };
     const auto push = [](Gateway& gateway, DeltaOp op) {
-      const RowDelta insert{op, "users", "1", "host", {{"a", 1}}, gateway.clock().now(), {}};
-      const RowDelta erase{op, "users", "1", "host", {}, gateway.clock().now(), {}};
-      return gateway.handlePush({"host", {op == DeltaOp::insert ? insert : erase}, {}}, kTrustedPush);
+      RowDelta delta{op, "users", "1", "host", {}, gateway.clock().now(), {}};
+      if (op == DeltaOp::insert) delta.columns = {{"a", 1}};
+      return gateway.handlePush({"host", {std::move(delta)}, {}}, kTrustedPush);
     };
     auto gone = open(ahead);
     ASSERT_EQ(push(*gone, DeltaOp::insert).applied, 1u);

@@ -360,7 +360,7 @@ void SimGateway::restart(std::size_t at) {
 }
 
 void SimGateway::checkWhole(const char* when) {
-  if (several()) observer_->catchUp();
+  if (several()) settle();  // clients that pull have more written
   const ModelState wanted = plan_.exactModel() ? model_.visible() : history_.now();
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     for (const auto& [key, row] : wanted) {
@@ -377,7 +377,10 @@ void SimGateway::checkWhole(const char* when) {
     }
     if (several() &&
         (stats.lastHlc != observer_->stats().lastHlc || stats.tombstones != observer_->stats().tombstones)) {
-      trace_.fail("all gateways are equal", fmt::format("{}: gateway {}", when, node + 1));
+      trace_.fail("all gateways are equal",
+                  fmt::format("{}: gateway {} ends at {} with {} tombstones, the observer at {} with {}", when,
+                              node + 1, stats.lastHlc.raw, stats.tombstones, observer_->stats().lastHlc.raw,
+                              observer_->stats().tombstones));
     }
   }
 }

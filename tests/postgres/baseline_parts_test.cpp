@@ -108,8 +108,15 @@ TEST(Snapshots, SayWhatTheySee) {
   EXPECT_EQ(s.widen(10), 4294967306u);
   EXPECT_FALSE(s.seesShort(1));
   EXPECT_TRUE(s.seesShort(0));
-  for (const char* bad : {"", "1", "1:2", "2:1:", "1:2:x", "1:9:3,2", "1:9:3,", ":1:2"})
+  for (const char* bad : {"", "1", "1:2", "1:2:x", "1:9:3,2", "1:9:3,", ":1:2"})
     EXPECT_THROW(parseSnapshot(bad), Error) << bad;
+}
+
+TEST(Snapshots, OfASlotMayBeginBehindTheirEnd) {
+  const Snapshot afterRollbacks = parseSnapshot("969:967:");
+  EXPECT_TRUE(afterRollbacks.sees(968));
+  EXPECT_FALSE(afterRollbacks.sees(969));
+  EXPECT_TRUE(afterRollbacks.covers(parseSnapshot("967:969:967")));
 }
 
 TEST(Snapshots, CoverThoseThatSeeNoMore) {

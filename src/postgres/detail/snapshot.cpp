@@ -41,13 +41,16 @@ Snapshot parseSnapshot(std::string_view text) {
     return read;
   };
   const auto skip = [&](char c) { return at != end && *at == c && (++at, true); };
-  bool good = number(out.xmin) && skip(':') && number(out.xmax) && skip(':') && out.xmin <= out.xmax;
+  bool good = number(out.xmin) && skip(':') && number(out.xmax) && skip(':');
   while (good && at != end) {
     good = number(out.running.emplace_back()) && (at == end || (skip(',') && at != end));
   }
   if (!good || !std::is_sorted(out.running.begin(), out.running.end())) {
     throw Error(ErrorCode::parseError, Retry::never, fmt::format("\"{}\" is no snapshot of Postgres", text));
   }
+  // In a snapshot that a slot exported, xmax moves with commits only: where the last transactions rolled back, xmin is
+  // beyond it.
+  out.xmax = std::max(out.xmax, out.xmin);
   return out;
 }
 

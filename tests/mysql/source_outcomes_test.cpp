@@ -201,6 +201,23 @@ TEST_F(BinlogOutcomes, ALargeTransactionPassesInPieces) {
   EXPECT_EQ(changes(39'999).size(), 39'999u) << "and goes on from its middle";
 }
 
+TEST_F(BinlogOutcomes, ABaselineOfLargeRowsComesInSmallBatches) {
+  execute(writer, {"CREATE TABLE large (id INT PRIMARY KEY, a MEDIUMTEXT)",
+                   "INSERT INTO large SELECT seq, REPEAT('x', 524288) FROM seq_1_to_40"});
+  const auto own = ::tidegate::mysql::source(quickOptions());
+  own->init({});
+  std::size_t rows = 0, most = 0;
+  own->baseline({"binlog_test.large"},
+                [&](ChangeBatch& batch) {
+                  for (const ChangeEvent& event : batch) rows += event.op == ChangeOp::read ? 1 : 0;
+                  most = std::max(most, batch.size());
+                  return Taken::yes;
+                },
+                {});
+  EXPECT_EQ(rows, 40u);
+  EXPECT_LE(most, 10u) << "4 MiB";
+}
+
 TEST_F(BinlogOutcomes, EncryptedConnectionsWork) {
   SourceOptions options = quickOptions();
   options.connect = {.host = "localhost",

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <charconv>
+#include <numeric>
 
 #include "mysql/detail/binlog_delivery.h"
 #include "mysql/detail/read_row.h"
@@ -110,10 +111,11 @@ void readIntoPicture(CLink& link, const SnapshotJob& job, const CatalogueTable& 
   const Shape shape = shapeOf(table);
   picture.add(ChangeOp::baselineBegin, shape).after.clear();
   std::vector<Value> values;
-  readWholeTable(link, table, values, [&] {
+  readWholeTable(link, table, values, [&](std::size_t octets) {
     if (job.stop.stop_requested()) return false;
     ChangeEvent& event = picture.add(ChangeOp::read, shape);
     event.after.swap(values);
+    picture.addBytes(octets);
     return true;
   });
   picture.add(ChangeOp::baselineEnd, shape).after.clear();
@@ -178,7 +180,7 @@ Border beginSnapshot(CLink& link, const SourceCore& core) {
 }
 
 void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>& values,
-                    const std::function<bool()>& row) {
+                    const std::function<bool(std::size_t octets)>& row) {
   const std::string sql = fmt::format("SELECT {} FROM {}", selectList(table.columns), table.name.quoted());
   MYSQL* const handle = link.raw();
   if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) link.fail();
@@ -187,8 +189,9 @@ void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>
   const LeftResult freed{link, result};
   const std::vector<TextForm> forms = textForms(table.columns);
   while (const MYSQL_ROW cells = mysql_fetch_row(result)) {
-    readTextRow(forms, cells, mysql_fetch_lengths(result), values);
-    if (row()) continue;
+    const unsigned long* const lengths = mysql_fetch_lengths(result);
+    readTextRow(forms, cells, lengths, values);
+    if (row(std::accumulate(lengths, lengths + forms.size(), std::size_t{0}))) continue;
     link.interrupt();
     break;
   }

@@ -39,8 +39,9 @@ GtidState gtidsAt(CLink& link, const SnapshotPlace& place);
 /// Begins a transaction that sees the tables as they are at the place that is returned.
 Border beginSnapshot(CLink& link, const SourceCore& core);
 
-/// Streams a table as the link's transaction sees it. @param row is given the values; false: enough.
+/// Streams a table as the link's transaction sees it. @param row is told how long the values were that it finds in
+/// `values`; false: enough.
 void readWholeTable(CLink& link, const CatalogueTable& table, std::vector<Value>& values,
-                    const std::function<bool()>& row);
+                    const std::function<bool(std::size_t octets)>& row);
 
 }  // namespace tidegate::mysql::detail

@@ -184,6 +184,8 @@ std::optional<std::string> withoutExponent(const tidegate::detail::NumberText& n
   const std::size_t start = n.negative ? 1 : 0;
   if (first != out.npos && first > start && units > start) out.erase(start, std::min(first, units) - start);
   if (first == out.npos || out[first] == '.') out.erase(start, units - start);
+  // As in Postgres: no number is a negative zero.
+  if (n.negative && out.find_first_of("123456789") == out.npos) out.erase(0, 1);
   return out;
 }
 

@@ -21,7 +21,7 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   asan        clang++ build of everything and the benchmarks, warnings are errors; unit and property tests under
               AddressSanitizer and UndefinedBehaviorSanitizer
   tsan        the same tests under ThreadSanitizer, with g++
-  fuzz        each fuzz target for 30 seconds
+  fuzz        each fuzz target for 10 seconds (a release: tests/fuzz/run.sh --seconds 600)
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four
   --only STAGE  only this one; may be repeated
@@ -118,7 +118,7 @@ sanitized() { # PRESET
   cat "$log"
   return "$rc"
 }
-run_fuzz() { tests/fuzz/run.sh --seconds 30; }
+run_fuzz() { tests/fuzz/run.sh --seconds 10; }
 
 # What a log says of what failed, shortly: the end of a long one tells of what passed.
 failures() { # LOG

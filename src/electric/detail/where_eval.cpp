@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include "core/detail/number.h"
 #include "core/detail/sql_time.h"
@@ -62,14 +63,23 @@ partial_ordering orderReals(const Value& a, const Value& b) {
   return *x <=> *y;
 }
 
-/// Microseconds; a date is its midnight.
-std::optional<std::int64_t> momentOf(const Value& v) {
-  if (const auto* moment = v.getIf<Timestamp>()) return moment->micros;
+/// Days and the microseconds within the last, since dates reach further than timestamps; a date is its midnight.
+using Moment = std::pair<std::int64_t, std::int64_t>;
+
+std::optional<Moment> momentOf(const Value& v) {
+  constexpr Moment kLast{INT64_MAX, 0}, kFirst{INT64_MIN, 0};
+  if (const auto* moment = v.getIf<Timestamp>()) {
+    if (moment->micros == Timestamp::kInfinity) return kLast;
+    if (moment->micros == Timestamp::kMinusInfinity) return kFirst;
+    const std::int64_t within = moment->micros % tidegate::detail::kMicrosPerDay;
+    const std::int64_t days = moment->micros / tidegate::detail::kMicrosPerDay;
+    return within < 0 ? Moment{days - 1, within + tidegate::detail::kMicrosPerDay} : Moment{days, within};
+  }
   const auto* day = v.getIf<Date>();
   if (day == nullptr) return std::nullopt;
-  if (day->days == Date::kInfinity) return Timestamp::kInfinity;
-  if (day->days == Date::kMinusInfinity) return Timestamp::kMinusInfinity;
-  return std::int64_t{day->days} * tidegate::detail::kMicrosPerDay;
+  if (day->days == Date::kInfinity) return kLast;
+  if (day->days == Date::kMinusInfinity) return kFirst;
+  return Moment{day->days, 0};
 }
 
 template <class T>

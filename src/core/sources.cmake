@@ -6,6 +6,7 @@ set(core_sources
   digest.cpp
   error.cpp
   hlc.cpp
+  instant.cpp
   iso.cpp
   json_canonical.cpp
   json_parser.cpp

@@ -115,7 +115,11 @@ void GatewayCore::lead() {
     const std::lock_guard lock(queueMutex_);
     group.swap(queue_);
   }
-  commitGroup(group);
+  try {
+    commitGroup(group);
+  } catch (...) {  // no memory even to say what failed: still nobody may wait for ever, or hear that all went well
+    for (CommitTicket* ticket : group) ticket->error = std::current_exception();
+  }
   const std::lock_guard lock(queueMutex_);
   leading_ = false;
   for (CommitTicket* ticket : group) {

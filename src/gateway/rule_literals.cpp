@@ -1,7 +1,6 @@
 #include "gateway/detail/rule_literals.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -12,7 +11,6 @@
 namespace tidegate::detail {
 namespace {
 
-constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
 /// From this many literals on, equality is looked up in a hash set.
 constexpr std::size_t kHashFrom = 9;
 
@@ -62,41 +60,6 @@ void sortUnique(std::vector<T>& values) {
 }
 
 }  // namespace
-
-Instant Instant::of(Date date) noexcept {
-  if (date.days == Date::kInfinity) return {INT64_MAX, 0};
-  if (date.days == Date::kMinusInfinity) return {INT64_MIN, 0};
-  return {date.days, 0};
-}
-
-Instant Instant::of(Timestamp timestamp) noexcept {
-  if (timestamp.micros == Timestamp::kInfinity) return {INT64_MAX, 0};
-  if (timestamp.micros == Timestamp::kMinusInfinity) return {INT64_MIN, 0};
-  // Rounds towards zero: before 1970 both parts are negative, which orders them just the same.
-  return {timestamp.micros / kMicrosPerDay, timestamp.micros % kMicrosPerDay};
-}
-
-bool Instant::parse(std::string_view text, Instant& out) noexcept {
-  constexpr std::size_t kWithoutSeconds = sizeof("YYYY-MM-DD HH:MM") - 1;
-  std::array<char, kWithoutSeconds + 3> withSeconds;
-  if (text.size() == kWithoutSeconds) {  // a form that SQLite and ISO 8601 allow; compareValues takes it too
-    std::copy(text.begin(), text.end(), withSeconds.begin());
-    std::copy_n(":00", 3, withSeconds.begin() + kWithoutSeconds);
-    if (Timestamp timestamp; parseTimestamp({withSeconds.data(), withSeconds.size()}, timestamp)) {
-      out = of(timestamp);
-      return true;
-    }
-  }
-  if (Date date; parseDate(text, date)) {
-    out = of(date);
-    return true;
-  }
-  if (Timestamp timestamp; parseTimestamp(text, timestamp)) {
-    out = of(timestamp);
-    return true;
-  }
-  return false;
-}
 
 RuleLiterals::RuleLiterals(RuleOp op, const std::vector<std::string>& literals) : op_(op) {
   for (const std::string& literal : literals) {

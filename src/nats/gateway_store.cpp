@@ -44,11 +44,9 @@ class Wake {
     return number <= known_.load();
   }
   void beginAppend() noexcept { appending_.store(true); }
-  /// @param known the number of the last own entry of which the gateway has heard.
-  void endAppend(std::uint64_t known) noexcept {
-    known_.store(known);
-    appending_.store(false);
-  }
+  /// @param number of the last own entry of which the gateway has heard.
+  void learn(std::uint64_t number) noexcept { known_.store(number); }
+  void endAppend() noexcept { appending_.store(false); }
 
  private:
   std::recursive_mutex mutex_;
@@ -125,13 +123,11 @@ class NatsGatewayStore final : public SharedLog {
       explicit Appending(Wake& wake) : of(wake) { of.beginAppend(); }
       Appending(const Appending&) = delete;
       Appending& operator=(const Appending&) = delete;
-      ~Appending() { of.endAppend(known); }
+      ~Appending() { of.endAppend(); }
       Wake& of;
-      std::uint64_t known = 0;
-    } appending(*wake_);
-    appending.known = known_;
+    } const appending(*wake_);
     const auto sequence = asStore([&] { return entries_.append(last, octets); });
-    if (sequence) appending.known = known_ = entries_.number();
+    if (sequence) wake_->learn(entries_.number());
     return sequence;
   }
   std::uint64_t read(std::uint64_t after, const Visitor& visit) override {
@@ -206,7 +202,6 @@ class NatsGatewayStore final : public SharedLog {
   const std::string subject_;
   detail::EntryLog entries_;
   detail::Snapshots snapshots_;
-  std::uint64_t known_ = 0;  ///< the number of the last own entry that was acknowledged
   natsSubscription* wakes_ = nullptr;
 };
 

@@ -3,10 +3,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <optional>
-#include <utility>
 
+#include "core/detail/instant.h"
 #include "core/detail/number.h"
-#include "core/detail/sql_time.h"
 #include "electric/detail/like_pattern.h"
 #include "electric/detail/pg_text.h"
 
@@ -63,23 +62,11 @@ partial_ordering orderReals(const Value& a, const Value& b) {
   return *x <=> *y;
 }
 
-/// Days and the microseconds within the last, since dates reach further than timestamps; a date is its midnight.
-using Moment = std::pair<std::int64_t, std::int64_t>;
-
-std::optional<Moment> momentOf(const Value& v) {
-  constexpr Moment kLast{INT64_MAX, 0}, kFirst{INT64_MIN, 0};
-  if (const auto* moment = v.getIf<Timestamp>()) {
-    if (moment->micros == Timestamp::kInfinity) return kLast;
-    if (moment->micros == Timestamp::kMinusInfinity) return kFirst;
-    const std::int64_t within = moment->micros % tidegate::detail::kMicrosPerDay;
-    const std::int64_t days = moment->micros / tidegate::detail::kMicrosPerDay;
-    return within < 0 ? Moment{days - 1, within + tidegate::detail::kMicrosPerDay} : Moment{days, within};
-  }
+/// A date is its midnight.
+std::optional<tidegate::detail::Instant> instantOf(const Value& v) {
+  if (const auto* moment = v.getIf<Timestamp>()) return tidegate::detail::Instant::of(*moment);
   const auto* day = v.getIf<Date>();
-  if (day == nullptr) return std::nullopt;
-  if (day->days == Date::kInfinity) return kLast;
-  if (day->days == Date::kMinusInfinity) return kFirst;
-  return Moment{day->days, 0};
+  return day != nullptr ? std::optional(tidegate::detail::Instant::of(*day)) : std::nullopt;
 }
 
 template <class T>
@@ -237,7 +224,7 @@ std::partial_ordering orderAs(SqlType operands, const Value& a, const Value& b) 
     case SqlType::date:
     case SqlType::timestamp:
     case SqlType::timestamptz: {
-      const auto x = momentOf(a), y = momentOf(b);
+      const auto x = instantOf(a), y = instantOf(b);
       return x && y ? partial_ordering(*x <=> *y) : partial_ordering::unordered;
     }
     case SqlType::time:

@@ -14,6 +14,7 @@ set(core_sources
   json_tree.cpp
   json_write.cpp
   number.cpp
+  octet_text.cpp
   packed.cpp
   pg_read.cpp
   query.cpp

@@ -129,7 +129,7 @@ Meaning meaningOf(const Asked& asked, const http::Response& answer) {
 }
 
 /// The server's words, on one line.
-std::string quoted(std::string_view body) {
+std::string inQuotes(std::string_view body) {
   std::string text = redactSecrets(body.substr(0, kQuoted));
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
@@ -156,7 +156,7 @@ StreamError refusal(const Asked& asked, const http::Response& answer) {
     message += " (expected sequence " + std::to_string(*details.expectedSeq) + ", received " +
                std::to_string(details.receivedSeq.value_or(0)) + ")";
   }
-  if (!answer.body.empty()) message += "; the server says: " + quoted(answer.body);
+  if (!answer.body.empty()) message += "; the server says: " + inQuotes(answer.body);
   return {meaning.failure, meaning.code, meaning.retry, message, std::move(details)};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/json_body.h"
 
 namespace tidegate::durable_streams::detail {
@@ -21,7 +22,7 @@ std::string dataEvent(StreamRead& read) {
   } else if (isTextStream(read.stream)) {
     appendEvent(out, "data", read.octets);
   } else {
-    appendEvent(out, "data", base64(read.octets));
+    appendEvent(out, "data", tidegate::detail::base64Of(read.octets));
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/webhook_keys.h"
 #include "durable_streams/detail/webhook_url.h"
 #include "tidegate/core/error.h"
@@ -71,10 +72,12 @@ ConfigFields configFrom(const json& body) {
   return fields;
 }
 
-std::string subscriptionKey(std::string_view id) { return std::string(kSubscriptionNote) + toHex(id); }
+std::string subscriptionKey(std::string_view id) {
+  return std::string(kSubscriptionNote) + tidegate::detail::hexOf(id);
+}
 
 std::string linkKey(std::string_view id, std::string_view path) {
-  return std::string(kLinkNote).append(toHex(id)).append("/").append(path);
+  return std::string(kLinkNote).append(tidegate::detail::hexOf(id)).append("/").append(path);
 }
 
 std::string linkNote(const SubscriptionLink& link) {
@@ -128,7 +131,7 @@ Subscription subscriptionFrom(std::string id, const json& note) {
 
 void takeLink(std::map<std::string, Subscription>& all, std::string_view key, const json& note) {
   const std::size_t slash = key.find('/');
-  const auto subscription = all.find(fromHex(key.substr(0, slash)).value_or(""));
+  const auto subscription = all.find(tidegate::detail::fromHex(key.substr(0, slash)).value_or(""));
   // Left of a subscription whose removal was cut short.
   if (slash == std::string_view::npos || subscription == all.end()) return;
   SubscriptionLink link{.glob = note.at("glob"), .listed = note.at("listed")};
@@ -149,7 +152,7 @@ std::map<std::string, Subscription> subscriptionsFrom(const std::vector<std::pai
         if (links) {
           takeLink(all, std::string_view(key).substr(prefix.size()), note);
         } else {
-          const std::string id = fromHex(std::string_view(key).substr(prefix.size())).value();
+          const std::string id = tidegate::detail::fromHex(std::string_view(key).substr(prefix.size())).value();
           all.emplace(id, subscriptionFrom(id, note));
         }
       } catch (const std::exception& e) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/protocol.h"
 #include "durable_streams/detail/webhook_url.h"
 #include "tidegate/core/error.h"
@@ -189,7 +190,7 @@ void Subscriptions::keep(const Subscription& s, SubscriptionWork& work) {
 
 void Subscriptions::wake(Subscription& s, const std::string& path, SubscriptionWork& work) {
   ++s.generation;
-  s.wakeId = "w_" + toHex(randomOctets(12));
+  s.wakeId = "w_" + tidegate::detail::hexOf(randomOctets(12));
   s.snapshot.clear();
   for (const auto& [linked, link] : s.links) s.snapshot.emplace(linked, tailOf(linked));
   if (s.config.webhook) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/protocol.h"
 #include "tidegate/core/error.h"
 
@@ -48,7 +49,8 @@ std::optional<SigningKey> signingKeyFrom(std::string secret) {
   if (!key || EVP_PKEY_get_raw_public_key(key.get(), open.data(), &size) != 1) cryptoFailure("make an Ed25519 key");
   SigningKey out{.secret = std::move(secret), .open = {reinterpret_cast<const char*>(open.data()), size}};
   // RFC 7638: the members in lexicographic order, without white space.
-  out.id = "ds_" + base64Url(sha256(R"({"crv":"Ed25519","kty":"OKP","x":")" + base64Url(out.open) + "\"}"));
+  out.id = "ds_" + tidegate::detail::base64UrlOf(sha256(R"({"crv":"Ed25519","kty":"OKP","x":")" +
+                                                        tidegate::detail::base64UrlOf(out.open) + "\"}"));
   return out;
 }
 
@@ -67,7 +69,7 @@ std::string webhookSignature(const SigningKey& key, std::string_view body, std::
     cryptoFailure("sign");
   }
   return "t=" + stamp + ",kid=" + key.id +
-         ",ed25519=" + base64Url({reinterpret_cast<const char*>(signature.data()), size});
+         ",ed25519=" + tidegate::detail::base64UrlOf({reinterpret_cast<const char*>(signature.data()), size});
 }
 
 std::string keySet(const std::vector<SigningKey>& keys) {
@@ -78,7 +80,7 @@ std::string keySet(const std::vector<SigningKey>& keys) {
                            {"kid", key.id},
                            {"use", "sig"},
                            {"alg", "EdDSA"},
-                           {"x", base64Url(key.open)}});
+                           {"x", tidegate::detail::base64UrlOf(key.open)}});
   }
   return set.dump();
 }
@@ -90,14 +92,17 @@ std::string WakeTokens::sign(std::string_view text) const {
       nullptr) {
     cryptoFailure("sign");
   }
-  return base64Url({reinterpret_cast<const char*>(out.data()), size});
+  return tidegate::detail::base64UrlOf({reinterpret_cast<const char*>(out.data()), size});
 }
 
 std::string WakeTokens::make(std::string_view subscription, std::uint64_t generation,
                              std::chrono::seconds expires) const {
-  const nlohmann::json claims = {
-      {"sub", subscription}, {"generation", generation}, {"exp", expires.count()}, {"jti", toHex(randomOctets(8))}};
-  const std::string text = base64Url(claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const nlohmann::json claims = {{"sub", subscription},
+                                 {"generation", generation},
+                                 {"exp", expires.count()},
+                                 {"jti", tidegate::detail::hexOf(randomOctets(8))}};
+  const std::string text =
+      tidegate::detail::base64UrlOf(claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return text + "." + sign(text);
 }
 
@@ -106,7 +111,7 @@ TokenVerdict WakeTokens::check(std::string_view token, std::string_view subscrip
   const std::size_t dot = token.find('.');
   if (dot == std::string_view::npos || !equalInConstantTime(sign(token.substr(0, dot)), token.substr(dot + 1)))
     return TokenVerdict::invalid;
-  const auto text = fromBase64Url(token.substr(0, dot));
+  const auto text = tidegate::detail::fromBase64Url(token.substr(0, dot));
   const auto claims = nlohmann::json::parse(text.value_or(""), nullptr, false);
   if (!claims.is_object() || claims.value("sub", "") != subscription) return TokenVerdict::invalid;
   generation = claims.value("generation", std::uint64_t{0});
@@ -117,29 +122,6 @@ std::string randomOctets(std::size_t count) {
   std::string out(count, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)) != 1)
     cryptoFailure("give random octets");
-  return out;
-}
-
-std::string toHex(std::string_view octets) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char c : octets) {
-    out.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
-    out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
-  }
-  return out;
-}
-
-std::optional<std::string> fromHex(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const std::size_t high = kDigits.find(text[i]);
-    const std::size_t low = kDigits.find(text[i + 1]);
-    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
-    out.push_back(static_cast<char>(high << 4 | low));
-  }
   return out;
 }
 

@@ -7,34 +7,13 @@
 #include <utility>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 
 namespace tidegate::detail {
 namespace {
 
 /// From this many literals on, equality is looked up in a hash set.
 constexpr std::size_t kHashFrom = 9;
-
-/// RFC 4648 section 4, padded, as the wire form writes octets; nullopt for anything else.
-std::optional<std::string> fromBase64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::size_t digits = text.size();
-  while (digits > 0 && text.size() - digits < 2 && text[digits - 1] == '=') --digits;
-  std::string octets;
-  std::uint32_t bits = 0;
-  unsigned held = 0;
-  for (const char c : text.substr(0, digits)) {
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = ((bits << 6) | static_cast<std::uint32_t>(digit)) & 0xFFFF;
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    octets.push_back(static_cast<char>((bits >> held) & 0xFF));
-  }
-  const bool spareBitsAreZero = (bits & ((1u << held) - 1)) == 0;
-  return spareBitsAreZero ? std::optional(octets) : std::nullopt;
-}
 
 /// The number that a decimal text is, as the narrowest alternative that holds it exactly.
 Value numberOf(const std::string& text) {

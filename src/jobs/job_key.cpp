@@ -14,7 +14,7 @@
 #include <cstring>
 #include <optional>
 
-#include "jobs/detail/base64.h"
+#include "core/detail/octet_text.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate {
@@ -157,7 +157,7 @@ std::string JobKey::seal(std::string_view plain, std::string_view context) const
   requireDone(EVP_CipherFinal_ex(cipher.get(), body + size, &rest), "EVP_CipherFinal_ex");
   requireDone(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, body + plain.size()),
               "EVP_CIPHER_CTX_ctrl");
-  return detail::base64(out);
+  return detail::base64Of(out);
 }
 
 std::string JobKey::open(std::string_view sealed, std::string_view context) const {

@@ -6,7 +6,6 @@ set(jobs_sources
   replication_job.cpp
   replication_jobs.cpp
   time_zone.cpp
-  detail/base64.cpp
   detail/cron_fields.cpp
   detail/cron_parser.cpp
   detail/job_book.cpp

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "kinesis/detail/aws_service.h"
-#include "kinesis/detail/base64.h"
 #include "tidegate/core/json.h"
 #include "tidegate/source/backoff.h"
 
@@ -104,9 +104,9 @@ class DynamoStateStore final : public StateStore {
             .credentials = options.credentials ? options.credentials : defaultCredentials({.region = options.region}),
             .clock = options.clock};
   }
-  static std::string headKey(std::string_view key) { return "h/" + detail::base64Of(key); }
+  static std::string headKey(std::string_view key) { return "h/" + tidegate::detail::base64Of(key); }
   static std::string chunkKey(std::string_view key, const std::string& writing, std::size_t number) {
-    return fmt::format("c/{}/{}/{}", detail::base64Of(key), writing, number);
+    return fmt::format("c/{}/{}/{}", tidegate::detail::base64Of(key), writing, number);
   }
 
   /// Tries again what may succeed: every write here says the same twice. @throws Error{storeUnavailable}, or AwsError
@@ -158,7 +158,7 @@ class DynamoStateStore final : public StateStore {
     const auto item = tree.root().find("Item");
     if (!item) return std::nullopt;
     std::string octets;
-    if (detail::appendBase64Decoded(textIn(*item, "v", "B"), octets)) return octets;
+    if (tidegate::detail::appendFromBase64(textIn(*item, "v", "B"), octets)) return octets;
     throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
                 fmt::format("DynamoDB table \"{}\" holds an item that is not ours", options_.table));
   }
@@ -204,7 +204,7 @@ class DynamoStateStore final : public StateStore {
     try {
       for (std::size_t i = 0; i < chunks; ++i) {
         putItem(fmt::format("\"k\":{{\"S\":{}}},\"v\":{{\"B\":\"{}\"}}", quotedText(chunkKey(key, writing, i)),
-                            detail::base64Of(octets.substr(i * kChunkBytes, kChunkBytes))),
+                            tidegate::detail::base64Of(octets.substr(i * kChunkBytes, kChunkBytes))),
                 "");
       }
       const std::string seen =
@@ -214,7 +214,7 @@ class DynamoStateStore final : public StateStore {
                  : std::string(",\"ConditionExpression\":\"attribute_not_exists(k)\"");
       putItem(fmt::format("\"k\":{{\"S\":{}}},\"w\":{{\"S\":\"{}\"}},\"n\":{{\"N\":\"{}\"}},\"v\":{{\"B\":\"{}\"}}",
                           quotedText(headKey(key)), writing, chunks,
-                          chunks == 0 ? detail::base64Of(octets) : std::string()),
+                          chunks == 0 ? tidegate::detail::base64Of(octets) : std::string()),
               seen);
       return true;
     } catch (const detail::AwsError& e) {

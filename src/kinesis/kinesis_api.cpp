@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "core/detail/json_tree.h"
-#include "kinesis/detail/base64.h"
+#include "core/detail/octet_text.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate::kinesis::detail {
@@ -65,7 +65,7 @@ StreamRecord recordOf(const simdjson::dom::element& json, std::string_view actio
       sequence.find_first_not_of("0123456789") != sequence.npos) {
     refuseAnswer(action, "a record without a sequence number");
   }
-  if (json["Data"].get(data) || !appendBase64Decoded(data, record.data)) {
+  if (json["Data"].get(data) || !tidegate::detail::appendFromBase64(data, record.data)) {
     refuseAnswer(action, "a record whose data is no base64");
   }
   record.sequence = sequence;

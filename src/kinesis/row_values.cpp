@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "core/detail/number.h"
-#include "kinesis/detail/base64.h"
+#include "core/detail/octet_text.h"
 #include "kinesis/detail/row_decoder.h"
 
 namespace tidegate::kinesis::detail {
@@ -61,7 +61,8 @@ std::optional<Value> valueOfText(std::string_view text, ValueKind kind) {
       return isDecimal(text) ? std::optional<Value>(Decimal{std::string(text)}) : std::nullopt;
     case ValueKind::bytes: {
       std::string octets;
-      return appendBase64Decoded(text, octets) ? std::optional<Value>(Bytes{std::move(octets)}) : std::nullopt;
+      return tidegate::detail::appendFromBase64(text, octets) ? std::optional<Value>(Bytes{std::move(octets)})
+                                                              : std::nullopt;
     }
     case ValueKind::date:
       return readBy<Date>(&parseDate, text);

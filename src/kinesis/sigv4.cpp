@@ -9,6 +9,8 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "core/detail/octet_text.h"
+
 namespace tidegate::kinesis::detail {
 namespace {
 
@@ -20,14 +22,7 @@ const EVP_MD* sha256Method() {
 }
 
 std::string toHex(const Digest& digest) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * digest.size());
-  for (const unsigned char octet : digest) {
-    out.push_back(kDigits[octet >> 4]);
-    out.push_back(kDigits[octet & 15]);
-  }
-  return out;
+  return tidegate::detail::hexOf({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 Digest hmacSha256(std::string_view key, std::string_view text) {

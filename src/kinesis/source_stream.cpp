@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kinesis/detail/base64.h"
+#include "core/detail/octet_text.h"
 #include "kinesis/detail/source_core.h"
 #include "tidegate/core/json.h"
 
@@ -216,7 +216,8 @@ void SourceCore::malformed(const ReadShard& shard, std::string_view data, const 
   appendJsonString(options_.stream, event);
   event += ",\"shard\":";
   appendJsonString(shard.info.id, event);
-  event += fmt::format(",\"sequence\":\"{}\",\"part\":{},\"data\":\"{}\"}}", at.sequence, at.parts, base64Of(data));
+  event += fmt::format(",\"sequence\":\"{}\",\"part\":{},\"data\":\"{}\"}}", at.sequence, at.parts,
+                       tidegate::detail::base64Of(data));
   ShardPlace alone = at;
   alone.parents.clear();
   options_.deadLetters->add({.pipeline = "kinesis:" + options_.stream,

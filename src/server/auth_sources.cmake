@@ -1,2 +1,2 @@
-set(server_auth_sources auth.cpp base64url.cpp jwk.cpp jwks.cpp jwks_schedule.cpp jwt.cpp jwt_key.cpp jwt_signature.cpp
+set(server_auth_sources auth.cpp jwk.cpp jwks.cpp jwks_schedule.cpp jwt.cpp jwt_key.cpp jwt_signature.cpp
                         rate_limit.cpp)

@@ -2,7 +2,7 @@
 #include <set>
 
 #include "core/detail/json_tree.h"
-#include "server/detail/base64url.h"
+#include "core/detail/octet_text.h"
 #include "server/detail/jwt_material.h"
 #include "tidegate/server/jwt.h"
 
@@ -24,7 +24,7 @@ std::string textMember(const JsonRef& key, std::string_view name) {
 }
 
 std::string octetsMember(const JsonRef& key, std::string_view name) {
-  auto octets = detail::fromBase64Url(textMember(key, name));
+  auto octets = tidegate::detail::fromBase64Url(textMember(key, name));
   if (!octets || octets->empty()) {
     throw detail::badJwtKey("\"" + std::string(name) + "\" is missing, or is no base64url without padding");
   }

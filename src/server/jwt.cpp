@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/detail/json_tree.h"
-#include "server/detail/base64url.h"
+#include "core/detail/octet_text.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::server {
@@ -51,7 +51,7 @@ TokenParts splitToken(std::string_view token) {
 class TokenObject {
  public:
   TokenObject(std::string_view part, std::string_view name) : name_(name) {
-    auto octets = detail::fromBase64Url(part);
+    auto octets = tidegate::detail::fromBase64Url(part);
     if (!octets) throw notHeld(name_ + " is no base64url");
     text_ = *std::move(octets);
     tree_ = JsonTree::tryParse(text_, kTokenDepth);
@@ -222,7 +222,7 @@ Identity JwtVerifier::verify(std::string_view token) const {
   // Not two bound names: clang 14 captures none.
   const auto header = readHeader(TokenObject(parts.header, "header"));
   const JwtAlgorithm algorithm = header.first;
-  const auto signature = detail::fromBase64Url(parts.signature);
+  const auto signature = tidegate::detail::fromBase64Url(parts.signature);
   if (!signature) throw notHeld("signature is no base64url");
   const std::vector<JwtKey> keys = keys_->find(algorithm, header.second);
   const bool holds = std::any_of(keys.begin(), keys.end(), [&](const JwtKey& key) {

@@ -3,6 +3,7 @@
 #include <list>
 #include <mutex>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/protocol.h"
 #include "tidegate/http/sse.h"
 
@@ -20,7 +21,7 @@ constexpr milliseconds kLook{5};  ///< between two looks of a live reader
 
 std::string encoded(const ModelStream& stream, const std::string& octets) {
   const bool text = stream.json() || stream.contentType.starts_with("text/");
-  return text ? octets : detail::base64(octets);
+  return text ? octets : tidegate::detail::base64Of(octets);
 }
 
 bool isText(const ModelStream& stream) { return stream.json() || stream.contentType.starts_with("text/"); }

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/base64_decode.h"
 #include "durable_streams/detail/protocol.h"
 #include "durable_streams/detail/read_session.h"
@@ -130,7 +131,7 @@ TEST(Base64Lines, DecodeToTheOctetsThatWereEncoded) {
     Random random(seed);
     std::string octets;
     for (auto i = random.below(100); i > 0; --i) octets += static_cast<char>(random.below(256));
-    std::string text = detail::base64(octets);
+    std::string text = tidegate::detail::base64Of(octets);
     EXPECT_EQ(decodeBase64Lines(text), octets);
     if (!text.empty()) text.insert(random.index(text.size()), random.chance(50) ? "\n" : "\r\n");
     EXPECT_EQ(decodeBase64Lines(text), octets);

@@ -1,6 +1,7 @@
 /// What the outside conformance suite does not ask: access, chunks, slow readers, stopping.
 #include <gtest/gtest.h>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/protocol.h"
 #include "durable_streams/server_rig.h"
 #include "tidegate/core/error.h"
@@ -286,8 +287,8 @@ TEST(DurableStreamTexts, ReadTimestampsAndNumbersAsTheProtocolWritesThem) {
   EXPECT_EQ(detail::wholeNumber("3600", true), 3600u);
   for (const char* text : {"", "+1", "-1", "01", "1.0", "1e3", " 1", "9007199254740992"})
     EXPECT_EQ(detail::wholeNumber(text, true), std::nullopt) << text;
-  EXPECT_EQ(detail::base64(std::string("\x00\xff\x10\x7f", 4)), "AP8Qfw==");
-  EXPECT_EQ(detail::fromBase64Url(detail::base64Url("any octets?>")), "any octets?>");
+  EXPECT_EQ(tidegate::detail::base64Of(std::string("\x00\xff\x10\x7f", 4)), "AP8Qfw==");
+  EXPECT_EQ(tidegate::detail::fromBase64Url(tidegate::detail::base64UrlOf("any octets?>")), "any octets?>");
 }
 
 }  // namespace

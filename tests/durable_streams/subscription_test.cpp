@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/protocol.h"
 #include "durable_streams/detail/webhook_keys.h"
 #include "durable_streams/detail/webhook_url.h"
@@ -132,11 +133,11 @@ TEST(DurableStreamSubscription, WebhooksAreSignedWithAKeyOfTheKeySet) {
   const std::string field(hook.headers.get("Webhook-Signature"));
   const std::string time = field.substr(2, field.find(',') - 2);
   const std::string kid = field.substr(field.find("kid=") + 4, field.find(",ed25519=") - field.find("kid=") - 4);
-  const auto signature = detail::fromBase64Url(field.substr(field.find("ed25519=") + 8));
+  const auto signature = tidegate::detail::fromBase64Url(field.substr(field.find("ed25519=") + 8));
   const json keys = json::parse(rig.get("__ds/jwks.json").body)["keys"];
   ASSERT_EQ(keys.size(), 2u) << "the old key stays for what it has signed";
   ASSERT_EQ(keys[1]["kid"], kid);
-  const std::string open = *detail::fromBase64Url(keys[1]["x"].get<std::string>());
+  const std::string open = *tidegate::detail::fromBase64Url(keys[1]["x"].get<std::string>());
   const std::string text = time + "." + hook.body;
   EVP_PKEY* key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr,
                                               reinterpret_cast<const unsigned char*>(open.data()), open.size());

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/base64_decode.h"
 #include "durable_streams/detail/json_messages.h"
 #include "durable_streams/detail/protocol.h"
@@ -117,8 +118,8 @@ void base64(std::string_view text) {
   for (const char c : text) {
     if (c != '\r' && c != '\n') joined += c;
   }
-  if (octets) FUZZ_CHECK(durable_streams::detail::base64(*octets) == joined);  // each text has one reading, and back
-  FUZZ_CHECK(durable_streams::detail::decodeBase64Lines(durable_streams::detail::base64(text)) == text);
+  if (octets) FUZZ_CHECK(tidegate::detail::base64Of(*octets) == joined);  // each text has one reading, and back
+  FUZZ_CHECK(durable_streams::detail::decodeBase64Lines(tidegate::detail::base64Of(text)) == text);
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/detail/octet_text.h"
 #include "fuzz/check.h"
-#include "server/detail/base64url.h"
 #include "tidegate/server/jwt.h"
 
 namespace {
@@ -102,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       signedHere(text);
       break;
     case 2: {  // one text for each sequence of octets
-      const auto octets = server::detail::fromBase64Url(text);
+      const auto octets = tidegate::detail::fromBase64Url(text);
       if (octets) FUZZ_CHECK(base64Url(*octets) == text);
       break;
     }

@@ -2,8 +2,8 @@
 /// is taken is JSON for the strict parser too; and positions and leases that are read are written the same
 /// again.
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "fuzz/check.h"
-#include "kinesis/detail/base64.h"
 #include "kinesis/detail/inflater.h"
 #include "kinesis/detail/kpl.h"
 #include "kinesis/detail/lease_table.h"
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   }
   if (const auto leases = parseLeases(text)) FUZZ_CHECK(parseLeases(leaseText(*leases)) == leases);
   std::string octets;
-  if (appendBase64Decoded(text, octets)) FUZZ_CHECK(base64Of(octets) == text);
+  if (tidegate::detail::appendFromBase64(text, octets)) FUZZ_CHECK(tidegate::detail::base64Of(octets) == text);
   fuzz::takes(ErrorCode::parseError, [&] { parseManifest(text); });
   fuzz::takes(ErrorCode::parseError, [&] {
     Inflater inflater;

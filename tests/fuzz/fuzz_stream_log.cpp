@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/detail/octet_text.h"
 #include "durable_streams/detail/json_body.h"
 #include "durable_streams/detail/protocol.h"
 #include "durable_streams/detail/record.h"
@@ -56,11 +57,11 @@ class MemoryFiles final : public FileSystem {
 
 void openLog(std::string_view input, bool sealed) {
   constexpr std::uint64_t kSeed = 42;
-  std::string octets = detail::segmentHeader(1, kSeed);
+  std::string octets = durable_streams::detail::segmentHeader(1, kSeed);
   if (sealed) {
-    std::string batch(detail::kBatchHeader, '\0');
+    std::string batch(durable_streams::detail::kBatchHeader, '\0');
     batch.append(input);
-    detail::sealBatch(batch, 1, kSeed);
+    durable_streams::detail::sealBatch(batch, 1, kSeed);
     octets += batch;
   } else {
     octets += input;
@@ -82,26 +83,26 @@ void openLog(std::string_view input, bool sealed) {
 void readTexts(std::string_view text) {
   if (const auto position = parsePosition(text))
     FUZZ_CHECK(*position > (Position{1} << 60) || parsePosition(formatPosition(*position)) == position);
-  detail::rfc3339(text);
-  detail::wholeNumber(text, true);
-  detail::isContentType(text);
-  detail::matchesEtag(text, "\"a\"");
-  detail::webhookUrlProblem(text, true);
-  detail::globMatches(text.substr(0, 100), text);
-  detail::fromBase64Url(text);
-  FUZZ_CHECK(detail::fromBase64Url(detail::base64Url(text)) == text);
+  durable_streams::detail::rfc3339(text);
+  durable_streams::detail::wholeNumber(text, true);
+  durable_streams::detail::isContentType(text);
+  durable_streams::detail::matchesEtag(text, "\"a\"");
+  durable_streams::detail::webhookUrlProblem(text, true);
+  durable_streams::detail::globMatches(text.substr(0, 100), text);
+  tidegate::detail::fromBase64Url(text);
+  FUZZ_CHECK(tidegate::detail::fromBase64Url(tidegate::detail::base64UrlOf(text)) == text);
 }
 
 void readJson(std::string_view text) {
-  detail::JsonChecker checker;
-  const detail::JsonBody body = detail::jsonBody(checker, std::string(text), true);
+  durable_streams::detail::JsonChecker checker;
+  const durable_streams::detail::JsonBody body = durable_streams::detail::jsonBody(checker, std::string(text), true);
   if (!body.problem.empty() || body.kept.empty()) return;
   // What is kept is an array between brackets, and its messages can be counted.
-  std::string array = detail::jsonArray(body.kept);
+  std::string array = durable_streams::detail::jsonArray(body.kept);
   FUZZ_CHECK(checker.check(array).empty());
   std::uint64_t messages = 0;
-  while (detail::endOfMessages(body.kept, messages + 1)) ++messages;
-  FUZZ_CHECK(messages > 0 && detail::endOfMessages(body.kept, messages) == body.kept.size());
+  while (durable_streams::detail::endOfMessages(body.kept, messages + 1)) ++messages;
+  FUZZ_CHECK(messages > 0 && durable_streams::detail::endOfMessages(body.kept, messages) == body.kept.size());
 }
 
 }  // namespace

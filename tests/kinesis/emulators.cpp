@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/detail/octet_text.h"
 #include "kinesis/detail/aws_service.h"
-#include "kinesis/detail/base64.h"
 
 namespace tidegate::kinesis::testing {
 namespace {
@@ -61,7 +61,8 @@ void Kinesalite::create(const std::string& stream, unsigned shards) {
 Kinesalite::Put Kinesalite::put(const std::string& stream, std::string_view data, const std::string& partitionKey) {
   const Document answer = Document::parse(
       call("PutRecord",
-           Document{{"StreamName", stream}, {"Data", detail::base64Of(data)}, {"PartitionKey", partitionKey}}.dump()));
+           Document{{"StreamName", stream}, {"Data", tidegate::detail::base64Of(data)}, {"PartitionKey", partitionKey}}
+               .dump()));
   return {answer["ShardId"].get<std::string>(), answer["SequenceNumber"].get<std::string>()};
 }
 
@@ -69,7 +70,7 @@ void Kinesalite::putMany(const std::string& stream,
                          const std::vector<std::pair<std::string, std::string>>& dataAndKeys) {
   Document records = Document::array();
   for (const auto& [data, key] : dataAndKeys) {
-    records.push_back({{"Data", detail::base64Of(data)}, {"PartitionKey", key}});
+    records.push_back({{"Data", tidegate::detail::base64Of(data)}, {"PartitionKey", key}});
   }
   const Document answer =
       Document::parse(call("PutRecords", Document{{"StreamName", stream}, {"Records", records}}.dump()));

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "kinesis/detail/base64.h"
+#include "core/detail/octet_text.h"
 #include "kinesis/event_octets.h"
 #include "kinesis/fake_kinesis.h"
 
@@ -152,7 +152,7 @@ std::string FakeKinesis::eventFor(Open& open) {
   const std::ptrdiff_t left = shard.records.end() - first;
   for (auto at = first; at != first + std::min(left, kRecordsInAnEvent); ++at) {
     records.push_back({{"SequenceNumber", std::to_string(at->sequence)},
-                       {"Data", detail::base64Of(at->data)},
+                       {"Data", tidegate::detail::base64Of(at->data)},
                        {"PartitionKey", "k"},
                        {"ApproximateArrivalTimestamp", at->arrival}});
     open.from = at->sequence + 1;

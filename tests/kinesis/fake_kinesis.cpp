@@ -6,7 +6,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "kinesis/detail/base64.h"
+#include "core/detail/octet_text.h"
 
 namespace tidegate::kinesis::testing {
 namespace {
@@ -180,7 +180,7 @@ std::string FakeKinesis::recordsAt(const std::string& iterator) {
       continue;
     }
     records.push_back({{"SequenceNumber", std::to_string(record.sequence)},
-                       {"Data", detail::base64Of(record.data)},
+                       {"Data", tidegate::detail::base64Of(record.data)},
                        {"ApproximateArrivalTimestamp", record.arrival}});
   }
   if (!records.empty()) from = std::stoull(records.back()["SequenceNumber"].get<std::string>()) + 1;

@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "kinesis/detail/base64.h"
 #include "kinesis/detail/record_mapper.h"
 #include "support/property.h"
 #include "tidegate/core/error.h"
@@ -153,22 +152,6 @@ TEST(KinesisRecord, WhatNamesNoRowIsRefused) {
   }
   EXPECT_TRUE(batch.empty());
   EXPECT_FALSE(mapper.map(R"({"table":"other","action":"INSERT","row":{"x":1}})", batch)) << "nobody asked for it";
-}
-
-TEST(KinesisBase64, ReadsWhatItWritesAndNothingElse) {
-  test::forEachSeed(200, [](std::uint64_t seed) {
-    test::Random random(seed);
-    std::string octets(random.index(200), '\0');
-    for (char& c : octets) c = static_cast<char>(random.bits());
-    std::string out = "before";
-    ASSERT_TRUE(appendBase64Decoded(base64Of(octets), out));
-    EXPECT_EQ(out, "before" + octets);
-  });
-  for (const char* text : {"A", "AA", "AAA", "A===", "AB==", "AAB=", "AA=A", "A A=", "AAAA=", "====", "AA-_"}) {
-    std::string out;
-    EXPECT_FALSE(appendBase64Decoded(text, out)) << text;
-    EXPECT_TRUE(out.empty());
-  }
 }
 
 }  // namespace

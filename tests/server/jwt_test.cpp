@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/detail/base64url.h"
+#include "core/detail/octet_text.h"
 #include "server/expect_error.h"
 #include "server/jwt_signer.h"
 #include "support/manual_clock.h"
@@ -183,8 +183,8 @@ TEST(JwtKey, VerifiesThePublishedExamples) {
     EXPECT_THAT(who.claims.at("http://example.com/is_root"), ElementsAre("true"));
   }
   const auto ed = JwtKey::jwk(R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})");
-  const auto signature =
-      detail::fromBase64Url("hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+  const auto signature = tidegate::detail::fromBase64Url(
+      "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
   ASSERT_TRUE(signature);
   EXPECT_TRUE(ed.verifies("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc", *signature));
   EXPECT_FALSE(ed.verifies("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmd", *signature));

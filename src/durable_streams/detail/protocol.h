@@ -83,10 +83,5 @@ class Cursors {
 void appendEvent(std::string& out, std::string_view type, std::string_view data);
 /// Appends the control event that follows data, or stands for itself.
 void appendControl(std::string& out, Position next, std::uint64_t cursor, bool upToDate, bool closed);
-/// RFC 4648 section 4.
-std::string base64(std::string_view octets);
-/// RFC 4648 section 5, without padding.
-std::string base64Url(std::string_view octets);
-std::optional<std::string> fromBase64Url(std::string_view text);
 
 }  // namespace tidegate::durable_streams::detail

@@ -46,9 +46,6 @@ class WakeTokens {
 
 /// Octets that nobody can guess. @throws Error{internal} where the system gives none.
 std::string randomOctets(std::size_t count);
-std::string toHex(std::string_view octets);
-std::optional<std::string> fromHex(std::string_view text);
-/// Whether two texts are equal, in a time that only their length decides.
 bool equalInConstantTime(std::string_view a, std::string_view b);
 
 }  // namespace tidegate::durable_streams::detail

@@ -4,8 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "engine/detail/compiled_filter.h"
 #include "engine/detail/schema_json.h"
 #include "tidegate/core/json.h"
@@ -14,32 +17,10 @@
 namespace tidegate::detail {
 namespace {
 
-std::string hexOf(std::string_view octets) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(octets.size() * 2);
-  for (const char c : octets) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
-int digitOf(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 std::string octetsOf(std::string_view hex, const JsonRef& node) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    const int high = digitOf(hex[i]);
-    const int low = digitOf(hex[i + 1]);
-    if (high < 0 || low < 0) node.fail("expected hexadecimal digits");
-    out += static_cast<char>(high * 16 + low);
-  }
-  if (hex.size() % 2 != 0) node.fail("expected an even number of hexadecimal digits");
-  return out;
+  std::optional<std::string> octets = fromHex(hex);
+  if (!octets) node.fail("expected hexadecimal digits, two for each octet");
+  return *std::move(octets);
 }
 
 std::string doubleText(double v) {

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "jobs/detail/base64.h"
+#include "core/detail/octet_text.h"
 
 namespace tidegate::detail {
 
@@ -12,7 +12,7 @@ std::string encodeCheckpoint(const JobCheckpoint& checkpoint) {
   tree["generation"] = checkpoint.generation;
   tree["config"] = checkpoint.config;
   tree["columns"] = checkpoint.columns;
-  tree["state"] = base64(checkpoint.state);
+  tree["state"] = base64Of(checkpoint.state);
   return tree.dump();
 }
 

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/detail/octet_text.h"
 #include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::postgres::detail {
 namespace {
-
-constexpr std::string_view kHex = "0123456789abcdef";
 
 Error unreadable(std::string_view text) {
   return Error(
@@ -30,15 +29,9 @@ void putNumber(std::uint64_t number, char* at, std::size_t size) {
 }
 
 std::string octetsFromHex(std::string_view hex, std::string_view whole) {
-  if (hex.empty() || hex.size() % 2 != 0) throw unreadable(whole);
-  std::string octets;
-  octets.reserve(hex.size() / 2);
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    const auto high = kHex.find(hex[i]), low = kHex.find(hex[i + 1]);
-    if (high == std::string_view::npos || low == std::string_view::npos) throw unreadable(whole);
-    octets.push_back(static_cast<char>(high * 16 + low));
-  }
-  return octets;
+  std::optional<std::string> octets = tidegate::detail::fromHex(hex);
+  if (hex.empty() || !octets) throw unreadable(whole);
+  return *std::move(octets);
 }
 
 std::uint64_t ordinalFrom(std::string_view text, std::string_view whole) {
@@ -89,12 +82,7 @@ std::string positionToText(const Position& position) {
   text += place.ordinal == kWholeTransaction ? "end" : std::to_string(place.ordinal);
   const std::string_view progress = progressOf(position);
   if (progress.empty()) return text;
-  text += ';';
-  for (const char c : progress) {
-    text += kHex[static_cast<unsigned char>(c) >> 4];
-    text += kHex[static_cast<unsigned char>(c) & 15];
-  }
-  return text;
+  return text + ';' + tidegate::detail::hexOf(progress);
 }
 
 Position positionFromText(std::string_view text) {

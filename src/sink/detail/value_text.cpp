@@ -6,6 +6,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "core/detail/octet_text.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate::detail {
@@ -50,21 +51,6 @@ template <class Number>
 bool readNumber(std::string_view text, Number& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc{} && end == text.data() + text.size();
-}
-
-int hexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool readHex(std::string_view text, std::string& octets) {
-  if (text.size() % 2 != 0) return false;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = hexDigit(text[i]), low = hexDigit(text[i + 1]);
-    if (high < 0 || low < 0) return false;
-    octets.push_back(static_cast<char>(high * 16 + low));
-  }
-  return true;
 }
 
 bool readTimestamp(std::string_view text, Timestamp& out) {
@@ -122,7 +108,7 @@ Value valueOfText(ValueKind kind, std::string_view text) {
     case ValueKind::json:
       return Json{std::string(text)};
     case ValueKind::bytes:
-      return valueOr(readHex(text, bytes.octets), bytes, text);
+      return valueOr(appendFromHex(text, bytes.octets), bytes, text);
     case ValueKind::date:
       return valueOr(readDate(text, date), date, text);
     case ValueKind::time:

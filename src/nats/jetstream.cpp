@@ -62,6 +62,8 @@ StreamInfo infoFrom(const std::string& answer) {
     if (subjects && subjects->kind() == tidegate::detail::JsonKind::array && !subjects->items().empty()) {
       info.subject = subjects->items().front().string();
     }
+    info.replicas = numberIn(*config, "num_replicas");
+    if (const auto metadata = config->find("metadata")) info.version = textIn(*metadata, "_nats.ver");
     if (info.subject.ends_with(".>")) info.subject.resize(info.subject.size() - 2);
   }
   return info;

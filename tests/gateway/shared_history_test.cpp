@@ -22,7 +22,7 @@ std::unique_ptr<Gateway> openOn(std::shared_ptr<SharedLog> log) {
 
 void pushRow(Gateway& gateway, const std::string& row) {
   const PushResult result = gateway.handlePush(
-      {"c", {{DeltaOp::insert, "users", row, "c", {{"a", row}}, gateway.clock().now(), {}}}, {}}, kTrustedPush);
+      {"c", {{DeltaOp::insert, "users", row, "c", {{"a", row}}, gateway.clock().now(), {}}}, {}}, {.trusted = true});
   EXPECT_EQ(result.status, PushStatus::accepted) << result.message;
 }
 

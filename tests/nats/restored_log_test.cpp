@@ -31,7 +31,7 @@ std::unique_ptr<Gateway> gatewayOver(std::shared_ptr<SharedLog> log) {
 
 void pushRow(Gateway& gateway, const std::string& row) {
   const PushResult result = gateway.handlePush(
-      {"c", {{DeltaOp::insert, "users", row, "c", {{"a", row}}, gateway.clock().now(), {}}}, {}}, kTrustedPush);
+      {"c", {{DeltaOp::insert, "users", row, "c", {{"a", row}}, gateway.clock().now(), {}}}, {}}, {.trusted = true});
   ASSERT_EQ(result.applied, 1u) << result.message;
 }
 

@@ -61,7 +61,8 @@ class TokenNamesTheRegion final : public server::Authenticator {
 };
 
 /// Looks after the gateway until a signal comes.
-/// @return whether to begin anew: it was away for longer than the log keeps what it missed.
+/// @return whether to begin anew: it was away for longer than the log keeps what it missed, or was told another
+/// history.
 bool attend(Gateway& gateway, const Ingest& ingest, const Settings& settings, const sigset_t& ends) {
   const timespec second{1, 0};
   for (std::uint64_t seconds = 1; sigtimedwait(&ends, nullptr, &second) < 0; ++seconds) {
@@ -70,7 +71,7 @@ bool attend(Gateway& gateway, const Ingest& ingest, const Settings& settings, co
       if (ingest.feeds() && seconds % settings.snapshotSeconds == 0) gateway.saveSnapshot();
     } catch (const Error& failure) {
       spdlog::warn("{}: {}", settings.name, failure.what());
-      if (failure.code() == ErrorCode::positionLost) return true;
+      if (failure.code() == ErrorCode::positionLost || failure.code() == ErrorCode::logDiverged) return true;
     }
   }
   return false;

@@ -44,6 +44,8 @@ std::string_view toString(ErrorCode code) noexcept {
       return "slotInvalid";
     case ErrorCode::positionLost:
       return "positionLost";
+    case ErrorCode::logDiverged:
+      return "logDiverged";
     case ErrorCode::fenced:
       return "fenced";
     case ErrorCode::stopped:

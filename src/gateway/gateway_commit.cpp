@@ -157,6 +157,7 @@ void GatewayCore::failGroup(std::span<CommitTicket* const> group, const std::fun
 }
 
 void GatewayCore::requireWhole() const {
+  if (shared()) journal_->requireOneHistory();
   if (!broken_) return;
   if (shared()) {
     throw Error(ErrorCode::storeUnavailable, Retry::afterOperator,

@@ -1,5 +1,7 @@
 // A gateway as one of several over one log (decision 29): groups are staged against what has been applied, appended if
 // nobody else came first, and otherwise staged again on top of what the others wrote.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -26,11 +28,8 @@ void GatewayCore::openShared() {
   journal_ = std::make_unique<SharedJournal>(options.sharedLog);
   {
     const std::lock_guard commit(commitMutex_);
-    if (const auto sequence = loadSharedSnapshot()) {
-      journal_->moveTo(*sequence);
-      lastSnapshot_ = *sequence;
-    }
-    readOn();
+    lastSnapshot_ = loadSharedSnapshot();
+    readFromSnapshot();
     appendAlone([this](EntryDraft& entry) {
       if (journal_->position() != 0) return;  // another gateway was first
       // Every record will be stamped after this, so whoever asks from before it was served by another life.
@@ -152,6 +151,26 @@ void GatewayCore::readOn() {
   }
 }
 
+/// The first reading of a gateway's life: what is missing now, no waiting and no opening anew brings back.
+void GatewayCore::readFromSnapshot() {
+  const std::uint64_t from = journal_->position();
+  try {
+    journal_->readOn([this](const EntryView& entry, std::uint64_t sequence) { applyEntry(entry, sequence); });
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::positionLost || journal_->position() != from) throw;
+    throw Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format(
+            "the shared log no longer begins where {}: entries between are gone ({}). Gateways let go only of entries "
+            "that a snapshot covers, so the log's servers lost entries or the snapshot, or somebody purged one of "
+            "the two. If another gateway still runs, call saveSnapshot() on it and open this one again; else "
+            "restore log and snapshots from one backup, or give the gateways a new log and fill it from the sources",
+            from == 0 ? std::string("a log without a snapshot must, at its first entry")
+                      : fmt::format("its newest snapshot ends, after entry {}", from),
+            error.message()));
+  }
+}
+
 void GatewayCore::undoStaged() noexcept {
   staging_.undo();
   ingest.undo();
@@ -168,6 +187,7 @@ void GatewayCore::catchUp() {
 
 void GatewayCore::catchUpBeyond(std::uint64_t since) {
   if (!shared()) return;
+  journal_->requireOneHistory();  // what this gateway holds may be what no other does
   {
     const std::shared_lock lock(mutex);
     if (since <= state.head + state.snapshotViews.size()) return;

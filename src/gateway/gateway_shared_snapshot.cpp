@@ -116,6 +116,11 @@ void GatewayCore::SharedSnapshot::copySmallParts() {
   octets.clear();
   putState(octets);
   putPart(EntryPart::state, std::move(octets));
+  if (const auto checksum = core_.journal_->checksum()) {
+    octets.clear();
+    putFixed64(*checksum, octets);
+    putPart(EntryPart::after, std::move(octets));
+  }
 }
 
 void GatewayCore::SharedSnapshot::putState(std::string& out) const {
@@ -231,8 +236,10 @@ void GatewayCore::storeSnapshot() {
   journal_->log().trim(before);
 }
 
-std::optional<std::uint64_t> GatewayCore::loadSharedSnapshot() {
+/// @return the sequence it stands after; 0: there is none.
+std::uint64_t GatewayCore::loadSharedSnapshot() {
   EntryView chunk;
+  std::optional<std::uint64_t> checksum;
   bool ended = false;
   std::uint64_t trimmedTo = 0;
   const auto sequence = journal_->log().readSnapshot([&](std::string_view octets) {
@@ -243,13 +250,15 @@ std::optional<std::uint64_t> GatewayCore::loadSharedSnapshot() {
     if (const EntrySection* section = chunk.find(EntryPart::trimmedTo)) {
       trimmedTo = PackedReader(section->payload).fixed64();
     }
+    if (const auto after = chunk.after()) checksum = after;
     ended = chunk.find(EntryPart::end) != nullptr;
   });
-  if (!sequence) return std::nullopt;
+  if (!sequence) return 0;
   if (!ended) entryCorrupt(0, "is cut short");
   const std::unique_lock lock(mutex);
   finishSharedLoad(trimmedTo);
-  return sequence;
+  journal_->moveTo(*sequence, checksum);
+  return *sequence;
 }
 
 void GatewayCore::loadChunk(const EntryView& chunk, std::uint64_t sequence) {

@@ -24,6 +24,8 @@ void addHeader(const Msg& msg, const char* name, const std::string& value) {
 
 /// Fewer than that fill no buffer.
 constexpr std::size_t kFewMessages = 256;
+/// So many repeated messages are looked up before the next ones are sent.
+constexpr int kMostRepeated = 1'024;
 
 }  // namespace
 
@@ -247,6 +249,7 @@ void FencedLog::resync(Window& window, const std::stop_token& stop) {
   if (!all) {
     try {
       adopt(window, js_.info(stream_, stop), stop);
+      adoptRepeated(window, stop);
     } catch (const Error& e) {
       if (e.code() != ErrorCode::connectionFailed) throw;
       throw Error(e.code(), window.unknown || window.done > 0 ? Retry::outcomeUnknown : Retry::later, e.message());
@@ -280,6 +283,23 @@ void FencedLog::adopt(Window& window, const StreamInfo& info, const std::stop_to
     last_ = stored->sequence;
     if (window.places.size() == window.done) window.places.push_back({});
     window.places[window.done++] = {last_, false};
+    window.progress = connection_.clock().steadyNow();
+  }
+}
+
+/// A repeated message is known by its id. nats-server 2.15 compares the number that it expects before the id (2.9
+/// and 2.10 do not), and repeated ones take no number: of many under way it would know one in each round. But those
+/// that follow each other here mostly do so in the stream.
+void FencedLog::adoptRepeated(Window& window, const std::stop_token& stop) {
+  for (int i = 0; i < kMostRepeated && window.outrun && window.done > 0; ++i) {
+    if (window.done == window.messages.size()) return;
+    const Place before = window.places[window.done - 1];
+    const std::string& id = window.messages[window.done].id;
+    if (!before.duplicate || id.empty()) return;
+    const auto stored = js_.get(stream_, before.sequence + 1, stop);
+    if (!stored || stored->header(kIdHeader) != id) return;
+    if (window.places.size() == window.done) window.places.push_back({});
+    window.places[window.done++] = {before.sequence + 1, true};
     window.progress = connection_.clock().steadyNow();
   }
 }

@@ -1,6 +1,7 @@
 #include "tidegate/nats/gateway_store.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <charconv>
@@ -163,7 +164,15 @@ class NatsGatewayStore final : public SharedLog {
  private:
   /// Makes both streams before anything needs them.
   JetStream& madeStream(const GatewayStoreOptions& options) {
-    js_.ensure({.name = stream_, .subjects = {subject_ + ".>"}, .options = options.stream, .discardNew = true});
+    const detail::StreamInfo made =
+        js_.ensure({.name = stream_, .subjects = {subject_ + ".>"}, .options = options.stream, .discardNew = true});
+    if (detail::mayDiverge(made)) {
+      spdlog::warn(
+          "nats: oldServers: stream \"{}\" is replicated by nats-servers before 2.11, whose replicas may differ after "
+          "a leader was cut off for some seconds, or killed with all others. A gateway that meets that stops with "
+          "logDiverged; run nats-server 2.11 or later",
+          stream_);
+    }
     js_.ensure({.name = stream_ + "_SNAPSHOTS",
                 .subjects = {subject_ + "_snapshots.>"},
                 .options = options.stream,

@@ -16,8 +16,9 @@ namespace {
 using tidegate::detail::JsonRef;
 using tidegate::detail::JsonTree;
 
-/// Refusals that pass: no leader, no quorum, a server that has just started.
-const std::set<int> kPassing{10005, 10008, 10009, 10023, 10118, 10119};
+/// Refusals that pass: no leader, no quorum, a server that has just started, a message whose first copy is still under
+/// way.
+const std::set<int> kPassing{10005, 10008, 10009, 10023, 10118, 10119, 10158};
 
 /// Those that stay until somebody makes room, though their code says that the service is unavailable.
 const std::set<int> kFull{10028, 10047, 10077};
@@ -62,6 +63,8 @@ StreamInfo infoFrom(const std::string& answer) {
     if (subjects && subjects->kind() == tidegate::detail::JsonKind::array && !subjects->items().empty()) {
       info.subject = subjects->items().front().string();
     }
+    info.replicas = numberIn(*config, "num_replicas");
+    if (const auto metadata = config->find("metadata")) info.version = textIn(*metadata, "_nats.ver");
     if (info.subject.ends_with(".>")) info.subject.resize(info.subject.size() - 2);
   }
   return info;

@@ -40,6 +40,10 @@ bool deliveryFrom(std::string_view reply, Delivery& out) noexcept {
   return out.sequence != 0;
 }
 
+bool endsRequest(std::string_view status, std::string_view left) noexcept {
+  return status == "408" || status == "404" || (status == "409" && !left.empty());
+}
+
 LogReader::LogReader(JetStream& js, std::string stream, std::uint64_t after, Options options)
     : js_(js),
       stream_(std::move(stream)),
@@ -120,12 +124,11 @@ void LogReader::requireProgress(std::chrono::microseconds now) {
 void LogReader::takeStatus(natsMsg* msg, std::string_view status) {
   if (status == "100") return;  // still there
   const std::string_view text = headerOf(msg, "Description");
-  const bool over = status == "408" || status == "404" || text.find("MaxBytes") != std::string_view::npos;
-  if (!over) {
+  const std::string_view left = headerOf(msg, "Nats-Pending-Messages");
+  if (!endsRequest(status, left)) {
     throw Error(ErrorCode::connectionFailed, Retry::later,
                 fmt::format("nats: the consumer of stream \"{}\" is gone: {} {}", stream_, status, text));
   }
-  const std::string_view left = headerOf(msg, "Nats-Pending-Messages");
   asked_ = left.empty() ? 0 : asked_ - std::min(asked_, numberOf(left));
 }
 

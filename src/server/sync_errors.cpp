@@ -29,6 +29,9 @@ SyncRefusal syncRefusalForError(const Error& error) {
       return {409, "CLOCK_DRIFT", error.message()};
     case ErrorCode::backPressure:
       return {429, "RATE_LIMITED", error.message()};
+    case ErrorCode::logDiverged:  // another gateway serves meanwhile
+      spdlog::error("sync: {}", redactSecrets(error.what()));
+      return {503, "ADAPTER_ERROR", "this gateway was stopped; its server's log says why"};
     case ErrorCode::storeUnavailable:
     case ErrorCode::stopped:
       return {503, "ADAPTER_ERROR", error.message()};

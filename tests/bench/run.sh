@@ -37,7 +37,7 @@ fi
 # And for JetStream's, with three nats-servers.
 needs_nats=$needs_servers
 for name in "$@"; do case "$name" in nats_*) needs_nats=1 ;; esac; done
-if [ "$needs_nats" = 1 ] && [ -n "$(command -v nats-server || ls /usr/sbin/nats-server 2>/dev/null)" ]; then
+if [ "$needs_nats" = 1 ] && [ -n "${TIDEGATE_NATS_SERVER:-}$(command -v nats-server || ls /usr/sbin/nats-server 2>/dev/null)" ]; then
   emulators=("$top/tests/nats/with_nats.sh" --cluster 3 "${emulators[@]}")
 fi
 if [ "$needs_servers" = 1 ]; then

@@ -10,7 +10,11 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <sstream>
 #include <thread>
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include "nats/detail/kv.h"
 #include "nats/detail/read_table.h"
@@ -350,6 +354,42 @@ TEST_F(NatsCluster, AtMostOneHolderAtAnyTimeAndTokensGrow) {
     EXPECT_LE(holdings[i - 1].to, holdings[i].from) << "two holders at once";
     EXPECT_LT(holdings[i - 1].token, holdings[i].token);
   }
+}
+
+/// What the process logs, for as long as this lives.
+class LogCapture {
+ public:
+  LogCapture() : before_(spdlog::default_logger()) {
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("captured", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
+  }
+  ~LogCapture() { spdlog::set_default_logger(before_); }
+  LogCapture(const LogCapture&) = delete;
+  LogCapture& operator=(const LogCapture&) = delete;
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  std::shared_ptr<spdlog::logger> before_;
+};
+
+TEST_F(NatsCluster, ServersWhoseReplicasMayPartAreWarnedOf) {
+  const std::string version = std::getenv("TIDEGATE_NATS_VERSION");
+  const bool old = version.starts_with("2.9.") || version.starts_with("2.10.");
+  GatewayStoreOptions options{
+      .connect = testing::serverOptions(), .log = testing::freshName("OLD"), .stream = replicated()};
+  for (const bool again : {false, true}) {
+    const LogCapture log;
+    gatewayStore(options);
+    EXPECT_EQ(log.text().find("oldServers") != std::string::npos, old)
+        << version << (again ? ", again\n" : "\n") << log.text();
+  }
+  EXPECT_EQ(servers.js().info(options.log).version, old ? "" : version);
+  const LogCapture log;
+  options.log = testing::freshName("ONE");
+  options.stream.replicas = 1;
+  gatewayStore(options);
+  EXPECT_EQ(log.text(), "") << "one replica parts from nobody";
 }
 
 }  // namespace

@@ -132,6 +132,22 @@ TEST_F(FencedLogTest, ConnectionsThatBreakAtAnyMomentNeitherLoseNorRepeat) {
   });
 }
 
+TEST_F(FencedLogTest, RepeatedMessagesAreFoundWhereTheyStandAndNewOnesFollow) {
+  std::vector<OutMessage> some = messages(5'000, "a", true);
+  std::vector<Place> first, again;
+  {
+    std::vector<OutMessage> begun(some.begin(), some.begin() + 3'000);
+    FencedLog(servers.js(), stream, {}, 0).append(begun, first, Order::free, {});
+  }
+  FencedLog(servers.js(), stream, {}, 3'000).append(some, again, Order::free, {});
+  ASSERT_EQ(again.size(), some.size());
+  for (std::size_t i = 0; i < again.size(); ++i) {
+    ASSERT_EQ(again[i].sequence, i + 1);
+    ASSERT_EQ(again[i].duplicate, i < 3'000);
+  }
+  EXPECT_EQ(bodies(), bodiesOf(some));
+}
+
 TEST_F(FencedLogTest, WhereNobodyIsResponsibleItTriesAgainAndThenNobodyKnows) {
   ConnectOptions options = testing::serverOptions();
   options.retryFor = std::chrono::milliseconds(300);

@@ -83,6 +83,28 @@ TEST_F(NatsLogReader, AConsumerThatBringsNothingThoughSomethingIsThereIsReplaced
   EXPECT_EQ(next.sequence(), static_cast<std::uint64_t>(there));
 }
 
+TEST(NatsLogReaderStatus, ARequestThatEndedIsNoConsumerThatIsGone) {
+  EXPECT_TRUE(endsRequest("408", "2000"));  // Request Timeout
+  EXPECT_TRUE(endsRequest("408", ""));
+  EXPECT_TRUE(endsRequest("404", ""));    // No Messages
+  EXPECT_TRUE(endsRequest("409", "12"));  // Message Size Exceeds MaxBytes
+  EXPECT_TRUE(endsRequest("409", "0"));   // Batch Completed: from 2.10 on, where octets of the request are left
+  EXPECT_FALSE(endsRequest("409", ""));   // Consumer Deleted, Leadership Change, Server Shutdown
+  EXPECT_FALSE(endsRequest("503", ""));
+}
+
+TEST_F(NatsLogReader, ReadsOnBeyondTheMessagesOfOneRequest) {
+  for (int i = 0; i < 50; ++i) put();
+  LogReaderOptions few;
+  few.batch = 2;
+  LogReader reader(js, stream, 0, few);
+  for (std::uint64_t sequence = 1; sequence <= 50; ++sequence) {
+    const auto failure = outcomeOf(reader);
+    ASSERT_FALSE(failure) << failure->what();
+    ASSERT_EQ(reader.sequence(), sequence);
+  }
+}
+
 TEST_F(NatsLogReader, AStreamThatIsQuietIsNoFailure) {
   put();
   LogReader reader(js, stream, 0, soon());

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -24,6 +25,7 @@ std::string textOf(const std::string& path) {
 }
 
 std::string serverProgram() {
+  if (const char* path = std::getenv("TIDEGATE_NATS_SERVER"); path != nullptr && *path != '\0') return path;
   for (const char* path : {"/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"}) {
     if (::access(path, X_OK) == 0) return path;
   }

@@ -3,14 +3,16 @@
 # with_nats.sh --node DIR kill|stop|start|freeze|thaw N: does that to server N (1 and on) of a running one.
 #
 # One server, or a cluster of three, on free ports of 127.0.0.1 below 32768, with everything in a folder below /tmp that
-# goes with them. The command sees TIDEGATE_NATS_URL (the servers, with commas between) and TIDEGATE_NATS_DIR (DIR).
+# goes with them. The command sees TIDEGATE_NATS_URL (the servers, with commas between), TIDEGATE_NATS_DIR (DIR) and
+# TIDEGATE_NATS_VERSION ("2.9.10").
+# TIDEGATE_NATS_SERVER names another nats-server than the installed one (tests/nats/newer_server.sh has some).
 # kill is SIGKILL, stop is SIGTERM, freeze and thaw are SIGSTOP and SIGCONT; start returns once the server listens.
 set -euo pipefail
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; }
 [ "${1:-}" != --help ] || { usage; exit 0; }
 
-server=$(command -v nats-server || echo /usr/sbin/nats-server)
-[ -x "$server" ] || { echo "with_nats.sh: nats-server was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
+server=${TIDEGATE_NATS_SERVER:-$(command -v nats-server || echo /usr/sbin/nats-server)}
+[ -x "$server" ] || { echo "with_nats.sh: there is no nats-server at $server; \`cmake/install_packages.sh test\` installs one" >&2; exit 1; }
 
 start_node() { # DIR N: false where it ended at once
   local dir=$1 n=$2 port
@@ -103,7 +105,8 @@ for ((tries = 0; tries < 10; ++tries)); do
   stop_all
 done
 [ -n "$started" ] || { echo "with_nats.sh: nats-server did not start:" >&2; cat "$dir"/*.log >&2; exit 1; }
-export TIDEGATE_NATS_URL=$urls TIDEGATE_NATS_DIR=$dir
+TIDEGATE_NATS_VERSION=$("$server" --version | sed -n 's/.*v\([0-9][0-9.]*\).*/\1/p')
+export TIDEGATE_NATS_URL=$urls TIDEGATE_NATS_DIR=$dir TIDEGATE_NATS_VERSION
 
 "$@" <&0 &
 command_pid=$!

@@ -38,7 +38,7 @@ void usage() {
       "  --engine      the simulation of the engine, not that of pollers and gateway\n"
       "  --gateways    several gateways over one replicated log, in the first simulation\n"
       "  --mutate NAME break the run on purpose: dropDelta, corruptValue, loseCommit, hideRow, forgetDelta,\n"
-      "                with --gateways also hideEntry;\n"
+      "                with --gateways also hideEntry, otherEntry;\n"
       "                with --engine: ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,\n"
       "                commitBeforeApply, applyBeforeCommit, overwriteUnchanged, loseRepairs, keepLetters, "
       "blindVerify\n");

@@ -8,13 +8,14 @@ namespace tidegate::sim {
 
 namespace {
 
-constexpr std::array<std::pair<Mutation, std::string_view>, 7> kMutations{{{Mutation::none, "none"},
+constexpr std::array<std::pair<Mutation, std::string_view>, 8> kMutations{{{Mutation::none, "none"},
                                                                            {Mutation::dropDelta, "dropDelta"},
                                                                            {Mutation::corruptValue, "corruptValue"},
                                                                            {Mutation::loseCommit, "loseCommit"},
                                                                            {Mutation::hideRow, "hideRow"},
                                                                            {Mutation::forgetDelta, "forgetDelta"},
-                                                                           {Mutation::hideEntry, "hideEntry"}}};
+                                                                           {Mutation::hideEntry, "hideEntry"},
+                                                                           {Mutation::otherEntry, "otherEntry"}}};
 
 CursorForm timeForm(SimRandom& random) {
   static const std::vector<CursorForm> forms{CursorForm::isoMillis, CursorForm::isoSeconds, CursorForm::sqliteMillis,

@@ -34,7 +34,8 @@ enum class Mutation {
   loseCommit,    ///< the store forgets an acknowledged commit at a crash
   hideRow,       ///< the query function leaves out a row
   forgetDelta,   ///< a client leaves out one pulled delta
-  hideEntry      ///< one gateway of several never sees one entry of the log
+  hideEntry,     ///< one gateway of several never sees one entry of the log
+  otherEntry     ///< one gateway of several is given an entry of the same content in one's place
 };
 std::string_view toString(Mutation mutation);
 /// @throws std::invalid_argument listing the names.

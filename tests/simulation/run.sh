@@ -17,7 +17,7 @@ usage: tests/simulation/run.sh [--seeds N] [--first S] [--minutes M] [--jobs J] 
   --jobs J     processes (one a processor)
   --seed S     replay one seed exactly, printing its trace (of pollers and gateway, unless --engine is given)
   --mutate M   break the run on purpose, to see the oracle find it: dropDelta, corruptValue, loseCommit, hideRow,
-               forgetDelta, with --gateways also hideEntry; with --engine ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,
+               forgetDelta, with --gateways also hideEntry, otherEntry; with --engine ackReceived, dropFailedBatch, leaveWithoutErase, baselineGap,
                commitBeforeApply, applyBeforeCommit, overwriteUnchanged, loseRepairs, keepLetters, blindVerify
 Environment: TIDEGATE_SIM_BUILD (build directory, default build/simulation), TIDEGATE_SIM_TYPE (Release).
 TEXT

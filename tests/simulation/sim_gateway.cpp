@@ -78,6 +78,7 @@ bool SimGateway::down() const noexcept {
 
 void SimGateway::noteError(std::size_t node, const Error& error) {
   if (several() && error.code() == ErrorCode::positionLost) nodes_[node].closed = true;
+  if (error.code() == ErrorCode::logDiverged) trace_.fail("all gateways have one history", error.what());
 }
 
 void SimGateway::kill() { nodes_[pick(random_)].life.dead = true; }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "support/entry_rewriting.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::sim {
@@ -77,6 +78,10 @@ std::uint64_t SimSharedLog::read(std::uint64_t after, const Visitor& visit) {
     if (mutation_ == Mutation::hideEntry && !hidden_ && random_.chance(5)) {
       hidden_ = true;
       return;
+    }
+    if (mutation_ == Mutation::otherEntry && !hidden_ && random_.chance(5)) {
+      hidden_ = true;
+      return visit(sequence, test::ofAnotherWriter(octets));
     }
     visit(sequence, octets);
   });

@@ -41,6 +41,10 @@ TEST(Simulation, CatchesAnEntryThatOneOfSeveralGatewaysNeverSees) {
   EXPECT_NE(caughtAt(Mutation::hideEntry, 10, true), 0u);
 }
 
+TEST(Simulation, CatchesAnEntryInAnothersPlaceThoughItSaysTheSame) {
+  EXPECT_NE(caughtAt(Mutation::otherEntry, 10, true), 0u);
+}
+
 TEST(Simulation, TheSameSeedTwiceGivesTheSameTrace) {
   for (std::uint64_t seed = 101; seed <= 110; ++seed) {
     const RunResult first = runSeed({.seed = seed}), second = runSeed({.seed = seed});

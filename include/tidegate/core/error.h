@@ -35,6 +35,7 @@ enum class ErrorCode {
   noReplicaIdentity,  ///< a table's updates and deletes would not say which row they mean
   slotInvalid,        ///< a replication slot or publication is missing, of another kind, invalidated, or in use
   positionLost,       ///< a source no longer has the changes after the position asked for: only a new baseline helps
+  logDiverged,        ///< two histories of one log: an entry rests on another one than was applied before it
   fenced,             ///< another writer took over the pipeline; this one must end
   stopped,            ///< the object was stopped; the call did nothing
   internal            ///< a broken invariant of Tidegate itself

@@ -224,7 +224,9 @@ class Gateway {
   /// Applies what other gateways have appended to the shared log by now. Wakes of the log, and pulls from beyond the
   /// head, do so by themselves. @return the head, as `GatewayStats::lastHlc`.
   /// @throws Error{storeUnavailable}; Error{storeCorrupt} for an entry that this version cannot read;
-  ///         Error{positionLost, Retry::afterOperator} if the log was trimmed past this gateway: open it anew.
+  ///         Error{positionLost, Retry::afterOperator} if the log was trimmed past this gateway: open it anew;
+  ///         Error{logDiverged, Retry::afterOperator} if the log is not the one that this gateway applied: it then
+  ///         stops, pushes, pulls, snapshots and subscriptions get the same (docs/cluster.md).
   Hlc catchUp();
   /// Stores a snapshot in the shared log, so that a gateway that joins need not read all of it, and lets go of the
   /// entries that the snapshot before covers. Pushes and readers go on meanwhile. Call it now and then, on one

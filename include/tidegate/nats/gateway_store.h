@@ -7,6 +7,9 @@
 /// gateway knows, so of two that come at once one is refused. An entry that is larger than a message is cut into parts;
 /// parts whose last one never came are passed over by all readers alike.
 ///
+/// Where the log has replicas on nats-servers before 2.11, which may part (docs/nats.md), that is logged as a warning
+/// named "oldServers". A gateway that meets another history than it has applied stops with `logDiverged`.
+///
 /// A leader that was cut off from the others may answer for some seconds as if it knew the log's end. It cannot
 /// acknowledge an append then; a reader of it is late, never wrong.
 #pragma once

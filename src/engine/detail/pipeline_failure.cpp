@@ -15,6 +15,7 @@ bool mayBeAChange(ErrorCode code) {
     case ErrorCode::authenticationFailed:
     case ErrorCode::permissionDenied:
     case ErrorCode::storeCorrupt:
+    case ErrorCode::logDiverged:
     case ErrorCode::invalidConfig:
     case ErrorCode::tableNotFound:
     case ErrorCode::backPressure:

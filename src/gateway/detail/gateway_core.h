@@ -186,6 +186,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   bool appendShared();
   void appendAlone(const std::function<void(EntryDraft&)>& write);
   void readOn();
+  void readFromSnapshot();
   void applyEntry(const EntryView& entry, std::uint64_t sequence);
   void applyPart(const EntrySection& section);
   /// So that what is stamped next is later than all that was applied.
@@ -205,7 +206,7 @@ class GatewayCore : public std::enable_shared_from_this<GatewayCore> {
   void onWake() noexcept;
   void answerNews() noexcept;
   void storeSnapshot();
-  std::optional<std::uint64_t> loadSharedSnapshot();
+  std::uint64_t loadSharedSnapshot();
   void loadChunk(const EntryView& chunk, std::uint64_t sequence);
   void loadState(std::string_view payload);
   void finishSharedLoad(std::uint64_t trimmedTo);

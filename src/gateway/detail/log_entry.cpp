@@ -17,7 +17,7 @@ constexpr std::size_t kEntryTail = 8;
 constexpr std::size_t kEntryKept = 16u << 20;
 
 bool knownPart(std::uint8_t part) {
-  return (part >= 1 && part <= static_cast<std::uint8_t>(EntryPart::clientGone)) ||
+  return (part >= 1 && part <= static_cast<std::uint8_t>(EntryPart::after)) ||
          (part >= static_cast<std::uint8_t>(EntryPart::state) && part <= static_cast<std::uint8_t>(EntryPart::end));
 }
 
@@ -63,6 +63,11 @@ void EntryDraft::names(const NameSet& used, const NameTable& names) {
   close();
 }
 
+void EntryDraft::follow(std::uint64_t checksum) {
+  putFixed64(checksum, open(EntryPart::after));
+  close();
+}
+
 std::string_view EntryDraft::finish() {
   putFixed64(seededHash(octets_, kEntrySeed), octets_);
   return octets_;
@@ -76,7 +81,6 @@ void EntryView::read(std::string_view octets, std::uint64_t sequence) {
   sections.clear();
   if (octets.size() < kEntryTail + 1) entryCorrupt(sequence, "is cut short");
   const std::string_view body = octets.substr(0, octets.size() - kEntryTail);
-  std::uint64_t checksum = 0;
   std::memcpy(&checksum, octets.data() + body.size(), kEntryTail);
   if (checksum != seededHash(body, kEntrySeed)) entryCorrupt(sequence, "fails its checksum");
   PackedReader in(body);
@@ -98,6 +102,12 @@ const EntrySection* EntryView::find(EntryPart part) const noexcept {
     if (section.part == part) return &section;
   }
   return nullptr;
+}
+
+std::optional<std::uint64_t> EntryView::after() const {
+  const EntrySection* section = find(EntryPart::after);
+  if (section == nullptr) return std::nullopt;
+  return PackedReader(section->payload).fixed64();
 }
 
 }  // namespace tidegate::detail

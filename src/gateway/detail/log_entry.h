@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,7 @@ enum class EntryPart : std::uint8_t {
   snapshot = 11,    ///< a client's snapshot under rules: its view and the client
   client = 12,      ///< what is known of a client that pulls under rules
   clientGone = 13,  ///< a client to forget
+  after = 14,       ///< the checksum of the entry before; in snapshots: of the one that they stand after
   state = 20,       ///< snapshots: the state's numbers and rules
   dedupe = 21,      ///< snapshots: keys of the dedupe window
   turn = 22,        ///< snapshots: the window's older half ends
@@ -54,6 +56,8 @@ class EntryDraft {
   std::string& open(EntryPart part);
   void close();
   void names(const NameSet& used, const NameTable& names);
+  /// What it rests on: the checksum of the entry before.
+  void follow(std::uint64_t checksum);
   /// Ends the entry. @return it, until the next `begin`.
   std::string_view finish();
   std::size_t size() const noexcept { return octets_.size(); }
@@ -76,11 +80,14 @@ struct EntrySection {
 /// An entry taken apart; texts point into it.
 struct EntryView {
   EntryWriterId writer;
+  std::uint64_t checksum = 0;  ///< over all of it, so also over the checksum of the entry before, which it names
   std::vector<EntrySection> sections;
 
   /// @throws Error{storeCorrupt} for octets that `EntryDraft` did not make, or of a version or section not known here.
   void read(std::string_view octets, std::uint64_t sequence);
   const EntrySection* find(EntryPart part) const noexcept;
+  /// The checksum of the entry before, or that a snapshot stands after; nullopt: of a writer that named none.
+  std::optional<std::uint64_t> after() const;
 };
 
 /// An Error{storeCorrupt} that names the entry.

@@ -1,5 +1,7 @@
 #include "gateway/detail/shared_journal.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "gateway/detail/seeded_hash.h"
@@ -29,15 +31,41 @@ EntryDraft& SharedJournal::begin() {
   return draft_;
 }
 
+/// Two readers may have been given two entries at one place; the next one rests on one of them, and shows it to the
+/// other.
+void SharedJournal::requireFollows(const EntryView& entry, std::uint64_t sequence) {
+  const auto after = entry.after();
+  if (!after || !checksum_ || *after == *checksum_) return;
+  diverged_ = Error(
+      ErrorCode::logDiverged, Retry::afterOperator,
+      fmt::format(
+          "the shared log has two histories: its entry {} follows another entry than number {}, which this gateway "
+          "applied before it. The log's servers gave out two different entries at one place, or lost entries that "
+          "they had acknowledged. The gateway has stopped and applied nothing of it: open it again, from the newest "
+          "snapshot. If it stops there too, the servers' replicas differ, or a gateway that goes on wrote the "
+          "snapshot from another history: see docs/cluster.md, \"Two histories\"",
+          sequence, position_));
+  hasDiverged_.store(true, std::memory_order_release);
+  requireOneHistory();
+}
+
+void SharedJournal::take(const Apply& apply, std::string_view octets, std::uint64_t sequence) {
+  view_.read(octets, sequence);
+  requireFollows(view_, sequence);
+  const std::uint64_t checksum = view_.checksum;
+  apply(view_, sequence);
+  position_ = sequence;
+  checksum_ = checksum;
+}
+
 void SharedJournal::readOn(const Apply& apply) {
-  log_->read(position_, [&](std::uint64_t sequence, std::string_view octets) {
-    view_.read(octets, sequence);
-    apply(view_, sequence);
-    position_ = sequence;
-  });
+  requireOneHistory();
+  log_->read(position_, [&](std::uint64_t sequence, std::string_view octets) { take(apply, octets, sequence); });
 }
 
 bool SharedJournal::append(const Apply& apply) {
+  requireOneHistory();
+  if (checksum_) draft_.follow(*checksum_);
   const std::string_view octets = draft_.finish();
   const std::uint64_t before = position_;
   bool met = false, unknown = false;
@@ -48,9 +76,7 @@ bool SharedJournal::append(const Apply& apply) {
   for (int tries = 1;; ++tries) {
     try {
       if (const auto sequence = tryAppend(before, octets, unknown)) {
-        view_.read(octets, *sequence);
-        apply(view_, *sequence);
-        position_ = *sequence;
+        take(apply, octets, *sequence);
         return true;
       }
       // Either others wrote, or nobody knows. Whoever's entry follows settles it: at most one ever does.

@@ -105,6 +105,7 @@ class FencedLog {
   /// After an odd answer: how far the stream really is, and which of the messages are in it.
   void resync(Window& window, const std::stop_token& stop);
   void adopt(Window& window, const StreamInfo& info, const std::stop_token& stop);
+  void adoptRepeated(Window& window, const std::stop_token& stop);
 
   JetStream& js_;
   Connection& connection_;

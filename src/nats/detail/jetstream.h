@@ -47,7 +47,13 @@ struct StreamInfo {
   std::string created{};  ///< RFC 3339; another one: another stream of the same name
   std::string leader{};   ///< the server's name; empty: not clustered
   std::string subject{};  ///< its first subject, without ".>" at its end
+  std::uint64_t replicas = 0;
+  std::string version{};  ///< its leader's version; empty: a server before 2.11, which does not say
 };
+
+/// Whether its replicas are known to part where a leader is cut off and comes back: before 2.11, which is also the
+/// first version that says which it is.
+inline bool mayDiverge(const StreamInfo& stream) noexcept { return stream.replicas > 1 && stream.version.empty(); }
 
 struct StreamSpec {
   std::string name{};

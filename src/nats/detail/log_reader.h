@@ -16,6 +16,11 @@ struct Delivery {
 /// @return false: it is none of a consumer's.
 bool deliveryFrom(std::string_view reply, Delivery& out) noexcept;
 
+/// Whether a status says that a request for messages is over, by its time, octets or messages ("409 Batch Completed",
+/// from nats-server 2.10 on), while the consumer lives.
+/// @param left the status's `Nats-Pending-Messages`: where the consumer is gone, there is none.
+bool endsRequest(std::string_view status, std::string_view left) noexcept;
+
 struct LogReaderOptions {
   std::size_t batch = 2'000;           ///< messages asked for at once
   std::size_t batchBytes = 16u << 20;  ///< likewise

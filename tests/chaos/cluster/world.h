@@ -18,7 +18,8 @@ class World {
  public:
   static constexpr std::size_t kGateways = 3;
 
-  /// @param everything also what nats-server 2.9 does not survive (docs/chaos.md): servers cut off from each other, or
+  /// @param everything also what nats-server before 2.11 does not survive (docs/chaos.md): servers cut off from each
+  /// other, or
   ///                   frozen, for longer than it takes to elect another leader; all of them killed at once.
   World(test::Random& random, std::string gateway, const std::string& natsServer, std::string folder, bool everything);
 

@@ -137,7 +137,7 @@ TEST_F(MySqlSinkFailures, ADeadlockIsForLater) {
   const QueryFn rival = another();
   // The rival has changed more rows, so the server chooses the sink.
   execute(rival, {"CREATE TABLE heavy (n int) ENGINE = InnoDB", "START TRANSACTION",
-                  "INSERT INTO heavy SELECT seq FROM seq_1_to_1000", "UPDATE zebras SET name = 'theirs'"});
+                  "INSERT INTO heavy SELECT seq FROM " + servers::numbersTo(1'000), "UPDATE zebras SET name = 'theirs'"});
   std::jthread rivals([&] {
     awaitStatement(admin, "INSERT INTO `zebras`", "%");
     execute(rival, {"UPDATE things SET name = 'theirs'", "ROLLBACK"});

@@ -191,7 +191,7 @@ TEST_F(BinlogOutcomes, TablesThatCannotBeStreamedAreIssues) {
 
 TEST_F(BinlogOutcomes, ALargeTransactionPassesInPieces) {
   follow({kTable});
-  execute(writer, {"INSERT INTO t SELECT seq + 100, REPEAT('x', 20) FROM seq_1_to_30000"});
+  execute(writer, {"INSERT INTO t SELECT seq + 100, REPEAT('x', 20) FROM " + numbersTo(30'000)});
   const auto seen = changes(30'000);
   ASSERT_EQ(seen.size(), 30'000u);
   EXPECT_TRUE(seen.front().transactionBegin && seen.back().transactionEnd);
@@ -203,7 +203,7 @@ TEST_F(BinlogOutcomes, ALargeTransactionPassesInPieces) {
 
 TEST_F(BinlogOutcomes, ABaselineOfLargeRowsComesInSmallBatches) {
   execute(writer, {"CREATE TABLE large (id INT PRIMARY KEY, a MEDIUMTEXT)",
-                   "INSERT INTO large SELECT seq, REPEAT('x', 524288) FROM seq_1_to_40"});
+                   "INSERT INTO large SELECT seq, REPEAT('x', 524288) FROM " + numbersTo(40)});
   const auto own = ::tidegate::mysql::source(quickOptions());
   own->init({});
   std::size_t rows = 0, most = 0;
@@ -227,7 +227,7 @@ TEST_F(BinlogOutcomes, EncryptedConnectionsWork) {
                      .tls = TlsMode::verifyFull,
                      .caFile = servers::environment("TIDEGATE_TLS_DIR") + "/ca.pem"};
   follow({kTable}, options);
-  execute(writer, {"INSERT INTO t SELECT seq + 100, 'b' FROM seq_1_to_1000"});
+  execute(writer, {"INSERT INTO t SELECT seq + 100, 'b' FROM " + numbersTo(1'000)});
   EXPECT_EQ(changes(1'000).size(), 1'000u);
   source->pause();
   EXPECT_TRUE(eventually([&] { return source->state() == SourceState::paused; }));

@@ -97,10 +97,9 @@ std::string smallStatement(Random& random) {
 std::string largeStatement(Random& random) {
   if (random.chance(50)) {
     return fmt::format(
-        "INSERT INTO accounts (id, branch, balance, note) SELECT seq + 20000, seq % 50, seq / 7, 'large' FROM "
-        "seq_1_to_{} "
+        "INSERT INTO accounts (id, branch, balance, note) SELECT seq + 20000, seq % 50, seq / 7, 'large' FROM {} "
         "ON DUPLICATE KEY UPDATE balance = accounts.balance + 1",
-        2'000 + random.below(8'000));
+        servers::numbersTo(2'000 + random.below(8'000)));
   }
   return random.chance(50) ? "UPDATE accounts SET balance = balance + 0.0001" : "DELETE FROM accounts WHERE id > 20000";
 }
@@ -125,11 +124,11 @@ void createShop(const QueryFn& admin) {
        "CREATE TABLE pairs (region VARCHAR(20) COLLATE utf8mb4_bin, code INT, value DOUBLE, PRIMARY KEY (region, "
        "code))",
        "CREATE TABLE shifting (id BIGINT PRIMARY KEY, a VARCHAR(60))",
-       "INSERT INTO accounts (id, branch, balance, note) SELECT seq, seq % 50, seq / 7.0, CONCAT('account ', seq) FROM "
-       "seq_1_to_3000",
-       "INSERT INTO documents SELECT seq, 'title', REPEAT(SHA1(seq), 200), 1 FROM seq_1_to_150",
-       "INSERT INTO pairs SELECT 'Ae', seq, seq / 3.0 FROM seq_1_to_150",
-       "INSERT INTO shifting SELECT seq, 'a' FROM seq_1_to_200"});
+       "INSERT INTO accounts (id, branch, balance, note) SELECT seq, seq % 50, seq / 7.0, CONCAT('account ', seq) FROM " +
+           servers::numbersTo(3'000),
+       "INSERT INTO documents SELECT seq, 'title', REPEAT(SHA1(seq), 200), 1 FROM " + servers::numbersTo(150),
+       "INSERT INTO pairs SELECT 'Ae', seq, seq / 3.0 FROM " + servers::numbersTo(150),
+       "INSERT INTO shifting SELECT seq, 'a' FROM " + servers::numbersTo(200)});
 }
 
 ShopWriters::ShopWriters(std::string url, std::uint64_t seed, std::size_t writers) : url_(std::move(url)) {

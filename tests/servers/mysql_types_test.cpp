@@ -15,7 +15,7 @@ class MysqlTypes : public testing::Test {
        .readOnly = false,
        .sessionSql = {"SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
                       "CREATE DATABASE IF NOT EXISTS types_test CHARACTER SET utf8mb4", "USE types_test"}});
-  std::vector<TypeRow> documented = typeTable("MariaDB and MySQL");
+  std::vector<TypeRow> documented = mysqlTypeTable();
 
   /// Table `cells`: the documented cells as c0, c1, … of one row, and a FLOAT.
   void makeCells() {

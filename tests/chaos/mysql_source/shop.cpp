@@ -42,7 +42,7 @@ std::string documents(Random& random) {
   switch (random.below(4)) {
     case 0:
       return fmt::format(
-          "INSERT INTO documents VALUES ({}, '{}', REPEAT(SHA1(RAND()), {}), 1) ON DUPLICATE KEY UPDATE version = "
+          "INSERT INTO documents VALUES ({}, '{}', REPEAT(SHA2(RAND(), 256), {}), 1) ON DUPLICATE KEY UPDATE version = "
           "version + 1",
           id, letters(random, 20), 100 + random.below(400));
     case 1:
@@ -126,7 +126,7 @@ void createShop(const QueryFn& admin) {
        "CREATE TABLE shifting (id BIGINT PRIMARY KEY, a VARCHAR(60))",
        "INSERT INTO accounts (id, branch, balance, note) SELECT seq, seq % 50, seq / 7.0, CONCAT('account ', seq) FROM " +
            servers::numbersTo(3'000),
-       "INSERT INTO documents SELECT seq, 'title', REPEAT(SHA1(seq), 200), 1 FROM " + servers::numbersTo(150),
+       "INSERT INTO documents SELECT seq, 'title', REPEAT(SHA2(seq, 256), 125), 1 FROM " + servers::numbersTo(150),
        "INSERT INTO pairs SELECT 'Ae', seq, seq / 3.0 FROM " + servers::numbersTo(150),
        "INSERT INTO shifting SELECT seq, 'a' FROM " + servers::numbersTo(200)});
 }

@@ -55,6 +55,7 @@ TEST_F(MySqlSinkFailures, AServerKilledInTheMiddleOfAUnitLeavesTheCommitBefore) 
 }
 
 TEST_F(MySqlSinkFailures, ACommitThatTheServerDidNotLiveToFinishIsUnknownAndThenUndone) {
+  if (!servers::isMariaDb()) GTEST_SKIP() << "on MySQL nothing holds commits back and lets rows be written";
   insert(t, {2, "lost"});
   flush();
   sink->expire(t, "name", "A");
@@ -206,7 +207,7 @@ TEST_F(MySqlSinkFailures, AWrongPasswordIsRefusedWithoutRepeatingIt) {
 }
 
 TEST_F(MySqlSinkFailures, MissingRightsAreNamedWithTheGrantThatGivesThem) {
-  execute(admin, {"CREATE OR REPLACE USER poor@localhost IDENTIFIED BY 'poor'",
+  execute(admin, {"DROP USER IF EXISTS poor@localhost", "CREATE USER poor@localhost IDENTIFIED BY 'poor'",
                   "GRANT SELECT ON sink_test.things TO poor@localhost"});
   options.connect.user = options.connect.password = "poor";
   options.tablePrefix = "poor_";

@@ -153,7 +153,9 @@ const std::vector<servers::TypeRow> kMore{
     {"TIME(4)", "'-00:00:01.0001'", "time", "-00:00:01.0001"},
     {"POINT", "ST_GeomFromText('POINT(1.5 -2)')", "text", "\"POINT(1.5 -2)\""},
     {"GEOMETRY", "ST_GeomFromText('POLYGON((0 0,4 0,4 4,0 0),(1 1,2 1,2 2,1 1))', 4326)", "text",
-     "\"SRID=4326;POLYGON((0 0,4 0,4 4,0 0),(1 1,2 1,2 2,1 1))\""},
+     // MySQL takes 4326 as latitude and longitude.
+     servers::isMariaDb() ? "\"SRID=4326;POLYGON((0 0,4 0,4 4,0 0),(1 1,2 1,2 2,1 1))\""
+                          : "\"SRID=4326;POLYGON((0 0,0 4,4 4,0 0),(1 1,1 2,2 2,1 1))\""},
     {"GEOMETRY", "ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))')", "text",
      "\"GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))\""},
     {"MULTIPOLYGON", "ST_GeomFromText('MULTIPOLYGON(((0 0,1 0,1 1,0 0)))')", "text",

@@ -55,7 +55,9 @@ TEST_F(MysqlTypes, FindTheRowTheyWereReadFromWhenBound) {
   for (std::size_t i = 0; i < documented.size(); ++i) {
     const std::string column = "c" + std::to_string(i);
     const Value read = readAll(query, "SELECT " + column + " FROM cells")[0][0];
-    if (read.isNull()) continue;
+    // MySQL compares documents with documents, and vectors with nothing.
+    const std::string& type = documented[i].declared;
+    if (read.isNull() || (!isMariaDb() && (type == "JSON" || type.starts_with("VECTOR")))) continue;
     for (const std::string& beside : kBeside) {
       SCOPED_TRACE(documented[i].declared + " " + documented[i].sql + beside);
       for (const bool wholeResult : {true, false}) {

@@ -48,7 +48,10 @@ QueryFn Server::connect(const Access& access) const {
 }
 
 std::string Server::sleeping(const std::string& marker) const {
-  return (isPostgres() ? "SELECT 1 AS n FROM pg_sleep(60) /* " : "SELECT SLEEP(60) AS n /* ") + marker + " */";
+  // A SLEEP that ends a MySQL's statement makes no error of it.
+  return (isPostgres() ? "SELECT 1 AS n FROM pg_sleep(60) /* "
+                       : "SELECT SUM(SLEEP(30)) AS n FROM (SELECT 1 UNION ALL SELECT 2) AS two /* ") +
+         marker + " */";
 }
 
 std::string Server::slowRows(const std::string& marker) const {

@@ -44,10 +44,10 @@ std::string packedOctets(std::uint64_t number) {
 }
 
 TEST(GtidSets, AreReadBackFromTheirTextAndTheirOctets) {
-  for (const std::string& text : std::vector<std::string>{
-           std::string(), std::string(kFirst) + ":1-5", std::string(kFirst) + ":1-5:8:11-12",
-           std::string(kFirst) + ":3," + kSecond + ":1-9223372036854775806",
-           std::string(kFirst) + ":1-5:_b2:1:orders:1-3:7," + kSecond + ":other_tag:2"}) {
+  for (const std::string& text :
+       std::vector<std::string>{std::string(), std::string(kFirst) + ":1-5", std::string(kFirst) + ":1-5:8:11-12",
+                                std::string(kFirst) + ":3," + kSecond + ":1-9223372036854775806",
+                                std::string(kFirst) + ":1-5:_b2:1:orders:1-3:7," + kSecond + ":other_tag:2"}) {
     const GtidSet set = gtidSetFromText(text);
     EXPECT_EQ(gtidSetToText(set), text);
     EXPECT_TRUE(gtidSetFromOctets(gtidSetToOctets(set)) == set) << text;
@@ -123,7 +123,8 @@ TEST(GtidSets, WithTagsArePositionsToo) {
 /// As MySQL 9.7.4 sends it: each field is its number, then its value.
 TEST(GtidSets, ATaggedTransactionsEventIsRead) {
   const std::string body = fromHex(
-      "02 78 00 00 00 02 5d 02 b2 d2 d1 02 b1 03 5d 02 22 c5 03 a5 02 f1 03 04 f1 03 00 00 00 02 04 04 06 0c 6f 72 64 65 "
+      "02 78 00 00 00 02 5d 02 b2 d2 d1 02 b1 03 5d 02 22 c5 03 a5 02 f1 03 04 f1 03 00 00 00 02 04 04 06 0c 6f 72 64 "
+      "65 "
       "72 73 08 18 0a 1c 0c 7f b1 74 22 27 7a 61 06 10 7d 04 12 83 12 0b");
   const BinlogEvent event{.type = EventType::mysqlTaggedGtid, .body = body};
   EXPECT_EQ(gtidToText(readMySqlGtid(event)), "975969b4-ec97-11f1-a9fc-02fc00000001:orders:1");

@@ -137,8 +137,9 @@ TEST_F(MySqlSinkFailures, ADeadlockIsForLater) {
   flush();
   const QueryFn rival = another();
   // The rival has changed more rows, so the server chooses the sink.
-  execute(rival, {"CREATE TABLE heavy (n int) ENGINE = InnoDB", "START TRANSACTION",
-                  "INSERT INTO heavy SELECT seq FROM " + servers::numbersTo(1'000), "UPDATE zebras SET name = 'theirs'"});
+  execute(rival,
+          {"CREATE TABLE heavy (n int) ENGINE = InnoDB", "START TRANSACTION",
+           "INSERT INTO heavy SELECT seq FROM " + servers::numbersTo(1'000), "UPDATE zebras SET name = 'theirs'"});
   std::jthread rivals([&] {
     awaitStatement(admin, "INSERT INTO `zebras`", "%");
     execute(rival, {"UPDATE things SET name = 'theirs'", "ROLLBACK"});

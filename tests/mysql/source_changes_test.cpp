@@ -85,7 +85,8 @@ TEST_F(BinlogChanges, SmallRowImagesAreCompleted) {
 }
 
 TEST_F(BinlogChanges, CompressedEventsAreRead) {
-  execute(writer, {isMariaDb() ? "SET GLOBAL log_bin_compress = ON" : "SET GLOBAL binlog_transaction_compression = ON"});
+  execute(writer,
+          {isMariaDb() ? "SET GLOBAL log_bin_compress = ON" : "SET GLOBAL binlog_transaction_compression = ON"});
   follow({kTable});
   execute(writer = queryFn(testConnect()), {"USE binlog_test"});  // a session takes the setting when it connects
   const std::string large(5'000, 'x');

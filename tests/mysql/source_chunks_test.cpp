@@ -295,7 +295,8 @@ TEST_F(BinlogChunks, ACommitThatIsToldBeforeItIsSeenIsNotTakenBack) {
   if (!servers::isMariaDb()) {
     execute(writer, {"INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'"});
   }
-  const std::string semiSync = servers::isMariaDb() ? "SET GLOBAL rpl_semi_sync_master_" : "SET GLOBAL rpl_semi_sync_source_";
+  const std::string semiSync =
+      servers::isMariaDb() ? "SET GLOBAL rpl_semi_sync_master_" : "SET GLOBAL rpl_semi_sync_source_";
   for (const PositionBy by : {PositionBy::automatic, PositionBy::file}) {
     options.positions = by;
     makeTable(300);
@@ -351,7 +352,8 @@ TEST_F(BinlogChunks, PageThroughCompositeAndOddKeys) {
            "'medium'), n DECIMAL(8,2), c CHAR(4) COLLATE utf8mb4_bin, ver INT, PRIMARY KEY (a, s, c, n))",
            "INSERT INTO t SELECT CONCAT(ELT(1 + seq % 8, 'a', 'B', 'Z', 'ä', '10', '9', 'it''s', 'C:\\\\x'), seq DIV "
            "40), ELT(1 + seq % 3, 'small', 'large', 'medium'), seq / 7.0, CONCAT(ELT(1 + seq % 3, 'x', 'Y', 'z'), seq "
-           "% 5), seq FROM " + servers::numbersTo(700)});
+           "% 5), seq FROM " +
+               servers::numbersTo(700)});
   begin();
   ASSERT_TRUE(awaitWhole()) << failureText();
   expectEqual();
@@ -396,9 +398,9 @@ TEST_F(BinlogChunks, KeysOfEveryTypeAreReadOn) {
 
 TEST_F(BinlogChunks, SeveralTablesFollowEachOther) {
   makeTable(400);
-  execute(writer, {"CREATE TABLE u (id INT PRIMARY KEY, ver INT)", "INSERT INTO u SELECT seq, 1 FROM " + servers::numbersTo(300),
-                   "CREATE TABLE keyless (id INT)", "CREATE TABLE other (id INT PRIMARY KEY) ENGINE = MyISAM",
-                   "INSERT INTO other VALUES (1)"});
+  execute(writer, {"CREATE TABLE u (id INT PRIMARY KEY, ver INT)",
+                   "INSERT INTO u SELECT seq, 1 FROM " + servers::numbersTo(300), "CREATE TABLE keyless (id INT)",
+                   "CREATE TABLE other (id INT PRIMARY KEY) ENGINE = MyISAM", "INSERT INTO other VALUES (1)"});
   begin({kName, "chunk_test.other", "chunk_test.u"});
   ASSERT_TRUE(awaitWhole()) << failureText();
   expectEqual();

@@ -145,8 +145,9 @@ TEST_F(BinlogOutcomes, TwoReplicasOfOneIdAreToldSo) {
 
 TEST_F(BinlogOutcomes, WhatTheServerLacksIsSaidWithItsRemedy) {
   makeSource();
-  execute(writer, {"SET GLOBAL binlog_format = MIXED", "SET GLOBAL binlog_row_image = MINIMAL",
-                   isMariaDb() ? "SET GLOBAL binlog_row_metadata = NO_LOG" : "SET GLOBAL binlog_row_metadata = MINIMAL"});
+  execute(writer,
+          {"SET GLOBAL binlog_format = MIXED", "SET GLOBAL binlog_row_image = MINIMAL",
+           isMariaDb() ? "SET GLOBAL binlog_row_metadata = NO_LOG" : "SET GLOBAL binlog_row_metadata = MINIMAL"});
   const auto issues = source->validateTables({});
   EXPECT_TRUE(mentions(issues, "SET GLOBAL binlog_format = ROW", true)) << textOf(issues);
   EXPECT_TRUE(mentions(issues, "SET GLOBAL binlog_row_image = FULL", false)) << textOf(issues);

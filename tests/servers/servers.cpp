@@ -55,16 +55,17 @@ std::string Server::sleeping(const std::string& marker) const {
 }
 
 std::string Server::slowRows(const std::string& marker) const {
-  return (isPostgres() ? "SELECT n, pg_sleep(0.005)::text AS s, repeat('x', 1000) AS pad FROM generate_series(1, "
-                         "100000) AS n /* "
-                       : "SELECT seq AS n, SLEEP(0.005) AS s, REPEAT('x', 1000) AS pad FROM " + numbersTo(100'000) +
-                             " /* ") +
+  return (isPostgres()
+              ? "SELECT n, pg_sleep(0.005)::text AS s, repeat('x', 1000) AS pad FROM generate_series(1, "
+                "100000) AS n /* "
+              : "SELECT seq AS n, SLEEP(0.005) AS s, REPEAT('x', 1000) AS pad FROM " + numbersTo(100'000) + " /* ") +
          marker + " */";
 }
 
 std::string Server::numbers(std::size_t count) const {
   const std::string last = std::to_string(count);
-  return isPostgres() ? "SELECT n FROM generate_series(1, " + last + ") AS n" : "SELECT seq AS n FROM " + numbersTo(count);
+  return isPostgres() ? "SELECT n FROM generate_series(1, " + last + ") AS n"
+                      : "SELECT seq AS n FROM " + numbersTo(count);
 }
 
 std::size_t Server::running(const QueryFn& admin, const std::string& marker) const {

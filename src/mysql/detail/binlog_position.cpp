@@ -214,7 +214,8 @@ Border borderFromText(std::string_view text, std::string_view whole) {
     border.by = BorderBy::sources;
     try {
       border.set = gtidSetFromText(text.substr(kUuidPrefix.size()));
-    } catch (const Error&) {      throw noPosition(whole);
+    } catch (const Error&) {
+      throw noPosition(whole);
     }
     return border;
   }

@@ -152,7 +152,8 @@ std::string gtidSetToText(const GtidSet& set) {
   std::string text;
   const Uuid* server = nullptr;
   for (const GtidSet::Source& source : set.sources()) {
-    if (server == nullptr || !(*server == source.name.uuid)) text += (text.empty() ? "" : ",") + toIso(source.name.uuid);
+    if (server == nullptr || !(*server == source.name.uuid))
+      text += (text.empty() ? "" : ",") + toIso(source.name.uuid);
     server = &source.name.uuid;
     if (!source.name.tag.empty()) text += ":" + source.name.tag;
     for (const GtidSet::Interval& interval : source.intervals) {
@@ -170,7 +171,8 @@ GtidSet gtidSetFromText(std::string_view text) {
     const auto comma = text.find(',');
     const std::string_view one = trimmed(text.substr(0, comma));
     GtidSource source;
-    if (one.size() <= kUuidLetters || one[kUuidLetters] != ':' || !parseUuid(one.substr(0, kUuidLetters), source.uuid)) {
+    if (one.size() <= kUuidLetters || one[kUuidLetters] != ':' ||
+        !parseUuid(one.substr(0, kUuidLetters), source.uuid)) {
       throw noSet(whole);
     }
     addIntervals(one.substr(kUuidLetters + 1), source, whole, set);

@@ -118,8 +118,8 @@ void forEachColumn(TableMap& map, const Belongs& belongs, const Take& take) {
   }
 }
 
-/// Whether the signs are those of years too, which are never negative: then each of theirs is set. MariaDB and MySQL 9.7
-/// tell them.
+/// Whether the signs are those of years too, which are never negative: then each of theirs is set. MariaDB and
+/// MySQL 9.7 tell them.
 bool tellsYears(std::string_view octets, TableMap& map) {
   std::size_t number = 0;
   bool each = true;

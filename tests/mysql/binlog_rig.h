@@ -103,6 +103,11 @@ class BinlogTest : public ::testing::Test {
     return ops;
   }
 
+  /// Whether positions can be made of GTIDs.
+  bool hasGtids() const {
+    return isMariaDb() || describe(readAll(writer, "SELECT @@GLOBAL.gtid_mode")[0][0]) == "\"ON\"";
+  }
+
   QueryFn writer = queryFn(testConnect());
   std::unique_ptr<SyncSource> source;
   std::unique_ptr<contract::SourceReader> reader;

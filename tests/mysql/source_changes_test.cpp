@@ -37,7 +37,7 @@ TEST_F(BinlogChanges, AnUpdateTellsTheRowBefore) {
   EXPECT_EQ(describe(update.before.at(1)), "\"a\"");
   EXPECT_EQ(rowOf(update), "1,\"A\",\"b\",1");
   EXPECT_TRUE(update.beforeAbsent.empty() && update.unchanged.empty());
-  EXPECT_NE(update.transactionId, 0u);
+  EXPECT_EQ(update.transactionId != 0u, hasGtids());
   EXPECT_GT(update.commitMicros, 1'600'000'000'000'000);
 }
 
@@ -122,6 +122,7 @@ TEST_F(BinlogChanges, AnXaTransactionThatIsRolledBackNeverComes) {
 
 TEST_F(BinlogChanges, APreparedTransactionIsReadAgainAfterARestart) {
   for (const PositionBy by : {PositionBy::gtid, PositionBy::file}) {
+    if (by == PositionBy::gtid && !hasGtids()) continue;
     SetUp();
     SourceOptions options = quickOptions();
     options.positions = by;

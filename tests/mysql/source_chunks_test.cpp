@@ -29,6 +29,9 @@ constexpr const char* kName = "chunk_test.t";
 class BinlogChunks : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (!servers::isMariaDb() && describe(readAll(writer, "SELECT @@GLOBAL.gtid_mode")[0][0]) != "\"ON\"") {
+      GTEST_SKIP() << "without GTIDs MySQL's tables are read whole";
+    }
     execute(writer, {"DROP DATABASE IF EXISTS chunk_test", "CREATE DATABASE chunk_test CHARACTER SET utf8mb4",
                      "USE chunk_test"});
     options.baseline = {.chunkedFromRows = 0, .chunkRows = 50};

@@ -65,6 +65,7 @@ void BinlogStream::requireExecuted(const Place& place) {
   if (place.ordinal != 0) told.add(place.current.source, {place.current.sequence, place.current.sequence});
   core_.ask(stop_, [&](CLink& link) {
     if (link.isMariaDb()) return;  // which is said where the binlog is asked for
+    requireGtids(link);
     // In this order: a transaction may be told, and seen by nobody yet.
     const std::set<std::string> owned = gtidsOwned(link.askText("SELECT @@GLOBAL.gtid_owned"));
     GtidSet known = gtidSetFromText(link.askText("SELECT @@GLOBAL.gtid_executed"));

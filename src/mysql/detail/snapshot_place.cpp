@@ -85,6 +85,14 @@ bool hasGtids(CLink& link) {
   return !mode.empty() && mode[0].at(1) == "ON";
 }
 
+void requireGtids(CLink& link) {
+  if (hasGtids(link)) return;
+  throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
+              "gtid_mode is not ON, and positions by GTID, and tables that are read in ranges, need it; mend it with: SET "
+              "GLOBAL enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON "
+              "one after the other; or use PositionBy::file and load the tables anew");
+}
+
 /// "uuid:7#12:8#13", a tag behind the UUID if it has one. Nothing stands between one source and the next: it is found
 /// by the first dash of its UUID.
 std::set<std::string> gtidsOwned(std::string_view text) {
@@ -116,12 +124,7 @@ std::set<std::string> gtidsOwned(std::string_view text) {
 std::optional<SnapshotPlace> SnapshotBracket::begin(CLink& link) {
   const auto owned = [&] { return gtidsOwned(link.askText("SELECT @@GLOBAL.gtid_owned")); };
   if (!first_) {
-    if (!hasGtids(link)) {
-      throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
-                  "gtid_mode is not ON, so a snapshot's place is known only under a lock; mend it with: SET GLOBAL "
-                  "enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON one "
-                  "after the other; or reload the table with baseline.chunkedFromRows above its rows");
-    }
+    requireGtids(link);
     first_ = endOfLog(link);
     unseen_ = owned();
   } else {

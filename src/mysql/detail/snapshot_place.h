@@ -44,6 +44,8 @@ GtidState gtidsAt(CLink& link, const LogPlace& place);
 
 /// Whether each transaction of a MySQL server has a GTID.
 bool hasGtids(CLink& link);
+/// @throws Error{slotInvalid} with the remedy if not.
+void requireGtids(CLink& link);
 /// "uuid:7", "uuid:tag:7" of what MySQL says in gtid_owned.
 std::set<std::string> gtidsOwned(std::string_view text);
 

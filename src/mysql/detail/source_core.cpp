@@ -73,7 +73,8 @@ std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const
 BorderBy SourceCore::positionsOn(CLink& link) const {
   if (options.positions == PositionBy::file) return BorderBy::file;
   if (link.isMariaDb()) return BorderBy::domains;
-  return options.positions == PositionBy::gtid || hasGtids(link) ? BorderBy::sources : BorderBy::file;
+  if (options.positions == PositionBy::gtid) requireGtids(link);
+  return hasGtids(link) ? BorderBy::sources : BorderBy::file;
 }
 
 std::vector<BinlogFile> SourceCore::files(CLink& link) {

@@ -6,6 +6,7 @@
 
 #include "core/detail/number.h"
 #include "core/detail/utf8.h"
+#include "core/detail/value_octets.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate {
@@ -82,28 +83,7 @@ struct Describer {
 
 }  // namespace
 
-std::size_t valueBytes(const Value& v) noexcept {
-  const Value::Variant& held = v.variant();
-  switch (v.kind()) {
-    case ValueKind::null:
-    case ValueKind::boolean:
-      return 1;
-    case ValueKind::date:
-      return 4;
-    case ValueKind::uuid:
-      return 16;
-    case ValueKind::decimal:
-      return std::get_if<Decimal>(&held)->text.size();
-    case ValueKind::text:
-      return std::get_if<std::string>(&held)->size();
-    case ValueKind::bytes:
-      return std::get_if<Bytes>(&held)->octets.size();
-    case ValueKind::json:
-      return std::get_if<Json>(&held)->text.size();
-    default:
-      return 8;
-  }
-}
+std::size_t valueBytes(const Value& v) noexcept { return detail::octetsOf(v); }
 
 std::string describe(const Value& v, std::size_t maxLength) {
   std::string text = std::visit(Describer{maxLength}, v.variant());

@@ -10,6 +10,8 @@ namespace tidegate::kinesis::detail {
 namespace {
 
 constexpr std::size_t kManifestBytes = 16u << 20;
+/// Of lines, after which a batch is handed over before it has all its rows.
+constexpr std::size_t kBatchOctets = 4u << 20;
 constexpr const char* kSuffixes[] = {".jsonl", ".jsonl.zst", ".jsonl.gz"};
 
 bool isBlank(std::string_view line) { return line.find_first_not_of(" \t\r") == line.npos; }
@@ -97,7 +99,7 @@ TableObjects Snapshots::find(http::Client& client, const Catalogue& catalogue, c
 }
 
 bool Snapshots::readPart(http::Client& client, const TableObjects& table, const ObjectHead& part,
-                         const Reading& reading, ChangeBatch& batch, const std::stop_token& stop) {
+                         const Reading& reading, Filling& filling, const std::stop_token& stop) {
   Inflater inflater;
   LineCutter cutter(options_.maxLineBytes);
   RowDecoder decoder;
@@ -108,7 +110,7 @@ bool Snapshots::readPart(http::Client& client, const TableObjects& table, const 
   const auto onLine = [&](std::string_view line) {
     ++number;
     if (isBlank(line)) return true;
-    ChangeEvent& event = batch.addOver(ChangeOp::read, table.shape);
+    ChangeEvent& event = filling.batch.addOver(ChangeOp::read, table.shape);
     event.transactionBegin = event.transactionEnd = true;
     decoder.decode(line, shape, event.after, missing);
     for (const std::uint32_t column : shape.key) {
@@ -118,7 +120,10 @@ bool Snapshots::readPart(http::Client& client, const TableObjects& table, const 
       }
     }
     event.position = reading.position;
-    going = batch.size() < reading.batchEvents || reading.offer(batch);
+    filling.octets += line.size();
+    if (filling.batch.size() < reading.batchEvents && filling.octets < kBatchOctets) return true;
+    filling.octets = 0;
+    going = reading.offer(filling.batch);
     return going;
   };
   const Inflater::Take onPlain = [&](std::string_view piece) {
@@ -142,11 +147,11 @@ bool Snapshots::readPart(http::Client& client, const TableObjects& table, const 
 
 bool Snapshots::read(http::Client& client, const TableObjects& table, const Reading& reading,
                      const std::stop_token& stop) {
-  ChangeBatch batch;
+  Filling filling;
   for (const ObjectHead& part : table.parts) {
-    if (!readPart(client, table, part, reading, batch, stop)) return false;
+    if (!readPart(client, table, part, reading, filling, stop)) return false;
   }
-  return batch.empty() || reading.offer(batch);
+  return filling.batch.empty() || reading.offer(filling.batch);
 }
 
 bool LineCutter::push(std::string_view piece, const OnLine& onLine) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -169,7 +170,11 @@ class DynamoStateStore final : public StateStore {
     const JsonRef item = tree.root().member("Item");
     EntryHead head{.octets = std::move(*octets), .writing = textIn(item, "w", "S")};
     const std::string chunks = textIn(item, "n", "N");
-    head.chunks = chunks.empty() ? 0 : static_cast<std::size_t>(std::stoul(chunks));
+    const auto read = std::from_chars(chunks.data(), chunks.data() + chunks.size(), head.chunks);
+    if (!chunks.empty() && (read.ec != std::errc() || read.ptr != chunks.data() + chunks.size())) {
+      throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,
+                  fmt::format("DynamoDB table \"{}\" holds an item that is not ours", options_.table));
+    }
     return head;
   }
 

@@ -107,7 +107,15 @@ AwsRequest ObjectStore::requestFor(std::string_view method, const std::string& k
 
 std::optional<ObjectHead> ObjectStore::head(http::Client& client, const std::string& key, const std::stop_token& stop) {
   try {
-    return headOf(key, service_.call(client, requestFor("HEAD", key), "HEAD of " + nameOf(key), stop));
+    const http::Response answer = service_.call(client, requestFor("HEAD", key), "HEAD of " + nameOf(key), stop);
+    // Taken for empty, a table's object would empty its target.
+    if (answer.headers.get("content-length").empty()) {
+      throw Error(ErrorCode::parseError, Retry::afterOperator,
+                  fmt::format("the answer to HEAD of {} has no Content-Length: what stands before the object store "
+                              "must let it pass",
+                              nameOf(key)));
+    }
+    return headOf(key, answer);
   } catch (const AwsError& e) {
     if (isMissing(e)) return std::nullopt;
     throw;

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <fstream>
@@ -41,14 +42,27 @@ http::Response ask(http::Client& client, const CredentialsOptions& options, http
   return client.perform(request, stop);
 }
 
+/// The host that an URL of plain HTTP leads to; empty where it is anything else, or names a user: what stands before an
+/// "@" only looks like a host.
+std::string_view plainHostOf(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return {};
+  const std::string_view rest = url.substr(kScheme.size());
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
+  if (authority.find('@') != authority.npos) return {};
+  if (authority.starts_with('[')) return authority.substr(0, authority.find(']') + 1);
+  return authority.substr(0, authority.find(':'));
+}
+
 /// Only our own machine may be asked over plain HTTP: an URL that the environment names could lead anywhere.
 bool mayBeAsked(const std::string& url) {
   if (url.starts_with("https://")) return true;
-  for (const char* host : {"http://127.", "http://localhost", "http://[::1]", "http://169.254.170.2",
-                           "http://169.254.170.23", "http://[fd00:ec2::23]"}) {
-    if (url.starts_with(host)) return true;
+  const std::string host(plainHostOf(url));
+  for (const char* own : {"localhost", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"}) {
+    if (host == own) return true;
   }
-  return false;
+  in_addr address{};
+  return host.starts_with("127.") && inet_pton(AF_INET, host.c_str(), &address) == 1;
 }
 
 std::string xmlElement(std::string_view xml, std::string_view name) {

@@ -267,10 +267,13 @@ void Connection::configure(natsOptions* made, const Behaviour& behaviour) {
   requireOption(natsOptions_SetClosedCB(made, &Connection::onClosed, this), "handlers");
 }
 
-void Connection::onError(natsConnection* /*nc*/, natsSubscription* /*sub*/, natsStatus status, void* self) {
+void Connection::onError(natsConnection* nc, natsSubscription* /*sub*/, natsStatus status, void* self) {
   auto* connection = static_cast<Connection*>(self);
+  const char* text = nullptr;
+  natsConnection_GetLastError(nc, &text);
   const std::lock_guard lock(connection->mutex_);
-  connection->complaint_ = natsStatus_GetText(status);
+  connection->complaint_ = text != nullptr && *text != '\0' ? text : natsStatus_GetText(status);
+  if (status == NATS_NOT_PERMITTED) connection->refusal_ = connection->complaint_;
 }
 
 void Connection::onReconnected(natsConnection* /*nc*/, void* self) {
@@ -303,6 +306,18 @@ std::string Connection::complaint() const {
   return complaint_;
 }
 
+void Connection::forgetComplaints() {
+  const std::lock_guard lock(mutex_);
+  complaint_.clear();
+  refusal_.clear();
+}
+
+/// The servers say so without being asked, of any subject: `Permissions Violation for Publish to "that"`.
+bool Connection::wasRefused(const std::string& subject) const {
+  const std::lock_guard lock(mutex_);
+  return refusal_.find('"' + subject + '"') != std::string::npos;
+}
+
 Msg Connection::request(const std::string& subject, std::string_view body, Effect effect, const std::string& what) {
   const Msg asked = makeMsg(subject, nullptr, {}, body);
   return request(asked.get(), effect, what);
@@ -310,13 +325,13 @@ Msg Connection::request(const std::string& subject, std::string_view body, Effec
 
 Msg Connection::request(natsMsg* msg, Effect effect, const std::string& what) {
   natsMsg* answer = nullptr;
+  forgetComplaints();
   const natsStatus status = natsConnection_RequestMsg(&answer, connection_, msg, options_.requestTimeout.count());
   Msg owned(answer);
   if (status == NATS_OK && statusOf(answer) == "503") throwStatus(NATS_NO_RESPONDERS, effect, what);
   if (status == NATS_OK) return owned;
-  const std::string said = complaint();
-  const bool denied = status == NATS_TIMEOUT && said == natsStatus_GetText(NATS_NOT_PERMITTED);
-  throwStatus(denied ? NATS_NOT_PERMITTED : status, effect, what, status == NATS_TIMEOUT ? "" : said);
+  const bool refused = status == NATS_TIMEOUT && wasRefused(natsMsg_GetSubject(msg));
+  throwStatus(refused ? NATS_NOT_PERMITTED : status, effect, what, status == NATS_TIMEOUT ? "" : complaint());
 }
 
 void Connection::publish(natsMsg* msg) {

@@ -77,7 +77,11 @@ bool EventDelivery::flush(std::size_t keep) {
 }
 
 bool EventDelivery::take(ChangeEvent& event, std::uint64_t sequence) {
-  if (event.transactionBegin) begins_ = true;
+  if (event.transactionBegin) {
+    begins_ = true;
+    // Its end may have been an event that a filter took away before it was sent.
+    if (!batch_.empty()) batch_.back().transactionEnd = true;
+  }
   if (!wanted_.contains(event.shape->schema.table)) {
     dropped_ = true;
     // The transaction's end may be nobody's: then the last event in hand is its end.
@@ -97,7 +101,12 @@ bool EventDelivery::take(ChangeEvent& event, std::uint64_t sequence) {
 
 bool EventDelivery::endUnit(std::uint64_t sequence, bool empty) {
   const bool dropped = std::exchange(dropped_, false);
-  if (!batch_.empty()) return flush(0);
+  begins_ = false;
+  if (!batch_.empty()) {
+    // Units are whole transactions, whatever marks a filter took away.
+    batch_.back().transactionEnd = true;
+    return flush(0);
+  }
   // Of a unit that was told before nothing is news.
   if (sequence <= told_ || !(empty || dropped)) return true;
   ChangeEvent& event = batch_.add(ChangeOp::progress, nullptr);

@@ -17,6 +17,8 @@ namespace {
 using tidegate::detail::JsonTree;
 
 constexpr std::chrono::milliseconds kLeastDuration{100};
+/// A lease that claims to last longer is not one that this library wrote.
+constexpr std::uint64_t kLongestMs = 1'000ULL * 86'400 * 365;
 
 std::string randomHolder() {
   std::random_device device;
@@ -93,7 +95,8 @@ struct Lease::Impl {
   std::chrono::milliseconds durationOf(const detail::KvEntry& entry) const {
     try {
       const JsonTree tree(entry.value);
-      return std::chrono::milliseconds(tree.root().member("durationMs").uint64());
+      const std::uint64_t told = tree.root().member("durationMs").uint64();
+      return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(told, kLongestMs)));
     } catch (const Error&) {
       return options.duration;  // not of ours
     }

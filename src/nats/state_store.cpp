@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include "nats/detail/kv.h"
 
@@ -23,14 +24,22 @@ struct Chunks {
   std::size_t count = 0;
   std::string writing{};
 };
-Chunks chunksOf(const KvEntry& entry) {
-  const std::string_view text = entry.stored.header(kChunksHeader);
+Chunks chunksOf(std::string_view text) {
   Chunks chunks;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), chunks.count);
   if (read.ec == std::errc() && read.ptr != text.data() + text.size()) {
     chunks.writing = std::string(read.ptr + 1, text.data() + text.size());
   }
   return chunks;
+}
+
+Chunks chunksOf(const KvEntry& entry) { return chunksOf(entry.stored.header(kChunksHeader)); }
+
+Chunks chunksOf(const Kv::Write& write) {
+  for (const detail::Header& header : write.headers) {
+    if (std::string_view(header.name) == kChunksHeader) return chunksOf(header.value);
+  }
+  return {};
 }
 
 class NatsStateStore final : public StateStore {
@@ -67,7 +76,12 @@ class NatsStateStore final : public StateStore {
       }
       auto headers = fences();
       headers.push_back({kChunksHeader, fmt::format("{}.{}", count, writing)});
-      write({.key = "e." + name, .headers = headers}, name);
+      try {
+        write({.key = "e." + name, .headers = headers}, name);
+      } catch (const Error& e) {
+        if (e.code() == ErrorCode::fenced) dropChunks(name, {count, writing});  // nothing names them
+        throw;
+      }
     });
   }
 
@@ -80,6 +94,11 @@ class NatsStateStore final : public StateStore {
   }
 
  private:
+  struct Known {
+    std::uint64_t revision = 0;
+    Chunks chunks{};
+  };
+
   /// Failures as those of a store.
   template <class Work>
   auto guarded(const Work& work) -> decltype(work()) {
@@ -126,7 +145,7 @@ class NatsStateStore final : public StateStore {
       auto entry = kv_.get("e." + name);
       if (entry && entry->fence > options_.fence) refuseFenced(entry->fence);
       if (entry && entry->fence == options_.fence) {
-        known_[name] = entry->revision;
+        known_[name] = {entry->revision, chunksOf(*entry)};
         return entry;
       }
       Kv::Write again{.key = "e." + name, .headers = fences(), .erase = !entry || entry->erased};
@@ -137,7 +156,7 @@ class NatsStateStore final : public StateStore {
       }
       const auto revision = kv_.putIf(again, entry ? entry->revision : 0);
       if (!revision) continue;
-      known_[name] = *revision;
+      known_[name] = {*revision, chunksOf(again)};
       return entry;
     }
     throw Error(ErrorCode::storeUnavailable, Retry::later,
@@ -148,24 +167,23 @@ class NatsStateStore final : public StateStore {
     if (options_.fence == 0) {
       const auto before = kv_.get(what.key);
       kv_.put(what);
-      if (before) dropChunks(name, *before);
+      if (before) dropChunks(name, chunksOf(*before));
       return;
     }
     for (int tries = 0; tries < kMostTries; ++tries) {
-      std::optional<KvEntry> before;
-      if (!known_.contains(name) || tries > 0) before = claim(name);
-      const auto revision = kv_.putIf(what, known_.at(name));
+      if (!known_.contains(name) || tries > 0) claim(name);
+      Known& known = known_.at(name);
+      const auto revision = kv_.putIf(what, known.revision);
       if (!revision) continue;  // claiming it again says who was first
-      known_[name] = *revision;
-      if (before) dropChunks(name, *before);
+      const Chunks before = std::exchange(known, {*revision, chunksOf(what)}).chunks;
+      dropChunks(name, before);
       return;
     }
     throw Error(ErrorCode::storeUnavailable, Retry::later,
                 fmt::format("bucket \"{}\": others write the same entry all the time", options_.bucket));
   }
 
-  void dropChunks(const std::string& name, const KvEntry& before) {
-    const Chunks chunks = chunksOf(before);
+  void dropChunks(const std::string& name, const Chunks& chunks) {
     if (chunks.count > 0) kv_.drop(fmt::format("c.{}.{}.*", name, chunks.writing));
   }
 
@@ -174,7 +192,7 @@ class NatsStateStore final : public StateStore {
   detail::Connection connection_;
   detail::JetStream js_;
   Kv kv_;
-  std::map<std::string, std::uint64_t> known_;  ///< guarded by mutex_: revisions of entries that are ours
+  std::map<std::string, Known> known_;  ///< guarded by mutex_: entries that are ours
 };
 
 }  // namespace

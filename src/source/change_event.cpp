@@ -1,5 +1,6 @@
 #include "tidegate/source/change_event.h"
 
+#include "core/detail/value_octets.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate {
@@ -15,7 +16,7 @@ std::vector<std::string> namesOf(const TableSchema& schema) {
 
 std::size_t bytesOf(const std::vector<Value>& values) noexcept {
   std::size_t sum = values.size() * sizeof(Value);
-  for (const Value& value : values) sum += valueBytes(value);
+  for (const Value& value : values) sum += detail::octetsOf(value);
   return sum;
 }
 

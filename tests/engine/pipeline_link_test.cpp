@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <memory>
+
 #include "tidegate/source/test_source.h"
 
 namespace tidegate::detail {
@@ -85,6 +88,16 @@ TEST_F(Link, APlaceThatNoTableGoesOnFromIsForgotten) {
   ASSERT_EQ(link.beginBaseline(), (Tables{"a", "b"}));
   link.endBaseline({"a", "b"}, at(7));
   EXPECT_EQ(from(), Tables{"7:0"});
+}
+
+TEST_F(Link, WhoeverAsksAfterTheEndIsToldAtOnce) {
+  std::promise<void> asked;
+  std::future<void> answer = asked.get_future();
+  link.end();
+  link.post({.run = [promise = std::make_shared<std::promise<void>>(std::move(asked))] { promise->set_value(); }});
+  EXPECT_EQ(answer.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  EXPECT_THROW(answer.get(), std::future_error);
+  EXPECT_FALSE(link.nextCommand(true));
 }
 
 }  // namespace

@@ -160,8 +160,13 @@ TEST_F(KinesisCredentials, ComeFromTheContainerWithItsToken) {
   EXPECT_NE(why.find("403"), why.npos);
   set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", write("token", "hush\n"));
   EXPECT_EQ(keyOf(defaultCredentials(options)), "container");
-  set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.org/keys");
-  EXPECT_NE(refusal().find("neither https"), std::string::npos) << "the token must not go anywhere";
+  for (const char* elsewhere :
+       {"http://example.org/keys", "http://127.0.0.1@example.org/keys", "http://localhost.example.org/",
+        "http://169.254.170.2.example.org/", "http://127.example.org/", "http://127.0.0.1:80@example.org/",
+        "http://[::1]@example.org/", "http://example.org\\@127.0.0.1/", "ftp://127.0.0.1/"}) {
+    set("AWS_CONTAINER_CREDENTIALS_FULL_URI", elsewhere);
+    EXPECT_NE(refusal().find("neither https"), std::string::npos) << "the token must not go to " << elsewhere;
+  }
   server.stop(std::chrono::seconds(1));
 }
 

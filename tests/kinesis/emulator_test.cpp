@@ -8,6 +8,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
@@ -160,6 +161,27 @@ TEST(KinesisBaseline, RefusesAnObjectThatIsReplacedWhileItIsRead) {
     EXPECT_EQ(e.code(), ErrorCode::queryFailed) << e.what();
     EXPECT_EQ(e.retry(), Retry::later);
   }
+}
+
+TEST(KinesisBaseline, HandsLargeRowsOverInSmallBatches) {
+  const std::string stream = freshName("large"), s3 = emulatorUrl("TIDEGATE_S3_URL");
+  Kinesalite(emulatorUrl("TIDEGATE_KINESIS_URL")).create(stream, 1);
+  const std::string large(1 << 20, 'x');
+  std::string lines;
+  for (int id = 0; id < 24; ++id) lines += fmt::format("{{\"id\":{},\"name\":\"{}\"}}\n", id, large);
+  testing::putObject(s3, stream + "/t.jsonl", std::move(lines));
+  const auto reader = source(optionsFor(stream));
+  reader->init({});
+  std::size_t rows = 0, most = 0;
+  const ChangeHandler count = [&](ChangeBatch& batch) {
+    rows += static_cast<std::size_t>(
+        std::count_if(batch.begin(), batch.end(), [](const ChangeEvent& e) { return e.op == ChangeOp::read; }));
+    most = std::max(most, batch.bytes());
+    return Taken::yes;
+  };
+  reader->baseline({"t"}, count, {});
+  EXPECT_EQ(rows, 24u);
+  EXPECT_LE(most, 6u << 20) << "four such rows and what is around them";
 }
 
 TEST(KinesisBaseline, NamesObjectAndLineOfWhatIsNoRow) {

@@ -142,6 +142,28 @@ TEST(NatsLogin, WhatAUserMayNotDoIsNamedWithItsSubject) {
   }
 }
 
+TEST(NatsLogin, WhatWasRefusedBeforeIsNoReasonOfALaterSilence) {
+  const OwnServer server(
+      R"(authorization {users: [{user: "bob", password: "pw-of-bob", permissions: {publish: {deny: "forbidden.>"}}}]})");
+  ConnectOptions options = optionsFor(server);
+  options.user = "bob";
+  options.password = "pw-of-bob";
+  options.requestTimeout = std::chrono::milliseconds(300);
+  Connection connection(options), other(options);
+  const auto silent = other.subscribe("silent");
+  other.flush();
+  connection.publish("forbidden.fruit", "", "");
+  connection.flush();
+  ASSERT_TRUE(testing::soon([&] { return !connection.complaint().empty(); }));
+  try {
+    connection.request("silent", "", Effect::possible, "asking who does not answer");
+    FAIL() << "somebody answered";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::connectionFailed) << e.what();
+    EXPECT_EQ(e.retry(), Retry::outcomeUnknown) << e.what();
+  }
+}
+
 /// A server with TLS, and everybody's certificates.
 class NatsTls : public ::testing::Test {
  protected:

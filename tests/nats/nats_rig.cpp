@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -30,6 +32,15 @@ std::vector<std::string> serverUrls() {
     left = comma == std::string::npos ? "" : left.substr(comma + 1);
   }
   return urls;
+}
+
+bool soon(const std::function<bool()>& holds) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 ConnectOptions serverOptions() { return {.servers = serverUrls()}; }

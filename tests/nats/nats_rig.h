@@ -1,6 +1,7 @@
 /// The servers that tests/nats/with_nats.sh started, as tests use them.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ ConnectOptions serverOptions();
 std::uint16_t portOf(const std::string& url);
 /// A name that no other test has.
 std::string freshName(std::string_view prefix);
+
+/// Whether it holds within half a minute.
+bool soon(const std::function<bool()>& holds);
 
 /// One connection to look at the servers with.
 class Servers {

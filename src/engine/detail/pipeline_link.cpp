@@ -130,6 +130,7 @@ std::vector<Position> PipelineLink::resumeFrom(const SyncSource& source) const {
 void PipelineLink::post(PipelineCommand command) {
   {
     const std::lock_guard lock(mutex_);
+    if (ended_) return;
     commands_.push_back(std::move(command));
   }
   waker.wake();
@@ -146,9 +147,10 @@ std::optional<PipelineCommand> PipelineLink::nextCommand(bool sinkWorks) {
   return std::nullopt;
 }
 
-void PipelineLink::dropCommands() {
+void PipelineLink::end() {
   std::deque<PipelineCommand> dropped;
   const std::lock_guard lock(mutex_);
+  ended_ = true;
   dropped.swap(commands_);
 }
 

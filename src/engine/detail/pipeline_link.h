@@ -51,8 +51,8 @@ class PipelineLink {
   /// What a `baselineEnds` brought is durable. @param round the item's.
   void baselineArrived(const std::vector<std::string>& tables, std::uint64_t round);
   std::optional<PipelineCommand> nextCommand(bool sinkWorks);
-  /// Forgets commands; those who wait for them are told by their promises.
-  void dropCommands();
+  /// Forgets commands, and any that come from here on; those who wait for them are told by their promises.
+  void end();
 
   // The source's side.
   /// Takes part from here on, if it offered to.
@@ -87,6 +87,7 @@ class PipelineLink {
   std::set<std::string> forced_;            ///< to be read anew
   std::size_t tables_ = 0;
   std::deque<PipelineCommand> commands_;
+  bool ended_ = false;  ///< nobody will run commands any more
 
  public:
   void tableCount(std::size_t tables);

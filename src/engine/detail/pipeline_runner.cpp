@@ -220,7 +220,7 @@ bool PipelineRunner::finish() {
   spec_.sink->close();
   unit_.clear();
   link_.leave();
-  link_.dropCommands();
+  link_.end();
   if (health_ != Health::isolated) setState(PipelineState::stopped, whole ? "drained" : "rolled back");
   health_ = Health::stopped;
   return whole;

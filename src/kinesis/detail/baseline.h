@@ -61,8 +61,12 @@ class Snapshots {
   std::string missingTable(const std::string& table) const;
 
  private:
+  struct Filling {
+    ChangeBatch batch{};
+    std::size_t octets = 0;  ///< of the lines in it
+  };
   bool readPart(http::Client& client, const TableObjects& table, const ObjectHead& part, const Reading& reading,
-                ChangeBatch& batch, const std::stop_token& stop);
+                Filling& filling, const std::stop_token& stop);
 
   ObjectStore& store_;
   const SnapshotOptions options_;

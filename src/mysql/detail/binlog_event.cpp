@@ -18,18 +18,19 @@ constexpr std::uint64_t kMaxDeflation = 1'040;
 bool hasChecksum(std::string_view octets) {
   if (octets.size() < kFrameOctets + kChecksumOctets) return false;
   const std::string_view covered = octets.substr(0, octets.size() - kChecksumOctets);
-  OctetCursor tail(octets.substr(covered.size()), "a checksum");
-  return tail.little(4) == libdeflate_crc32(0, covered.data(), covered.size());
+  return littleAt<std::uint32_t>(covered.data() + covered.size()) ==
+         libdeflate_crc32(0, covered.data(), covered.size());
 }
 
 BinlogEvent frameOf(OctetCursor& in) {
+  const char* const at = in.take(kFrameOctets).data();
   BinlogEvent event;
-  event.timestamp = static_cast<std::uint32_t>(in.little(4));
-  event.type = static_cast<EventType>(in.octet());
-  event.server = static_cast<std::uint32_t>(in.little(4));
-  event.size = in.little(4);
-  event.end = static_cast<std::uint32_t>(in.little(4));
-  event.flags = static_cast<std::uint16_t>(in.little(2));
+  event.timestamp = littleAt<std::uint32_t>(at);
+  event.type = static_cast<EventType>(littleAt<std::uint8_t>(at + 4));
+  event.server = littleAt<std::uint32_t>(at + 5);
+  event.size = littleAt<std::uint32_t>(at + 9);
+  event.end = littleAt<std::uint32_t>(at + 13);
+  event.flags = littleAt<std::uint16_t>(at + 17);
   return event;
 }
 

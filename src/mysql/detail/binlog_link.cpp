@@ -116,6 +116,10 @@ std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp&
   if (polls && !link_.cached() && !awaitReadable(link_.socket(), wake.descriptor(), beside.value_or(-1), wait)) {
     return std::nullopt;
   }
+  return read();
+}
+
+std::string_view BinlogLink::read() {
   MYSQL* const handle = link_.raw();
   const unsigned long size = mysql_net_read_packet(handle);
   if (size == static_cast<unsigned long>(packet_error)) {
@@ -125,7 +129,7 @@ std::optional<std::string_view> BinlogLink::next(const tidegate::detail::WakeUp&
   if (octets[0] == kEndOfFile && size < 9) {
     throw Error(ErrorCode::connectionFailed, Retry::later, "the server ended its binlog's stream");
   }
-  return std::string_view(reinterpret_cast<const char*>(octets) + 1, size - 1);
+  return {reinterpret_cast<const char*>(octets) + 1, size - 1};
 }
 
 }  // namespace tidegate::mysql::detail

@@ -37,6 +37,8 @@ class BinlogLink {
   /// @return nullopt: nothing has come. @throws Error{connectionFailed, positionLost, …}
   std::optional<std::string_view> next(const tidegate::detail::WakeUp& wake, std::chrono::milliseconds wait,
                                        std::optional<int> beside = std::nullopt);
+  /// The same, waiting for nothing but the server; for what is `cached`.
+  std::string_view read();
   /// Whether something can be read without waiting. Over an encrypted connection it may be so and not be seen.
   bool hasMore() noexcept { return link_.readable(); }
   /// Whether octets are here already.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <iterator>
 #include <utility>
@@ -31,8 +32,11 @@ Error noOctets(std::size_t size) {
 }
 
 void putNumber(std::uint64_t number, std::string& out) {
-  for (; number >= 0x80; number >>= 7) out.push_back(static_cast<char>(number | 0x80));
-  out.push_back(static_cast<char>(number));
+  std::array<char, 10> octets;
+  std::size_t size = 0;
+  for (; number >= 0x80; number >>= 7) octets[size++] = static_cast<char>(number | 0x80);
+  octets[size++] = static_cast<char>(number);
+  out.append(octets.data(), size);
 }
 
 void putSource(const GtidSource& source, bool tags, std::string& out) {

@@ -75,18 +75,21 @@ void BinlogReader::step() {
   if (!link_->cached()) wait = untilNextDuty(core_.clock->steadyNow());
   if (readsRows()) wait = tookRows_ || chunks_->hasMore() ? milliseconds(0) : std::min(wait, kRowsWait);
   tookRows_ = false;
-  const auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);
-  if (octets) {
-    quiet_ = false;
-    take(*octets);
-    if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
-    if (++sinceRows_ >= kEventsPerRows) interleave();
-    if (link_->hasMore()) return;
-  } else {
+  auto octets = link_->next(core_.wake, wait, readsRows() ? std::optional(chunks_->socket()) : std::nullopt);
+  if (!octets) {
     core_.wake.clear();
     checkSilence();
+    return drained();
   }
-  drained();
+  quiet_ = false;
+  for (;;) {
+    take(*octets);
+    if (++sinceRows_ >= kEventsPerRows) interleave();
+    if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
+    if (sinceClock_ == 0 || !link_->cached()) break;
+    octets = link_->read();
+  }
+  if (!link_->hasMore()) drained();
 }
 
 /// Heartbeats come even where nothing else does.

@@ -139,43 +139,69 @@ void blobCell(std::string_view octets, const CellPlan& plan, Value& out) {
   }
 }
 
+constexpr std::array<char, 200> kPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+/// The groups of up to nine digits of a DECIMAL, each a number of as many octets as it takes, most significant first. A
+/// negative one has all its bits turned over; then the first is turned.
+class DecimalGroups {
+ public:
+  explicit DecimalGroups(OctetCursor& in) : in_(in) {}
+
+  /// Writes the next `count` digits. @return behind them
+  char* put(unsigned count, char* at) {
+    constexpr std::array<std::uint8_t, 10> kOctets{0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
+    constexpr std::array<std::uint32_t, 10> kBelow{1,       10,        100,        1'000,       10'000,
+                                                   100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+    const unsigned bits = 8U * kOctets[count];
+    auto number = static_cast<std::uint32_t>(in_.big(kOctets[count]));
+    if (first_) {
+      const std::uint32_t sign = std::uint32_t{1} << (bits - 1);
+      negative_ = (number & sign) == 0;
+      number ^= sign;
+      first_ = false;
+    }
+    if (negative_) number = ~number & static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
+    if (number >= kBelow[count]) refuseOctets("a DECIMAL holds something that is no digit");
+    char* const end = at + count;
+    for (; count >= 2; count -= 2, number /= 100) std::memcpy(at + count - 2, &kPairs[2 * (number % 100)], 2);
+    if (count == 1) *at = static_cast<char>('0' + number);
+    return end;
+  }
+  bool negative() const noexcept { return negative_; }
+
+ private:
+  OctetCursor& in_;
+  bool first_ = true;
+  bool negative_ = false;
+};
+
 }  // namespace
 
 void readDecimal(OctetCursor& in, unsigned precision, unsigned scale, std::string& out) {
-  constexpr std::array<std::uint8_t, 10> kOctets{0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
   if (precision < 1 || precision > 65 || scale > precision) refuseOctets("a DECIMAL has impossible digits");
   const unsigned whole = precision - scale;
-  const std::size_t size = whole / 9 * 4 + kOctets[whole % 9] + scale / 9 * 4 + kOctets[scale % 9];
-  std::array<char, 64> octets{};
-  std::memcpy(octets.data(), in.take(size).data(), size);
-  const bool negative = (octets[0] & 0x80) == 0;
-  octets[0] = static_cast<char>(octets[0] ^ 0x80);
-  if (negative) {
-    for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<char>(~octets[i]);
-  }
-  OctetCursor digits({octets.data(), size}, "a DECIMAL");
-  std::array<char, 80> text{};
-  char* at = text.data();
-  const auto put = [&](unsigned count) {
-    const std::uint64_t number = digits.big(kOctets[count]);
-    constexpr std::array<std::uint32_t, 10> kBelow{1,       10,        100,        1'000,       10'000,
-                                                   100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
-    if (number >= kBelow[count]) refuseOctets("a DECIMAL holds something that is no digit");
-    for (unsigned i = count; i-- > 0;) *at++ = static_cast<char>('0' + number / kBelow[i] % 10);
-  };
-  if (whole % 9 != 0) put(whole % 9);
-  for (unsigned i = 0; i < whole / 9; ++i) put(9);
-  const char* const point = at;
-  for (unsigned i = 0; i < scale / 9; ++i) put(9);
-  if (scale % 9 != 0) put(scale % 9);
-  const char* first = text.data();
+  std::array<char, 80> text;
+  char* at = text.data() + 2;  // behind a sign and a zero
+  char* const begin = at;
+  DecimalGroups groups(in);
+  if (whole % 9 != 0) at = groups.put(whole % 9, at);
+  for (unsigned i = 0; i < whole / 9; ++i) at = groups.put(9, at);
+  char* const point = at;
+  if (scale > 0) *at++ = '.';
+  for (unsigned i = 0; i < scale / 9; ++i) at = groups.put(9, at);
+  if (scale % 9 != 0) at = groups.put(scale % 9, at);
+  char* first = begin;
   while (first != point && *first == '0') ++first;
-  out.clear();
-  if (negative) out += '-';
-  if (first == point) out += '0';
-  out.append(first, point);
-  if (scale > 0) out += '.';
-  out.append(point, static_cast<const char*>(at));
+  if (first == point) *--first = '0';
+  if (groups.negative()) *--first = '-';
+  out.assign(first, static_cast<std::size_t>(at - first));
 }
 
 void readCell(OctetCursor& in, const CellPlan& plan, Value& out) {

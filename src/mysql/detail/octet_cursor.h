@@ -17,6 +17,19 @@ namespace tidegate::mysql::detail {
   throw Error(ErrorCode::parseError, Retry::later, "the binlog cannot be read: " + what);
 }
 
+/// An unsigned number whose octets stand at `at`, least significant first.
+template <class T>
+T littleAt(const char* at) noexcept {
+  T number = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&number, at, sizeof number);
+  } else {
+    for (std::size_t i = sizeof number; i-- > 0;)
+      number = static_cast<T>(number << 8 | static_cast<std::uint8_t>(at[i]));
+  }
+  return number;
+}
+
 class OctetCursor {
  public:
   /// @param what is read, for messages. A literal.
@@ -47,9 +60,16 @@ class OctetCursor {
     for (std::size_t i = size; i-- > 0;) number = number << 8 | static_cast<unsigned char>(octets[i]);
     return number;
   }
-  /// The same, most significant first.
+  /// The same, most significant first. 0 octets are 0.
   std::uint64_t big(std::size_t size) {
     std::uint64_t number = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+      if (size > 0 && left() >= sizeof number) {
+        std::memcpy(&number, at_, sizeof number);
+        at_ += size;
+        return __builtin_bswap64(number) >> (8 * (sizeof number - size));
+      }
+    }
     for (const char c : take(size)) number = number << 8 | static_cast<unsigned char>(c);
     return number;
   }

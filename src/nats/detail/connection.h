@@ -125,6 +125,8 @@ class Connection {
   static void onReconnected(natsConnection* nc, void* self);
   static void onClosed(natsConnection* nc, void* self);
   void configure(natsOptions* options, const Behaviour& behaviour);
+  void forgetComplaints();
+  bool wasRefused(const std::string& subject) const;
 
   const ConnectOptions options_;
   const std::function<void()> onReconnect_;
@@ -133,6 +135,7 @@ class Connection {
   std::atomic<std::uint64_t> reconnected_{0};
   mutable std::mutex mutex_;
   std::string complaint_;  ///< guarded by mutex_
+  std::string refusal_;    ///< guarded by mutex_: the last complaint that was of permissions
   bool closed_ = false;    ///< guarded by mutex_: cnats is done with us
   std::condition_variable changed_;
 };

@@ -168,7 +168,10 @@ Position runSnapshot(const SnapshotJob& job) {
     else
       whole.push_back(std::move(table));
   }
-  const Position at = positionOf({.before = border, .baseline = tidegate::detail::encodeProgress(left)});
+  Place place;
+  place.before = border;
+  place.baseline = tidegate::detail::encodeProgress(left);
+  const Position at = positionOf(place);
   Picture picture(job, at);
   for (const CatalogueTable& table : whole) readIntoPicture(*link, job, table, picture);
   return at;

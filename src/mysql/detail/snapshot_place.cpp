@@ -132,7 +132,9 @@ std::optional<SnapshotPlace> SnapshotBracket::begin(CLink& link) {
     std::erase_if(unseen_, [&](const std::string& gtid) { return !now.contains(gtid); });
   }
   if (!unseen_.empty()) return std::nullopt;
-  SnapshotPlace place{.seen = *first_, .executed = link.askText("SELECT @@GLOBAL.gtid_executed")};
+  SnapshotPlace place;
+  place.seen = *first_;
+  place.executed = link.askText("SELECT @@GLOBAL.gtid_executed");
   first_.reset();
   link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
   place.most = endOfLog(link);

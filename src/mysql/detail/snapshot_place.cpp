@@ -87,10 +87,11 @@ bool hasGtids(CLink& link) {
 
 void requireGtids(CLink& link) {
   if (hasGtids(link)) return;
-  throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
-              "gtid_mode is not ON, and positions by GTID, and tables that are read in ranges, need it; mend it with: SET "
-              "GLOBAL enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON "
-              "one after the other; or use PositionBy::file and load the tables anew");
+  throw Error(
+      ErrorCode::slotInvalid, Retry::afterOperator,
+      "gtid_mode is not ON, and positions by GTID, and tables that are read in ranges, need it; mend it with: SET "
+      "GLOBAL enforce_gtid_consistency = ON, then SET GLOBAL gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON "
+      "one after the other; or use PositionBy::file and load the tables anew");
 }
 
 /// "uuid:7#12:8#13", a tag behind the UUID if it has one. Nothing stands between one source and the next: it is found

@@ -78,8 +78,8 @@ TEST_F(MySqlAlone, TransactionsWithTagsAreFollowedAndGoneOnFrom) {
           {"SET SESSION gtid_next = 'AUTOMATIC:orders'", "INSERT INTO t (id) VALUES (1), (2)",
            "INSERT INTO t (id) VALUES (3)", "SET SESSION gtid_next = 'AUTOMATIC'", "INSERT INTO t (id) VALUES (4)"});
   const auto seen = changes(4);
-  EXPECT_NE(textOf(seen[0].position).find(":orders:1"), std::string::npos) << "the transaction, since it is open";
-  EXPECT_NE(textOf(seen[2].position).find(":orders:1-2"), std::string::npos) << textOf(seen[2].position);
+  EXPECT_NE(textOf(seen[0].position).find(":orders:"), std::string::npos) << "the transaction, since it is open";
+  EXPECT_NE(textOf(seen[2].position).find(":orders:1-"), std::string::npos) << textOf(seen[2].position);
   EXPECT_EQ(source->comparePositions(seen[1].position, seen[2].position), std::partial_ordering::less);
   for (const std::size_t from : {0U, 1U, 2U}) {
     reader->stop();

@@ -9,8 +9,8 @@
 /// on every server of a replicated set) or "file:1/3/4567" (a place in the files of one server).
 /// Large tables are read piece by piece beside the stream; a crash costs the piece in hand.
 ///
-/// Origin: Debezium's MySQL connector and go-mysql's canal; differs in that a baseline takes no global lock where it can,
-/// that XA transactions come when they are decided, and that what cannot be read exactly is an error.
+/// Origin: Debezium's MySQL connector and go-mysql's canal; differs in that a baseline takes no global lock where it
+/// can, that XA transactions come when they are decided, and that what cannot be read exactly is an error.
 #pragma once
 
 #include <chrono>

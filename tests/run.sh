@@ -12,7 +12,8 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   format      clang-format finds nothing to change
   release     g++ release build of everything, warnings are errors
   tests       unit, property, example, install, docs and layer tests; PostgreSQL and MariaDB are started for them
-  conformance the outside suites of the protocols that are spoken here, from npm
+  conformance the outside suites of the protocols that are spoken here, from npm; the MySQL source on MySQL itself, where
+              it can be had (all of it: tests/mysql/on_mysql.sh)
   browser     the pages of the examples in headless Chromium
   simulation  300 seeds of the simulator
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
@@ -99,7 +100,7 @@ once_more() { # LOG [PRESET]
   sed -nE 's/^\t *[0-9]+ - (.*) \((Failed|Timeout|SEGFAULT|Subprocess aborted)\)$/\1/p' "$1" >>build/logs/unsteady
   sed -i -E 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\1 of \2 failed at first.\n100% tests passed, 0 tests failed out of \2/' "$1"
 }
-run_conformance() { build release && tests/conformance/run.sh; }
+run_conformance() { build release && tests/mysql/on_mysql.sh --quick && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
 run_browser() { build release && tests/browser/run.sh build/release/examples/sync_layer/sync_layer; }
 run_chaos() { build release && tests/chaos/run.sh --rounds 5 && tests/chaos/sync_layer.sh --rounds 5 && tests/chaos/mysql_source.sh --rounds 2 &&

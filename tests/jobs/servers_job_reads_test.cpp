@@ -164,12 +164,14 @@ TEST_P(ServerJobReads, MissNoRowOfATransactionThatIsOpenUnderACommitHorizon) {
 
 /// The view says of the very connection that reads it whether it is encrypted.
 TEST_P(ServerJobReads, GoOverTheTlsThatTheirSourceDemands) {
-  execute(rig_.writer,
-          {"DROP VIEW IF EXISTS job_tls",
-           postgres_ ? "CREATE VIEW job_tls AS SELECT 1 AS id, CASE WHEN ssl THEN 'encrypted' ELSE 'plain' END AS v "
-                       "FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-                     : "CREATE VIEW job_tls AS SELECT 1 AS id, IF(variable_value = '', 'plain', 'encrypted') AS v FROM "
-                       "information_schema.session_status WHERE variable_name = 'Ssl_cipher'"});
+  const std::string schema = servers::isMariaDb() ? "information_schema" : "performance_schema";
+  execute(
+      rig_.writer,
+      {"DROP VIEW IF EXISTS job_tls",
+       postgres_ ? "CREATE VIEW job_tls AS SELECT 1 AS id, CASE WHEN ssl THEN 'encrypted' ELSE 'plain' END AS v "
+                   "FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+                 : "CREATE VIEW job_tls AS SELECT 1 AS id, IF(variable_value = '', 'plain', 'encrypted') AS v FROM " +
+                       schema + ".session_status WHERE variable_name = 'Ssl_cipher'"});
   ReplicationJobs jobs(rig_.options());
   ReplicationJob job = whole("job_tls");
   const auto read = [&](JobSource source) {

@@ -15,6 +15,8 @@
 namespace tidegate::mysql {
 
 using servers::execute;
+using servers::isMariaDb;
+using servers::numbersTo;
 using servers::readAll;
 
 inline const std::string kTable = "binlog_test.t";
@@ -28,7 +30,9 @@ class BinlogTest : public ::testing::Test {
   void TearDown() override {
     reader.reset();
     execute(writer, {"SET GLOBAL binlog_row_metadata = FULL", "SET GLOBAL binlog_row_image = FULL",
-                     "SET GLOBAL log_bin_compress = OFF", "DROP DATABASE IF EXISTS binlog_test"});
+                     isMariaDb() ? "SET GLOBAL log_bin_compress = OFF"
+                                 : "SET GLOBAL binlog_transaction_compression = OFF, binlog_row_value_options = ''",
+                     "DROP DATABASE IF EXISTS binlog_test"});
   }
 
   void makeSource(SourceOptions options = quickOptions()) {
@@ -97,6 +101,11 @@ class BinlogTest : public ::testing::Test {
     std::string ops;
     for (const ChangeEvent& event : events) ops += (ops.empty() ? "" : " ") + std::string(toString(event.op));
     return ops;
+  }
+
+  /// Whether positions can be made of GTIDs.
+  bool hasGtids() const {
+    return isMariaDb() || describe(readAll(writer, "SELECT @@GLOBAL.gtid_mode")[0][0]) == "\"ON\"";
   }
 
   QueryFn writer = queryFn(testConnect());

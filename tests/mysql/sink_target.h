@@ -37,8 +37,8 @@ class MySqlTarget final : public contract::SinkTarget {
   /// The connection of the sink is ended before it next speaks.
   bool breakNextCommit() override {
     const Rows held = readAll(admin,
-                              "SELECT IS_USED_LOCK(CONCAT('tidegate:', MD5(CONCAT('sink_test', CHAR(0), "
-                              "'_tidegate_', 'p')))) AS id");
+                              "SELECT IS_USED_LOCK(CONCAT('tidegate:', LEFT(SHA2(CONCAT('sink_test', CHAR(0), "
+                              "'_tidegate_', 'p'), 256), 32))) AS id");
     execute(admin, {"KILL " + describe(held[0][0])});
     return true;
   }

@@ -20,6 +20,15 @@ class MySqlSinkTest : public SinkRig<MySqlTarget> {
         "SELECT COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'sink_test' AND TABLE_NAME = '" +
         table + "' AND COLUMN_NAME = '" + name + "'");
   }
+  /// MySQL says no width of integers but of tinyint(1).
+  static std::string here(std::string documented) {
+    if (servers::isMariaDb()) return documented;
+    for (const std::string width : {"(20)", "(11)"}) {
+      const auto at = documented.find("int" + width);
+      if (at != std::string::npos) documented.erase(at + 3, width.size());
+    }
+    return documented;
+  }
   static Shape renamed(const std::string& table) {
     return shapeOf(table, {column("id", ValueKind::int64, false), column("title", ValueKind::text)}, {"id"});
   }
@@ -32,7 +41,7 @@ TEST_F(MySqlSinkTest, GivesEachKindTheColumnTypeThatTheDocumentationSays) {
     ColumnSchema value{.name = "value", .kind = kindOf(row[0]), .sourceType = row[1]};
     sink->prepareTable(shapeOf("typed", {column("id", ValueKind::int64, false), value}, {"id"}));
     sink->commit("");
-    EXPECT_EQ(columnType("typed", "value"), row[2]);
+    EXPECT_EQ(columnType("typed", "value"), here(row[2]));
   }
 }
 
@@ -146,18 +155,19 @@ TEST_F(MySqlSinkTest, AnExistingTableThatCannotHoldTheRowsIsRefusedWithTheStatem
                           {column("id", ValueKind::text, false),
                            {.name = "price", .kind = ValueKind::decimal, .sourceType = "numeric(10,2)"}},
                           {"id"});
-  const std::string key = "id varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin";
+  const std::string exact = servers::isMariaDb() ? "COLLATE utf8mb4_nopad_bin" : "COLLATE utf8mb4_0900_bin";
+  const std::string key = "id varchar(20) CHARACTER SET utf8mb4 " + exact;
   const std::vector<std::array<std::string, 2>> cases = {
       {key + " PRIMARY KEY, price float", "MODIFY `price` decimal(10,2)"},
       {key + " PRIMARY KEY, price decimal(9,2)", "MODIFY `price` decimal(10,2)"},
       {key + " PRIMARY KEY, price decimal(10,2) NOT NULL", "MODIFY `price` decimal(10,2) NULL"},
-      {key + " PRIMARY KEY, price decimal(10,2), other int NOT NULL", "MODIFY `other` int(11) NULL"},
+      {key + " PRIMARY KEY, price decimal(10,2), other int NOT NULL", here("MODIFY `other` int(11) NULL")},
       {key + ", price decimal(10,2)", "ADD UNIQUE (`id`)"},
       {key + " PRIMARY KEY, price decimal(10,2) UNIQUE", "DROP INDEX `price`"},
       {key + ", price decimal(10,2), UNIQUE (id(5))", "DROP INDEX"},
-      {"id varchar(20) CHARACTER SET utf8mb4 PRIMARY KEY, price decimal(10,2)", "COLLATE utf8mb4_nopad_bin NOT NULL"},
+      {"id varchar(20) CHARACTER SET utf8mb4 PRIMARY KEY, price decimal(10,2)", exact + " NOT NULL"},
       {"id varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, price decimal(10,2)",
-       "COLLATE utf8mb4_nopad_bin NOT NULL"},
+       exact + " NOT NULL"},
   };
   for (const auto& [columns, remedy] : cases) {
     SCOPED_TRACE(columns);
@@ -168,7 +178,7 @@ TEST_F(MySqlSinkTest, AnExistingTableThatCannotHoldTheRowsIsRefusedWithTheStatem
     EXPECT_NE(e.message().find(remedy), std::string::npos) << e.what();
   }
   execute(admin,
-          {"DROP TABLE there", "CREATE TABLE there (" + key + " PRIMARY KEY, price decimal(10,2)) ENGINE = Aria"});
+          {"DROP TABLE there", "CREATE TABLE there (" + key + " PRIMARY KEY, price decimal(10,2)) ENGINE = MyISAM"});
   EXPECT_NE(errorOf([&] { sink->prepareTable(t); }).message().find("ENGINE = InnoDB"), std::string::npos);
   for (const std::string& name : {std::string(65, 'x'), std::string("owl \xF0\x9F\xA6\x89")}) {
     EXPECT_EQ(errorOf([&] { sink->prepareTable(things(name)); }).code(), ErrorCode::invalidConfig);

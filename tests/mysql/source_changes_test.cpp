@@ -37,7 +37,7 @@ TEST_F(BinlogChanges, AnUpdateTellsTheRowBefore) {
   EXPECT_EQ(describe(update.before.at(1)), "\"a\"");
   EXPECT_EQ(rowOf(update), "1,\"A\",\"b\",1");
   EXPECT_TRUE(update.beforeAbsent.empty() && update.unchanged.empty());
-  EXPECT_NE(update.transactionId, 0u);
+  EXPECT_EQ(update.transactionId != 0u, hasGtids());
   EXPECT_GT(update.commitMicros, 1'600'000'000'000'000);
 }
 
@@ -85,8 +85,10 @@ TEST_F(BinlogChanges, SmallRowImagesAreCompleted) {
 }
 
 TEST_F(BinlogChanges, CompressedEventsAreRead) {
-  execute(writer, {"SET GLOBAL log_bin_compress = ON"});
+  execute(writer,
+          {isMariaDb() ? "SET GLOBAL log_bin_compress = ON" : "SET GLOBAL binlog_transaction_compression = ON"});
   follow({kTable});
+  execute(writer = queryFn(testConnect()), {"USE binlog_test"});  // a session takes the setting when it connects
   const std::string large(5'000, 'x');
   execute(writer, {"INSERT INTO t VALUES (1, 'a', '" + large + "', 1)", "UPDATE t SET a = 'A'", "DELETE FROM t",
                    "TRUNCATE TABLE t /* " + large + " */"});
@@ -120,6 +122,7 @@ TEST_F(BinlogChanges, AnXaTransactionThatIsRolledBackNeverComes) {
 
 TEST_F(BinlogChanges, APreparedTransactionIsReadAgainAfterARestart) {
   for (const PositionBy by : {PositionBy::gtid, PositionBy::file}) {
+    if (by == PositionBy::gtid && !hasGtids()) continue;
     SetUp();
     SourceOptions options = quickOptions();
     options.positions = by;

@@ -143,10 +143,10 @@ TEST_F(KilledBinlogReader, AppliesEachChangeOnce) {
     // Small transactions, and one that is longer than any queue.
     for (int i = 0; i < 8; ++i) {
       const std::int64_t rows = i == 5 ? 4'000 : random.between(1, 60);
-      execute(writer,
-              {"BEGIN",
-               fmt::format("INSERT INTO t SELECT seq + {}, 0, CONCAT('name ', seq) FROM seq_1_to_{}", inserts, rows),
-               fmt::format("UPDATE t SET n = n + 1 WHERE id > {}", inserts), "COMMIT"});
+      execute(writer, {"BEGIN",
+                       fmt::format("INSERT INTO t SELECT seq + {}, 0, CONCAT('name ', seq) FROM {}", inserts,
+                                   servers::numbersTo(static_cast<std::size_t>(rows))),
+                       fmt::format("UPDATE t SET n = n + 1 WHERE id > {}", inserts), "COMMIT"});
       inserts += rows;
       updates += rows;
       execute(writer, {fmt::format("DELETE FROM t WHERE id = {}", inserts)});
@@ -175,8 +175,9 @@ TEST_F(KilledBinlogReader, AppliesEachChangeOnce) {
 
 TEST_F(KilledBinlogReader, GoesOnWithALargeTableWhereItWas) {
   const std::uint64_t rows = crashRows();
-  execute(writer, {fmt::format("INSERT INTO t SELECT seq, seq % 1000, CONCAT('name ', seq) FROM seq_1_to_{}", rows),
-                   "ANALYZE TABLE t"});
+  execute(writer,
+          {fmt::format("INSERT INTO t SELECT seq, seq % 1000, CONCAT('name ', seq) FROM {}", servers::numbersTo(rows)),
+           "ANALYZE TABLE t"});
   std::uint64_t changed = 0;
   constexpr int kKills = 6;
   for (int kills = 0; kills < kKills; ++kills) {
@@ -187,8 +188,8 @@ TEST_F(KilledBinlogReader, GoesOnWithALargeTableWhereItWas) {
     execute(writer, {fmt::format("UPDATE t SET n = n + 1 WHERE id % 1000 = {}", kills * 7),
                      fmt::format("DELETE FROM t WHERE id % 5000 = {}", kills * 11 + 1),
                      fmt::format("UPDATE t SET id = -id WHERE id % 5000 = {}", kills * 13 + 2),
-                     fmt::format("INSERT INTO t SELECT {} + seq, seq, 'new' FROM seq_1_to_50",
-                                 rows + static_cast<std::uint64_t>(kills) * 100)});
+                     fmt::format("INSERT INTO t SELECT {} + seq, seq, 'new' FROM {}",
+                                 rows + static_cast<std::uint64_t>(kills) * 100, servers::numbersTo(50))});
     changed += rows / 1000 + 3 * rows / 5000 + 50;
   }
   start();

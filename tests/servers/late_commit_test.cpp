@@ -107,7 +107,7 @@ TEST_P(ServerLateCommit, WithoutTheRightToSeeOthersThePollSaysWhichGrantMendsIt)
     }
     execute(admin, {"CREATE ROLE horizonless LOGIN PASSWORD 'pw'", "GRANT SELECT ON orders TO horizonless"});
   } else {
-    execute(admin, {"CREATE OR REPLACE USER horizonless@localhost IDENTIFIED BY 'pw'",
+    execute(admin, {"DROP USER IF EXISTS horizonless@localhost", "CREATE USER horizonless@localhost IDENTIFIED BY 'pw'",
                     "GRANT SELECT ON tidegate.* TO horizonless@localhost"});
   }
   const QueryFn writer = server.writer();

@@ -15,7 +15,7 @@ class MysqlTypes : public testing::Test {
        .readOnly = false,
        .sessionSql = {"SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
                       "CREATE DATABASE IF NOT EXISTS types_test CHARACTER SET utf8mb4", "USE types_test"}});
-  std::vector<TypeRow> documented = typeTable("MariaDB and MySQL");
+  std::vector<TypeRow> documented = mysqlTypeTable();
 
   /// Table `cells`: the documented cells as c0, c1, … of one row, and a FLOAT.
   void makeCells() {
@@ -55,7 +55,10 @@ TEST_F(MysqlTypes, FindTheRowTheyWereReadFromWhenBound) {
   for (std::size_t i = 0; i < documented.size(); ++i) {
     const std::string column = "c" + std::to_string(i);
     const Value read = readAll(query, "SELECT " + column + " FROM cells")[0][0];
-    if (read.isNull()) continue;
+    // MySQL compares documents with documents, and of shapes and vectors none with another.
+    const std::string& type = documented[i].declared;
+    const bool apart = type == "JSON" || type == "POINT" || type.starts_with("VECTOR");
+    if (read.isNull() || (apart && !isMariaDb())) continue;
     for (const std::string& beside : kBeside) {
       SCOPED_TRACE(documented[i].declared + " " + documented[i].sql + beside);
       for (const bool wholeResult : {true, false}) {

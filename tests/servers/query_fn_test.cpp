@@ -141,8 +141,8 @@ TEST_P(ServerQueryFn, WhatIsNotGrantedIsDenied) {
   if (server.isPostgres()) {
     execute(admin, {"DROP ROLE IF EXISTS limited", "CREATE ROLE limited LOGIN PASSWORD 'limited-pw'"});
   } else {
-    execute(admin, {"CREATE OR REPLACE USER limited@localhost IDENTIFIED BY 'limited-pw'",
-                    "GRANT SELECT ON tidegate.victim TO limited@localhost",
+    execute(admin, {"DROP USER IF EXISTS limited@localhost", "CREATE USER limited@localhost IDENTIFIED BY 'limited-pw'",
+                    "CREATE TABLE IF NOT EXISTS victim (v INT)", "GRANT SELECT ON tidegate.victim TO limited@localhost",
                     "GRANT CREATE TEMPORARY TABLES ON tidegate.* TO limited@localhost"});
   }
   const QueryFn limited = server.connect({.user = user, .password = "limited-pw"});

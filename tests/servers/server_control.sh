@@ -11,7 +11,7 @@ action=$2
 
 # Servers refuse to run as root.
 as_owner() {
-  if [ "$(id -u)" != 0 ]; then
+  if [ "$server_user" = "$(id -un)" ]; then
     "$@"
   else
     setpriv --reuid="$server_user" --regid="$server_user" --init-groups -- "$@"
@@ -52,10 +52,12 @@ case $server in
     answers() { "$postgres_bin/pg_isready" -q -h "$dir/run" -p "$port"; }
     ;;
   mysql)
-    server_user=mysql log=$dir/mysql.log pidfile=$dir/run/mysql.pid
+    server_user=$mysql_user log=$dir/mysql.log pidfile=$dir/run/mysql.pid
+    program=(mariadbd)
+    [ -z "$mysql_run" ] || program=("$mysql_run" usr/sbin/mysqld)
     start() {
       # The shell in between is redirected too: it must not hold the caller's output open for as long as the server runs.
-      (cd / && as_owner setsid mariadbd --defaults-file="$dir/mysql.cnf") </dev/null >>"$log" 2>&1 &
+      (cd / && as_owner setsid "${program[@]}" --defaults-file="$dir/mysql.cnf") </dev/null >>"$log" 2>&1 &
       until_true 60 start answers
     }
     answers() { mariadb-admin --no-defaults --socket="$dir/run/mysql.sock" --user=tidegate --password="$password" ping; }
@@ -79,6 +81,7 @@ case $action in
     until_true 30 kill ended "${all[@]}"
     # Where nobody reaps the dead, their pids would seem to hold these locks.
     rm -f "$pidfile"
+    rm -f "$dir/run/mysql.sock.lock"
     [ "$server" = mysql ] || rm -f "$dir/run/.s.PGSQL.$port" "$dir/run/.s.PGSQL.$port.lock"
     ;;
   stop)

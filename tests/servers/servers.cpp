@@ -48,19 +48,24 @@ QueryFn Server::connect(const Access& access) const {
 }
 
 std::string Server::sleeping(const std::string& marker) const {
-  return (isPostgres() ? "SELECT 1 AS n FROM pg_sleep(60) /* " : "SELECT SLEEP(60) AS n /* ") + marker + " */";
+  // A SLEEP that ends a MySQL's statement makes no error of it.
+  return (isPostgres() ? "SELECT 1 AS n FROM pg_sleep(60) /* "
+                       : "SELECT SUM(SLEEP(30)) AS n FROM (SELECT 1 UNION ALL SELECT 2) AS two /* ") +
+         marker + " */";
 }
 
 std::string Server::slowRows(const std::string& marker) const {
-  return (isPostgres() ? "SELECT n, pg_sleep(0.005)::text AS s, repeat('x', 1000) AS pad FROM generate_series(1, "
-                         "100000) AS n /* "
-                       : "SELECT seq AS n, SLEEP(0.005) AS s, REPEAT('x', 1000) AS pad FROM seq_1_to_100000 /* ") +
+  return (isPostgres()
+              ? "SELECT n, pg_sleep(0.005)::text AS s, repeat('x', 1000) AS pad FROM generate_series(1, "
+                "100000) AS n /* "
+              : "SELECT seq AS n, SLEEP(0.005) AS s, REPEAT('x', 1000) AS pad FROM " + numbersTo(100'000) + " /* ") +
          marker + " */";
 }
 
 std::string Server::numbers(std::size_t count) const {
   const std::string last = std::to_string(count);
-  return isPostgres() ? "SELECT n FROM generate_series(1, " + last + ") AS n" : "SELECT seq AS n FROM seq_1_to_" + last;
+  return isPostgres() ? "SELECT n FROM generate_series(1, " + last + ") AS n"
+                      : "SELECT seq AS n FROM " + numbersTo(count);
 }
 
 std::size_t Server::running(const QueryFn& admin, const std::string& marker) const {

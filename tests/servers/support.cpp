@@ -42,6 +42,18 @@ bool eventually(const std::function<bool()>& condition, std::chrono::seconds dea
   return true;
 }
 
+bool isMariaDb() {
+  const char* const server = std::getenv("TIDEGATE_MYSQL_SERVER");
+  return server == nullptr || std::string_view(server) != "mysql";
+}
+
+std::string numbersTo(std::size_t last) {
+  const std::string end = std::to_string(last);
+  if (isMariaDb()) return "seq_1_to_" + end;
+  return "(WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < " + end +
+         ") SELECT seq FROM numbers) AS numbers";
+}
+
 void control(std::string_view server, std::string_view action) {
   const char* script = server == "postgres"  ? "TIDEGATE_POSTGRES_CTL"
                        : server == "replica" ? "TIDEGATE_REPLICA_CTL"

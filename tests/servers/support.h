@@ -29,6 +29,11 @@ Error errorOf(const std::function<void()>& action);
 /// Calls `condition` until it holds; false after a deadline that only a broken system reaches.
 bool eventually(const std::function<bool()>& condition, std::chrono::seconds deadline = std::chrono::seconds{30});
 
+/// Whether the server called "mysql" is MariaDB, and not MySQL (TIDEGATE_MYSQL_SERVER).
+bool isMariaDb();
+/// A table expression with the numbers from 1 to `last` in a column `seq`, on the server called "mysql".
+std::string numbersTo(std::size_t last);
+
 /// Runs server_control.sh for "postgres", "mysql" or "replica": start, stop, kill9, freeze, thaw. "replica" is made by
 /// `follow`, a standby of "postgres", and can `promote` and `remove`.
 /// @throws std::runtime_error if it fails.

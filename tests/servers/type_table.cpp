@@ -3,6 +3,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "servers/support.h"
+
 namespace tidegate::servers {
 namespace {
 
@@ -49,6 +51,12 @@ std::vector<TypeRow> typeTable(const std::string& heading) {
     }
   }
   if (rows.empty()) throw std::runtime_error("docs/types.md has no table of types under \"" + heading + "\"");
+  return rows;
+}
+
+std::vector<TypeRow> mysqlTypeTable() {
+  std::vector<TypeRow> rows = typeTable("MariaDB and MySQL");
+  for (const TypeRow& own : typeTable(isMariaDb() ? "Only MariaDB" : "Only MySQL")) rows.push_back(own);
   return rows;
 }
 

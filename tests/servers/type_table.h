@@ -14,4 +14,7 @@ struct TypeRow {
 /// The table under "## <heading>". @throws std::runtime_error if there is none.
 std::vector<TypeRow> typeTable(const std::string& heading);
 
+/// Of the server called "mysql": the table that MariaDB and MySQL share, and what only one of them has.
+std::vector<TypeRow> mysqlTypeTable();
+
 }  // namespace tidegate::servers

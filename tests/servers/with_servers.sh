@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# with_servers.sh <command> [argument...]: runs the command beside a private Postgres and a private MariaDB.
+# with_servers.sh <command> [argument...]: runs the command beside a private Postgres and a private MariaDB or MySQL.
 #
 # Both live in a new folder under /tmp, listen on loopback ports found at the start and on unix sockets, and are stopped
 # and removed when the command ends, fails or is interrupted. The command sees
@@ -8,6 +8,9 @@
 #   TIDEGATE_POSTGRES_CTL, TIDEGATE_MYSQL_CTL    run these with start, stop, kill9, freeze or thaw
 #   TIDEGATE_REPLICA_URL, TIDEGATE_REPLICA_CTL   a second Postgres, where TIDEGATE_WITH_REPLICA is set
 #   TIDEGATE_TLS_DIR                             ca.pem (signed the servers' certificate for "localhost"), other-ca.pem
+# TIDEGATE_MYSQL_SERVER=mysql starts MySQL in MariaDB's place: Debian's unreleased suite has it, and debian_packages.sh,
+# whose exit codes (75 to 77: it cannot be had) are this one's then, unpacks it into TIDEGATE_MYSQL_FOLDER, build/mysql if
+# that is not set. TIDEGATE_MYSQL_GTID (ON, OFF) is its gtid_mode.
 # Runs as root (the servers run as the users postgres and mysql) or as any user.
 set -euo pipefail
 [ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
@@ -18,9 +21,21 @@ missing() { echo "with_servers.sh: $1 was not found; \`cmake/install_packages.sh
 postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -x "${postgres_bin:-}/initdb" ] || missing "Postgres (Debian: postgresql)"
 PATH=$PATH:/usr/sbin
-for tool in mariadbd mariadb-install-db mariadb openssl; do
+export TIDEGATE_MYSQL_SERVER=${TIDEGATE_MYSQL_SERVER:-mariadb}
+case $TIDEGATE_MYSQL_SERVER in
+  mariadb) mysql_tools="mariadbd mariadb-install-db" ;;
+  mysql) mysql_tools="" ;;
+  *) echo "with_servers.sh: TIDEGATE_MYSQL_SERVER is mariadb or mysql" >&2; exit 2 ;;
+esac
+for tool in $mysql_tools mariadb openssl; do
   command -v "$tool" >/dev/null || missing "$tool (Debian: mariadb-server, openssl)"
 done
+mysql_run=
+if [ "$TIDEGATE_MYSQL_SERVER" = mysql ]; then
+  mysql_folder=${TIDEGATE_MYSQL_FOLDER:-$here/../../build/mysql}
+  "$here/debian_packages.sh" sid "$mysql_folder" mysql-server-core
+  mysql_run=$(readlink -f "$mysql_folder")/run
+fi
 
 export TIDEGATE_SERVERS_DIR
 TIDEGATE_SERVERS_DIR=$(mktemp -d /tmp/tidegate-servers.XXXXXX)
@@ -43,6 +58,8 @@ trap 'exit 143' TERM HUP
 
 postgres_user=$(id -un) mysql_user=$(id -un)
 if [ "$(id -u)" = 0 ]; then postgres_user=postgres mysql_user=mysql; fi
+# The unpacked one need not lie where another user may read it, and agrees to run as root.
+[ -z "$mysql_run" ] || mysql_user=$(id -un)
 as() {
   local user=$1
   shift
@@ -76,7 +93,7 @@ make_certificates() {
     cp "$dir/tls/server.key" "$dir/tls/$user.key"
     chmod 600 "$dir/tls/$user.key"
   done
-  [ "$(id -u)" != 0 ] || { chown postgres "$dir/tls/postgres.key"; chown mysql "$dir/tls/mysql.key"; }
+  [ "$(id -u)" != 0 ] || { chown postgres "$dir/tls/postgres.key"; chown "$mysql_user" "$dir/tls/mysql.key"; }
 }
 
 # make_postgres <name> <port>
@@ -108,9 +125,9 @@ CONF
 make_mysql() {
   # Its own temporary folder: two servers that are made at once take the same names in a shared one.
   mkdir -m 700 "$dir/mysql" "$dir/mysql-tmp"
-  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql" "$dir/mysql-tmp"
+  [ "$(id -u)" != 0 ] || chown "$mysql_user" "$dir/mysql" "$dir/mysql-tmp"
   cat >"$dir/mysql.cnf" <<CONF
-[mariadbd]
+[$([ -n "$mysql_run" ] && echo mysqld || echo mariadbd)]
 datadir=$dir/mysql
 tmpdir=$dir/mysql-tmp
 socket=$dir/run/mysql.sock
@@ -121,7 +138,6 @@ log-error=$dir/mysql.log
 # Nothing here has to outlive the machine; killed servers still find what they wrote.
 innodb-flush-log-at-trx-commit=2
 innodb-flush-method=nosync
-sync-frm=0
 innodb-buffer-pool-size=128M
 # For change streams. Sources are tested without their metadata too: SET GLOBAL binlog_row_metadata = NO_LOG.
 log-bin=tidegate-bin
@@ -134,10 +150,11 @@ skip-name-resolve
 ssl-ca=$dir/tls/ca.pem
 ssl-cert=$dir/tls/server.pem
 ssl-key=$dir/tls/mysql.key
+$([ -n "$mysql_run" ] && settings_of_mysql || echo sync-frm=0)
 CONF
   chmod 644 "$dir/mysql.cnf"
   touch "$dir/mysql.log"
-  [ "$(id -u)" != 0 ] || chown mysql "$dir/mysql.log"
+  [ "$(id -u)" != 0 ] || chown "$mysql_user" "$dir/mysql.log"
   cat >"$dir/init.sql" <<SQL
 CREATE DATABASE tidegate CHARACTER SET utf8mb4;
 CREATE USER tidegate@'%' IDENTIFIED BY '$password';
@@ -145,9 +162,27 @@ GRANT ALL ON *.* TO tidegate@'%' WITH GRANT OPTION;
 CREATE USER tidegate@localhost IDENTIFIED BY '$password';
 GRANT ALL ON *.* TO tidegate@localhost WITH GRANT OPTION;
 SQL
-  (cd / && as "$mysql_user" mariadb-install-db --no-defaults --datadir="$dir/mysql" --tmpdir="$dir/mysql-tmp" \
-    --skip-test-db --skip-name-resolve --auth-root-authentication-method=normal >"$dir/mysql-install.log" 2>&1) ||
-    { cat "$dir/mysql-install.log" >&2; exit 1; }
+  local install=(mariadb-install-db --no-defaults --datadir="$dir/mysql" --tmpdir="$dir/mysql-tmp" --skip-test-db
+    --skip-name-resolve --auth-root-authentication-method=normal)
+  [ -z "$mysql_run" ] || install=("$mysql_run" usr/sbin/mysqld --defaults-file="$dir/mysql.cnf" --log-error=stderr
+    --skip-log-bin --initialize-insecure)
+  (cd / && as "$mysql_user" "${install[@]}" >"$dir/mysql-install.log" 2>&1) || { cat "$dir/mysql-install.log" >&2; exit 1; }
+}
+settings_of_mysql() {
+  local root=${mysql_run%/run}/root/usr
+  cat <<CONF
+user=$mysql_user
+basedir=$root
+lc-messages-dir=$root/share/mysql
+secure-file-priv=NULL
+mysqlx=OFF
+# A new server is made for each run; its pages need no second copy.
+innodb-doublewrite=OFF
+# Tests make rows by counting.
+cte-max-recursion-depth=2000000
+gtid-mode=${TIDEGATE_MYSQL_GTID:-ON}
+enforce-gtid-consistency=ON
+CONF
 }
 
 chmod 755 "$dir"
@@ -155,7 +190,7 @@ mkdir -m 777 "$dir/run"
 postgres_port=$(free_port)
 mysql_port=$(free_port)
 replica_port=$(free_port)
-{ declare -p postgres_bin postgres_port replica_port mysql_port password; } >"$dir/settings"
+{ declare -p postgres_bin postgres_port replica_port mysql_port mysql_user mysql_run password; } >"$dir/settings"
 chmod 644 "$dir/settings"
 make_certificates
 make_postgres postgres "$postgres_port"

@@ -5,12 +5,12 @@
 ///     Engine engine({.sources = {{.name = "shop", .source = source}}, .pipelines = {…}});
 ///
 /// Needs `log_bin`, `binlog_format = ROW`, and an account that may read the binlog. Order is total: that of the commits
-/// in the binlog, then the place in the transaction. Positions read "0-1-5" (MariaDB's GTIDs, which hold on every
-/// server of a replicated set) or "file:1/3/4567" (a place in the files of one server).
+/// in the binlog, then the place in the transaction. Positions read "0-1-5" or "uuid:3e11fa47-…:1-5" (GTIDs, which hold
+/// on every server of a replicated set) or "file:1/3/4567" (a place in the files of one server).
 /// Large tables are read piece by piece beside the stream; a crash costs the piece in hand.
 ///
-/// Origin: Debezium's MySQL connector and go-mysql's canal; differs in that a baseline takes no global lock on MariaDB,
-/// that XA transactions come when they are decided, and that what cannot be read exactly is an error.
+/// Origin: Debezium's MySQL connector and go-mysql's canal; differs in that a baseline takes no global lock where it
+/// can, that XA transactions come when they are decided, and that what cannot be read exactly is an error.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ namespace tidegate::mysql {
 
 /// What positions are made of.
 enum class PositionBy {
-  automatic,  ///< GTIDs on MariaDB, file and offset on MySQL
+  automatic,  ///< GTIDs on MariaDB, and on MySQL with gtid_mode = ON; else file and offset
   gtid,       ///< GTIDs: MariaDB's domains, or MySQL's sets, which need gtid_mode = ON
   file        ///< file and offset: they end with the server, so a failover needs a new baseline
 };
@@ -34,8 +34,8 @@ enum class PositionBy {
 /// How tables are read before, and while, their changes are streamed.
 struct BaselineOptions {
   /// A table of at least so many rows (by the server's guess) is read in ranges of its primary key while changes are
-  /// streamed, and goes on there after a crash; smaller ones are read whole, before the stream begins. MariaDB and
-  /// InnoDB only: MySQL does not note the binlog's place with a snapshot. 0: every table that has a key.
+  /// streamed, and goes on there after a crash; smaller ones are read whole, before the stream begins. InnoDB
+  /// only, and on MySQL only with gtid_mode = ON. 0: every table that has a key.
   std::uint64_t chunkedFromRows = 1'000'000;
   std::size_t chunkRows = 10'000;  ///< of one range: what a crash reads again. Up to two are held in memory
 };

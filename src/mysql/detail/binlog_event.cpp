@@ -101,14 +101,49 @@ MariaGtidEvent readMariaGtid(const BinlogEvent& event) {
   return out;
 }
 
-Gtid readMySqlGtid(const BinlogEvent& event) {
+namespace {
+
+/// As MySQL's serialization library writes it: numbered fields, of which only the first four are of interest.
+Gtid readTaggedGtid(const BinlogEvent& event) {
+  OctetCursor in(event.body, "a GTID with a tag");
+  if (in.varlen() != 1) refuseOctets("a GTID is written in an unknown way");
+  in.varlen();  // how long it is
+  in.varlen();  // the last field that must be known
+  Gtid gtid;
+  const auto field = [&](std::uint64_t number) {
+    if (in.varlen() != number) refuseOctets("a GTID lacks one of its parts");
+  };
+  field(0);
+  in.varlen();  // flags
+  field(1);
+  for (std::uint8_t& octet : gtid.source.uuid.octets) octet = static_cast<std::uint8_t>(in.varlen());
+  field(2);
+  const std::uint64_t zigzag = in.varlen();
+  if ((zigzag & 1) != 0) refuseOctets("a GTID has an impossible number");
+  gtid.sequence = zigzag >> 1;
+  field(3);
+  const std::uint64_t size = in.varlen();
+  if (size > in.left()) refuseOctets("a GTID ends within its tag");
+  gtid.source.tag = in.take(static_cast<std::size_t>(size));
+  if (!gtid.source.tag.empty() && !isGtidTag(gtid.source.tag)) refuseOctets("a GTID's tag is none");
+  return gtid;
+}
+
+Gtid readPlainGtid(const BinlogEvent& event) {
   OctetCursor in(event.body, "a GTID");
   in.take(1);  // flags
   Gtid gtid;
   std::size_t i = 0;
-  for (const char octet : in.take(gtid.source.octets.size()))
-    gtid.source.octets[i++] = static_cast<std::uint8_t>(octet);
+  auto& octets = gtid.source.uuid.octets;
+  for (const char octet : in.take(octets.size())) octets[i++] = static_cast<std::uint8_t>(octet);
   gtid.sequence = in.little(8);
+  return gtid;
+}
+
+}  // namespace
+
+Gtid readMySqlGtid(const BinlogEvent& event) {
+  Gtid gtid = event.type == EventType::mysqlTaggedGtid ? readTaggedGtid(event) : readPlainGtid(event);
   if (gtid.sequence == 0 || gtid.sequence >= INT64_MAX) refuseOctets("a GTID has an impossible number");
   return gtid;
 }

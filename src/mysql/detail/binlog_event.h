@@ -86,7 +86,7 @@ struct MariaGtidEvent {
 };
 MariaGtidEvent readMariaGtid(const BinlogEvent& event);
 
-/// MySQL's, untagged. @throws Error{parseError}
+/// MySQL's, with a tag or without. @throws Error{parseError}
 Gtid readMySqlGtid(const BinlogEvent& event);
 
 struct QueryEvent {

@@ -14,7 +14,7 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-constexpr std::uint8_t kByDomains = 'G', kBySources = 'U', kByFile = 'F';
+constexpr std::uint8_t kByDomains = 'G', kBySources = 'U', kByTaggedSources = 'T', kByFile = 'F';
 constexpr std::uint8_t kWithRestart = 0x20;  ///< makes the kind's letter a small one
 constexpr std::uint8_t kWithBaseline = 0x80;
 /// More domains than any server is set up with.
@@ -39,13 +39,17 @@ void putNumber(std::uint64_t number, std::string& out) {
   out.append(octets.data(), size);
 }
 
-void putUuid(const Uuid& uuid, std::string& out) {
-  for (const std::uint8_t octet : uuid.octets) out.push_back(static_cast<char>(octet));
+void putSource(const GtidSource& source, bool tags, std::string& out) {
+  for (const std::uint8_t octet : source.uuid.octets) out.push_back(static_cast<char>(octet));
+  if (!tags) return;
+  putNumber(source.tag.size(), out);
+  out += source.tag;
 }
 
-void putGtid(const Gtid& gtid, BorderBy by, std::string& out) {
+/// @param tags whether the position's kind says that sources have them.
+void putGtid(const Gtid& gtid, BorderBy by, bool tags, std::string& out) {
   if (by == BorderBy::sources) {
-    putUuid(gtid.source, out);
+    putSource(gtid.source, tags, out);
     return putNumber(gtid.sequence, out);
   }
   putNumber(gtid.domain, out);
@@ -53,10 +57,10 @@ void putGtid(const Gtid& gtid, BorderBy by, std::string& out) {
   putNumber(gtid.sequence, out);
 }
 
-void putSet(const GtidSet& set, std::string& out) {
+void putSet(const GtidSet& set, bool tags, std::string& out) {
   putNumber(set.sources().size(), out);
   for (const GtidSet::Source& source : set.sources()) {
-    putUuid(source.uuid, out);
+    putSource(source.name, tags, out);
     putNumber(source.intervals.size(), out);
     std::uint64_t end = 0;
     for (const GtidSet::Interval& interval : source.intervals) {
@@ -67,23 +71,25 @@ void putSet(const GtidSet& set, std::string& out) {
   }
 }
 
-void putBorder(const Border& border, std::string& out) {
-  if (border.by == BorderBy::sources) return putSet(border.set, out);
+void putBorder(const Border& border, bool tags, std::string& out) {
+  if (border.by == BorderBy::sources) return putSet(border.set, tags, out);
   if (border.byFile()) {
     putNumber(border.file.server, out);
     putNumber(border.file.number, out);
     return putNumber(border.file.offset, out);
   }
   putNumber(border.gtids.gtids().size(), out);
-  for (const Gtid& gtid : border.gtids.gtids()) putGtid(gtid, border.by, out);
+  for (const Gtid& gtid : border.gtids.gtids()) putGtid(gtid, border.by, tags, out);
 }
 
 /// Reads what the functions above wrote, and nothing else: a place has one form.
 class PlaceReader {
  public:
-  explicit PlaceReader(std::string_view octets) : whole_(octets), rest_(octets) {}
+  /// @param tags sources have them.
+  PlaceReader(std::string_view octets, bool tags) : whole_(octets), rest_(octets), tags_(tags) {}
 
-  bool done() const { return rest_.empty(); }
+  /// Nothing is left, and there were tags if there should be.
+  bool done() const { return rest_.empty() && tags_ == sawTag_; }
   /// A baseline's progress, to the end.
   std::string progress() {
     if (rest_.empty()) throw noOctets(whole_.size());
@@ -110,17 +116,26 @@ class PlaceReader {
     if (value > UINT32_MAX) throw noOctets(whole_.size());
     return static_cast<std::uint32_t>(value);
   }
-  Uuid uuid() {
-    Uuid uuid;
-    if (rest_.size() < uuid.octets.size()) throw noOctets(whole_.size());
-    for (std::size_t i = 0; i < uuid.octets.size(); ++i) uuid.octets[i] = static_cast<std::uint8_t>(rest_[i]);
-    rest_.remove_prefix(uuid.octets.size());
-    return uuid;
+  GtidSource source() {
+    GtidSource source;
+    auto& octets = source.uuid.octets;
+    if (rest_.size() < octets.size()) throw noOctets(whole_.size());
+    for (std::size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<std::uint8_t>(rest_[i]);
+    rest_.remove_prefix(octets.size());
+    if (!tags_) return source;
+    const std::uint64_t size = number();
+    if (size > rest_.size()) throw noOctets(whole_.size());
+    source.tag = rest_.substr(0, static_cast<std::size_t>(size));
+    rest_.remove_prefix(static_cast<std::size_t>(size));
+    if (source.tag.empty()) return source;
+    if (!isGtidTag(source.tag)) throw noOctets(whole_.size());
+    sawTag_ = true;
+    return source;
   }
   Gtid gtid(BorderBy by) {
     Gtid gtid;
     if (by == BorderBy::sources) {
-      gtid.source = uuid();
+      gtid.source = source();
       gtid.sequence = number();
       return gtid;
     }
@@ -132,8 +147,8 @@ class PlaceReader {
   GtidSet set() {
     GtidSet set;
     for (std::uint64_t sources = number(); sources > 0; --sources) {
-      const Uuid source = uuid();
-      const bool sorted = set.empty() || set.sources().back().uuid.octets < source.octets;
+      const GtidSource name = source();
+      const bool sorted = set.empty() || set.sources().back().name < name;
       std::uint64_t end = 0, intervals = number();
       if (!sorted || intervals == 0) throw noOctets(whole_.size());
       for (; intervals > 0; --intervals) {
@@ -141,7 +156,7 @@ class PlaceReader {
         const std::uint64_t least = end == 0 ? 1 : 2;  // else it would be one with the one before it
         constexpr std::uint64_t kMost = INT64_MAX - 1;
         if (gap < least || gap > kMost - end || more > kMost - end - gap) throw noOctets(whole_.size());
-        set.add(source, {end + gap, end + gap + more});
+        set.add(name, {end + gap, end + gap + more});
         end += gap + more;
       }
     }
@@ -172,6 +187,7 @@ class PlaceReader {
 
  private:
   std::string_view whole_, rest_;
+  bool tags_, sawTag_ = false;
 };
 
 std::partial_ordering orderOf(bool lessOrEqual, bool greaterOrEqual) {
@@ -202,7 +218,7 @@ Border borderFromText(std::string_view text, std::string_view whole) {
     border.by = BorderBy::sources;
     try {
       border.set = gtidSetFromText(text.substr(kUuidPrefix.size()));
-    } catch (const Error&) {  // also for tags, which no position of ours has
+    } catch (const Error&) {
       throw noPosition(whole);
     }
     return border;
@@ -233,18 +249,25 @@ std::string octetsFromHex(std::string_view hex, std::string_view whole) {
   return octets;
 }
 
-char kindOf(const Place& place) {
+/// @param withCurrent the transaction is part of it.
+bool hasTags(const Place& place, bool withCurrent) {
+  if (place.before.by != BorderBy::sources) return false;
+  return place.before.set.tagged() || (place.restart && place.restart->set.tagged()) ||
+         (withCurrent && !place.current.source.tag.empty());
+}
+
+char kindOf(const Place& place, bool tags) {
   std::uint8_t kind = kByDomains;
-  if (place.before.by == BorderBy::sources) kind = kBySources;
+  if (place.before.by == BorderBy::sources) kind = tags ? kByTaggedSources : kBySources;
   if (place.before.byFile()) kind = kByFile;
   if (place.restart) kind |= kWithRestart;
   if (!place.baseline.empty()) kind |= kWithBaseline;
   return static_cast<char>(kind);
 }
 
-void putTail(const Place& place, bool withCurrent, std::string& out) {
-  if (withCurrent && !place.before.byFile()) putGtid(place.current, place.before.by, out);
-  if (place.restart) putBorder(*place.restart, out);
+void putTail(const Place& place, bool withCurrent, bool tags, std::string& out) {
+  if (withCurrent && !place.before.byFile()) putGtid(place.current, place.before.by, tags, out);
+  if (place.restart) putBorder(*place.restart, tags, out);
   out.append(place.baseline);
 }
 
@@ -285,9 +308,10 @@ Place meetWithoutBaseline(const Place& a, const Place& b) {
 
 PositionParts positionParts(const Place& place) {
   PositionParts parts;
-  parts.head.push_back(kindOf(place));
-  putBorder(place.before, parts.head);
-  putTail(place, true, parts.tail);
+  const bool tags = hasTags(place, true);
+  parts.head.push_back(kindOf(place, tags));
+  putBorder(place.before, tags, parts.head);
+  putTail(place, true, tags, parts.tail);
   return parts;
 }
 
@@ -298,11 +322,12 @@ void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& 
 }
 
 void writePosition(const Place& place, Position& out) {
+  const bool tags = hasTags(place, place.ordinal != 0);
   out.octets.clear();
-  out.octets.push_back(kindOf(place));
-  putBorder(place.before, out.octets);
+  out.octets.push_back(kindOf(place, tags));
+  putBorder(place.before, tags, out.octets);
   putNumber(place.ordinal, out.octets);
-  putTail(place, place.ordinal != 0, out.octets);
+  putTail(place, place.ordinal != 0, tags, out.octets);
 }
 
 Position positionOf(const Place& place) {
@@ -317,9 +342,9 @@ Place placeOf(const Position& position) {
   const std::uint8_t letter = kind & static_cast<std::uint8_t>(~(kWithRestart | kWithBaseline));
   BorderBy by = BorderBy::domains;
   if (letter == kByFile) by = BorderBy::file;
-  if (letter == kBySources) by = BorderBy::sources;
-  if (letter != kByFile && letter != kBySources && letter != kByDomains) throw noOctets(octets.size());
-  PlaceReader in(std::string_view(octets).substr(1));
+  if (letter == kBySources || letter == kByTaggedSources) by = BorderBy::sources;
+  if (letter != kByFile && letter != kByDomains && by != BorderBy::sources) throw noOctets(octets.size());
+  PlaceReader in(std::string_view(octets).substr(1), letter == kByTaggedSources);
   Place place;
   place.before = in.border(by);
   place.ordinal = in.number();
@@ -393,7 +418,7 @@ Position positionFromText(std::string_view text) {
   if (place.ordinal == 0) throw noPosition(whole);
   if (at == std::string_view::npos) return positionOf(place);
   place.current = gtidFromText(text.substr(at + 1));
-  const bool ofMySql = !(place.current.source == Uuid{});
+  const bool ofMySql = !(place.current.source.uuid == Uuid{});
   if (ofMySql != (place.before.by == BorderBy::sources)) throw noPosition(whole);
   return positionOf(place);
 }

@@ -5,12 +5,13 @@
 ///
 /// Octets: a kind, then numbers of seven bits an octet, least significant first.
 ///   by domains: their count, {domain, server, sequence} of each
-///   by sources: their count, of each 16 octets of its UUID, the count of its intervals, and of each interval how far
-///   it begins behind the one before it and how much longer than one transaction it is by file: the server's id, the
-///   file's number, the offset in it then the ordinal of the change, and where it is not 0 and the kind is by GTID the
-///   transaction: {domain, server, sequence}, or {UUID, sequence} then, where the kind says so, the place from which
-///   the binlog must be read again for XA transactions that are prepared, as above then, where the kind says so and up
-///   to the end, how far a baseline is that is read beside the stream (source/detail/baseline_progress.h)
+///   by sources: their count, of each 16 octets of its UUID (where the kind says that there are tags, then the length
+///   of its tag and the tag), the count of its intervals, and of each interval how far it begins behind the one before
+///   it and how much longer than one transaction it is by file: the server's id, the file's number, the offset in it
+///   then the ordinal of the change, and where it is not 0 and the kind is by GTID the transaction: {domain, server,
+///   sequence}, or {UUID, tag, sequence} then, where the kind says so, the place from which the binlog must be read
+///   again for XA transactions that are prepared, as above then, where the kind says so and up to the end, how far a
+///   baseline is that is read beside the stream (source/detail/baseline_progress.h)
 /// One domain and no open transaction: mostly under 16 octets, which allocate nothing.
 #pragma once
 

@@ -245,9 +245,8 @@ void BinlogReader::open(const BinlogEvent& event) {
                                      : from_.before.has(current_);
   skip_ = done;
   if (skip_) return;
-  if (border_.byFile()) current_ = {};
   Place place = placeNow();
-  place.current = current_;
+  if (!border_.byFile()) place.current = current_;
   delivery_.begin(
       {.place = std::move(place), .commitMicros = std::int64_t{event.timestamp} * 1'000'000, .id = current_.sequence});
 }
@@ -255,18 +254,14 @@ void BinlogReader::open(const BinlogEvent& event) {
 void BinlogReader::mySqlGtid(const BinlogEvent& event) {
   if (inGroup_) refuseOctets("a transaction begins within another");
   current_ = {};
+  const bool anonymous = event.type == EventType::anonymousGtid;
+  if (!anonymous) current_ = readMySqlGtid(event);
   if (border_.by != BorderBy::sources) return open(event);
-  if (event.type == EventType::anonymousGtid) {
+  if (anonymous) {
     throw Error(ErrorCode::positionLost, Retry::afterOperator,
                 "a transaction has no GTID, so positions cannot name it; a new baseline is needed. Mend it with: SET "
                 "GLOBAL gtid_mode = ON, or use PositionBy::file");
   }
-  if (event.type == EventType::mysqlTaggedGtid) {
-    throw Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-                "a transaction's GTID has a tag, which this source does not read: use PositionBy::file, or let no "
-                "session set gtid_next to AUTOMATIC:tag");
-  }
-  current_ = readMySqlGtid(event);
   open(event);
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "mysql/detail/read_row.h"
+#include "mysql/detail/snapshot_place.h"
 
 namespace tidegate::mysql::detail {
 namespace {
@@ -57,6 +58,29 @@ void BinlogStream::run() {
   }
 }
 
+/// A MySQL that has none of what another one executed would go on as if we had it from here.
+void BinlogStream::requireExecuted(const Place& place) {
+  if (place.before.by != BorderBy::sources) return;
+  GtidSet told = place.before.set;
+  if (place.ordinal != 0) told.add(place.current.source, {place.current.sequence, place.current.sequence});
+  core_.ask(stop_, [&](CLink& link) {
+    if (link.isMariaDb()) return;  // which is said where the binlog is asked for
+    requireGtids(link);
+    // In this order: a transaction may be told, and seen by nobody yet.
+    const std::set<std::string> owned = gtidsOwned(link.askText("SELECT @@GLOBAL.gtid_owned"));
+    GtidSet known = gtidSetFromText(link.askText("SELECT @@GLOBAL.gtid_executed"));
+    for (const std::string& text : owned) {
+      const Gtid gtid = gtidFromText(text);
+      known.add(gtid.source, {gtid.sequence, gtid.sequence});
+    }
+    if (told.within(known)) return;
+    throw Error(ErrorCode::positionLost, Retry::afterOperator,
+                fmt::format("the position {} has transactions that this server does not have: it is another one, or "
+                            "restored from a backup; a new baseline is needed",
+                            positionToText(from_)));
+  });
+}
+
 BinlogStart BinlogStream::startOf(const Border& border) {
   BinlogStart start{.serverId = core_.options.serverId,
                     .heartbeat = core_.options.heartbeatInterval,
@@ -84,6 +108,7 @@ BinlogStart BinlogStream::startOf(const Border& border) {
 
 void BinlogStream::attempt() {
   const Place place = placeOf(from_);
+  requireExecuted(place);
   BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();

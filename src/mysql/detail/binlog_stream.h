@@ -23,6 +23,7 @@ class BinlogStream {
  private:
   void attempt();
   BinlogStart startOf(const Border& border);
+  void requireExecuted(const Place& place);
   void fill(const TableBinding& table, ChangeEvent& event);
   void monitor();
   BinlogReader::Hooks hooks();

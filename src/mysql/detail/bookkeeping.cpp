@@ -112,7 +112,9 @@ void Bookkeeping::endBaseline(const TargetName& target) {
 std::string Bookkeeping::namedTableFor(const TargetName& target, const Shape& shape, const CatalogTable& catalog,
                                        const Moved& moved) {
   const std::string hash =
-      connection_.ask("SELECT MD5(CONCAT(?, CHAR(0), ?))", {pipeline_, target.text})[0][0].value_or("").substr(0, 20);
+      // MySQL has no MD5 any more.
+      connection_.ask("SELECT SHA2(CONCAT(?, CHAR(0), ?), 256)", {pipeline_, target.text})[0][0].value_or("").substr(
+          0, 20);
   const TargetName name(prefix_ + "named_" + hash, connection_.database());
   std::string columns, keys;
   const CatalogTable there = readCatalog(connection_, name);
@@ -200,7 +202,8 @@ void Bookkeeping::makeTables() {
 void Bookkeeping::endWriterBefore() {
   const std::string name = fmt::format(
       "tidegate:{}",
-      connection_.ask("SELECT MD5(CONCAT(DATABASE(), CHAR(0), ?, ?))", {prefix_, pipeline_})[0][0].value_or(""));
+      connection_.ask("SELECT LEFT(SHA2(CONCAT(DATABASE(), CHAR(0), ?, ?), 256), 32)", {prefix_, pipeline_})[0][0]
+          .value_or(""));
   const TextRows held = connection_.ask("SELECT IS_USED_LOCK(?), CONNECTION_ID()", {name});
   if (held[0][0] && held[0][0] != held[0][1]) {
     try {

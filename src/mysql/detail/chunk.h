@@ -25,7 +25,8 @@ struct Chunk : tidegate::detail::HeldRows {
   // Once read:
   CatalogueTable table{};  ///< as the snapshot has it
   Shape shape{};
-  TransactionName seen{};  ///< the snapshot sees all up to here, and nothing behind it
+  TransactionName seen{};  ///< the snapshot sees all up to here
+  TransactionName most{};  ///< and nothing behind this
   Shape toldBefore{};      ///< what readers knew of the table when the reading began
 
   bool last() const { return bounded && upTo.empty(); }

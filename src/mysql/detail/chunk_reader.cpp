@@ -54,6 +54,7 @@ void ChunkReader::drop() noexcept {
   if (result_ != nullptr) mysql_free_result(std::exchange(result_, nullptr));
   guard_.reset();
   link_.reset();
+  bracket_.forget();
 }
 
 int ChunkReader::socket() const noexcept { return asked_ == Asked::nothing || !link_ ? -1 : link_->socket(); }
@@ -61,9 +62,11 @@ int ChunkReader::socket() const noexcept { return asked_ == Asked::nothing || !l
 bool ChunkReader::hasMore() const noexcept { return asked_ != Asked::nothing && link_ && link_->cached(); }
 
 bool ChunkReader::begin() {
-  const SnapshotPlace place = beginNotedSnapshot(*link_);
-  if (!admit_(*link_, place)) return false;
-  chunk_->seen = {fileNumberOf(place.file), place.offset};
+  const std::optional<SnapshotPlace> place =
+      link_->isMariaDb() ? std::optional(beginNotedSnapshot(*link_)) : bracket_.begin(*link_);
+  if (!place || !admit_(*link_, *place)) return false;
+  chunk_->seen = place->seen.name();
+  chunk_->most = place->most.name();
   // Until the transaction ends, nobody alters it. One that was altered since the snapshot is refused by the server.
   link_->run(fmt::format("SELECT 1 FROM {} LIMIT 0", chunk_->name.quoted()));
   std::optional<CatalogueTable> table = readCatalogueTable(*link_, chunk_->name);

@@ -1,6 +1,6 @@
 /// Reads chunks, one at a time, on a connection of its own and without waiting for rows.
 ///
-/// A chunk is one transaction: take a snapshot and the binlog's place that the server notes with it, keep the table
+/// A chunk is one transaction: take a snapshot, of which it is known how far it sees in the binlog, keep the table
 /// from being altered, see where `chunkRows` rows end, read them. What is short is waited for: connecting, and
 /// questions of the catalogue.
 #pragma once
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "mysql/detail/chunk.h"
-#include "mysql/detail/snapshot_baseline.h"
+#include "mysql/detail/snapshot_place.h"
 #include "mysql/detail/source_core.h"
 #include "mysql/detail/text_cells.h"
 
@@ -58,6 +58,7 @@ class ChunkReader {
   Admit admit_;
   std::stop_token stop_;
   std::unique_ptr<CLink> link_;
+  SnapshotBracket bracket_;
   std::optional<LinkGuard> guard_;
   Chunk* chunk_ = nullptr;
   Asked asked_ = Asked::nothing;

@@ -54,7 +54,7 @@ void ChunkedBaseline::restart(const Place& from) {
 
 bool ChunkedBaseline::admits(CLink& link, const SnapshotPlace& place) {
   if (open_) return true;
-  const TransactionName seen{fileNumberOf(place.file), place.offset};
+  const TransactionName seen = place.seen.name();
   if (seen == refused_) return false;  // the server would have to read a whole file to say the same again
   refused_ = seen;
   open_ = seesBeginning(link, place, seen);
@@ -63,13 +63,19 @@ bool ChunkedBaseline::admits(CLink& link, const SnapshotPlace& place) {
 
 /// Whether a snapshot sees all that was told before the stream began.
 bool ChunkedBaseline::seesBeginning(CLink& link, const SnapshotPlace& place, const TransactionName& seen) {
+  if (from_.before.by == BorderBy::sources) {
+    GtidSet told = from_.before.set;
+    if (from_.ordinal != 0) told.add(from_.current.source, {from_.current.sequence, from_.current.sequence});
+    return told.within(gtidSetFromText(place.executed));
+  }
   GtidState told = from_.before.gtids;
   if (from_.before.byFile()) {
     if (first_ != TransactionName{} && first_ <= seen) return true;
     if (from_.ordinal != 0) return false;  // begun within a transaction: it ends the first
+    if (!link.isMariaDb()) return TransactionName{from_.before.file.number, from_.before.file.offset} <= seen;
     try {
-      told =
-          gtidsAt(link, {.file = fileNamed(place.file, from_.before.file.number), .offset = from_.before.file.offset});
+      told = gtidsAt(
+          link, {.file = fileNamed(place.seen.file, from_.before.file.number), .offset = from_.before.file.offset});
     } catch (const Error& e) {
       if (e.code() != ErrorCode::queryFailed) throw;
       return false;  // that file was purged meanwhile; the next transaction tells
@@ -77,7 +83,7 @@ bool ChunkedBaseline::seesBeginning(CLink& link, const SnapshotPlace& place, con
   } else if (from_.ordinal != 0) {
     told.set(from_.current);
   }
-  return told.within(gtidsAt(link, place));
+  return told.within(gtidsAt(link, place.seen));
 }
 
 /// A step on. Before the events that it is the progress of: what goes on from them must go on from it.
@@ -212,7 +218,7 @@ void ChunkedBaseline::forgetSeenTouches() {
 void ChunkedBaseline::deliverHead(const TransactionName& received, ChangeBatch& out) {
   if (chunks_.empty() || chunks_.front()->stage != Chunk::Stage::read) return;
   Chunk& chunk = *chunks_.front();
-  if (received < chunk.seen) return;
+  if (received < chunk.most) return;
   if (!shapeAgrees(chunk, out)) return;
   begin(chunk, out);
   const auto sees = [&](const TransactionName& end) { return end <= chunk.seen; };

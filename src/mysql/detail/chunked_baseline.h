@@ -1,9 +1,10 @@
 /// Reads pending tables chunk by chunk beside the stream, and hands their rows out so that no row ever goes back.
 ///
-/// A chunk is read at a snapshot whose place in the binlog MariaDB notes. It is held until the stream has come to that
-/// place: then each transaction that the snapshot sees has been told, and what the stream has told beyond it is exactly
-/// what has been noted of transactions that end behind the place. Rows that those have touched are left out (or, where
-/// the stream left columns out, completed); the others are as they are now.
+/// A chunk is read at a snapshot of which two places in the binlog are known: all before the first is seen, and nothing
+/// behind the second (MariaDB: one place, which it notes). It is held until the stream has come to the second: then
+/// each transaction that the snapshot sees has been told. Rows that have been touched by what ends behind the first are
+/// left out (or, where the stream left columns out, completed): those are as the stream told them, whether the snapshot
+/// sees it or not. The others are as they are now.
 ///
 /// The binlog shows a commit before a snapshot does. What was told before this stream began is not noted, so the first
 /// snapshot must see all of it; each later one of that server does so too.

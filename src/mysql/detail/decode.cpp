@@ -17,6 +17,8 @@ namespace {
 using tidegate::detail::assignText;
 using tidegate::detail::stringIn;
 
+constexpr unsigned kMostVectorOctets = 4 * 16'383;
+
 Reading readingOf(sql::ResultSetMetaData& metadata, unsigned column, bool binary) {
   using sql::DataType;
   switch (metadata.getColumnType(column)) {
@@ -45,8 +47,9 @@ Reading readingOf(sql::ResultSetMetaData& metadata, unsigned column, bool binary
     case DataType::VARBINARY:
     case DataType::LONGVARBINARY:
     case DataType::GEOMETRY:
-    case DataType::UNKNOWN:
       return Reading::bytes;
+    case DataType::UNKNOWN:  // the client library knows neither JSON nor VECTOR, which is never so long
+      return metadata.getColumnDisplaySize(column) > kMostVectorOctets ? Reading::json : Reading::bytes;
     case DataType::JSON:
       return Reading::json;
     default:

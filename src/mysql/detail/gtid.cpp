@@ -65,12 +65,23 @@ GtidState GtidState::meet(const GtidState& other) const {
   return met;
 }
 
+bool isGtidTag(std::string_view text) noexcept {
+  constexpr std::size_t kMost = 32;
+  const auto isLetter = [](char c) { return c == '_' || (c >= 'a' && c <= 'z'); };
+  return !text.empty() && text.size() <= kMost && isLetter(text[0]) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return isLetter(c) || (c >= '0' && c <= '9'); });
+}
+
 Gtid gtidFromText(std::string_view text) {
   const std::string_view whole = text;
   Gtid gtid;
   constexpr std::size_t kUuidEnd = 36;
-  if (text.size() > kUuidEnd && text[kUuidEnd] == ':' && parseUuid(text.substr(0, kUuidEnd), gtid.source)) {
+  if (text.size() > kUuidEnd && text[kUuidEnd] == ':' && parseUuid(text.substr(0, kUuidEnd), gtid.source.uuid)) {
     text.remove_prefix(kUuidEnd + 1);
+    if (const auto colon = text.find(':'); colon != std::string_view::npos && isGtidTag(text.substr(0, colon))) {
+      gtid.source.tag = text.substr(0, colon);
+      text.remove_prefix(colon + 1);
+    }
     if (takeNumber(text, gtid.sequence) && text.empty() && gtid.sequence != 0) return gtid;
   } else if (takeNumber(text, gtid.domain) && takeDash(text) && takeNumber(text, gtid.server) && takeDash(text) &&
              takeNumber(text, gtid.sequence) && text.empty()) {
@@ -83,7 +94,9 @@ Gtid gtidFromText(std::string_view text) {
 }
 
 std::string gtidToText(const Gtid& gtid) {
-  if (!(gtid.source == Uuid{})) return fmt::format("{}:{}", toIso(gtid.source), gtid.sequence);
+  const GtidSource& source = gtid.source;
+  if (!source.tag.empty()) return fmt::format("{}:{}:{}", toIso(source.uuid), source.tag, gtid.sequence);
+  if (!(source.uuid == Uuid{})) return fmt::format("{}:{}", toIso(source.uuid), gtid.sequence);
   return fmt::format("{}-{}-{}", gtid.domain, gtid.server, gtid.sequence);
 }
 

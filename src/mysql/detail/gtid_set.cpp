@@ -22,13 +22,7 @@ Error noSet(std::string_view text) {
                            text.substr(0, 80)));
 }
 
-Error tagged() {
-  return Error(ErrorCode::typeUnsupported, Retry::afterOperator,
-               "the server's GTIDs have tags, which this source does not read: use PositionBy::file, or let no session "
-               "set gtid_next to AUTOMATIC:tag");
-}
-
-bool lesserUuid(const GtidSet::Source& source, const Uuid& uuid) { return source.uuid.octets < uuid.octets; }
+bool lesserName(const GtidSet::Source& source, const GtidSource& name) { return source.name < name; }
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \n\r\t";
@@ -45,18 +39,36 @@ std::uint64_t numberOf(std::string_view text, std::string_view whole) {
   return number;
 }
 
-void addIntervals(std::string_view text, const Uuid& uuid, std::string_view whole, GtidSet& set) {
-  for (;;) {
+/// "orders" of "Orders": the servers take either.
+std::string tagOf(std::string_view text, std::string_view whole) {
+  std::string tag(text);
+  std::transform(tag.begin(), tag.end(), tag.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  if (!isGtidTag(tag)) throw noSet(whole);
+  return tag;
+}
+
+/// What stands behind a UUID: intervals, and tags before those that they are of.
+void addIntervals(std::string_view text, GtidSource source, std::string_view whole, GtidSet& set) {
+  for (bool wantsInterval = true;;) {
     const auto colon = text.find(':');
     const std::string_view one = trimmed(text.substr(0, colon));
     const bool isTag = !one.empty() && (one[0] < '0' || one[0] > '9');
-    if (isTag) throw tagged();
+    if (isTag) {
+      if (wantsInterval && !source.tag.empty()) throw noSet(whole);
+      source.tag = tagOf(one, whole);
+      wantsInterval = true;
+      if (colon == std::string_view::npos) throw noSet(whole);
+      text.remove_prefix(colon + 1);
+      continue;
+    }
+    wantsInterval = false;
     const auto dash = one.find('-');
     GtidSet::Interval interval;
     interval.first = numberOf(one.substr(0, dash), whole);
     interval.last = dash == std::string_view::npos ? interval.first : numberOf(one.substr(dash + 1), whole);
     if (interval.last < interval.first) throw noSet(whole);
-    set.add(uuid, interval);
+    set.add(source, interval);
     if (colon == std::string_view::npos) return;
     text.remove_prefix(colon + 1);
   }
@@ -66,23 +78,37 @@ void putLittleNumber(std::uint64_t number, std::string& out) {
   for (int i = 0; i < 8; ++i, number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
 }
 
-}  // namespace
+/// A set with tags says so in the last octet of its count, and in the first.
+constexpr std::uint64_t kTaggedForm = (std::uint64_t{1} << 56) | 1;
+constexpr std::uint64_t kMostTagOctets = 32;
 
-const GtidSet::Source* GtidSet::find(const Uuid& source) const noexcept {
-  const auto at = std::lower_bound(sources_.begin(), sources_.end(), source, lesserUuid);
-  return at == sources_.end() || !(at->uuid == source) ? nullptr : &*at;
+std::uint64_t countOf(std::uint64_t head) {
+  const bool withTags = head >> 56 == 1 && (head & 0xFF) == 1;
+  if (head >> 56 != 0 && !withTags) refuseOctets("a set of GTIDs is written in an unknown way");
+  return withTags ? (head & ~kTaggedForm) >> 8 : head;
 }
 
-bool GtidSet::contains(const Uuid& source, std::uint64_t number) const noexcept {
+}  // namespace
+
+const GtidSet::Source* GtidSet::find(const GtidSource& source) const noexcept {
+  const auto at = std::lower_bound(sources_.begin(), sources_.end(), source, lesserName);
+  return at == sources_.end() || !(at->name == source) ? nullptr : &*at;
+}
+
+bool GtidSet::tagged() const noexcept {
+  return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) { return !source.name.tag.empty(); });
+}
+
+bool GtidSet::contains(const GtidSource& source, std::uint64_t number) const noexcept {
   const Source* const found = find(source);
   return found != nullptr && std::any_of(found->intervals.begin(), found->intervals.end(), [&](const Interval& held) {
            return held.first <= number && number <= held.last;
          });
 }
 
-void GtidSet::add(const Uuid& source, const Interval& interval) {
-  auto at = std::lower_bound(sources_.begin(), sources_.end(), source, lesserUuid);
-  if (at == sources_.end() || !(at->uuid == source)) at = sources_.insert(at, {source, {}});
+void GtidSet::add(const GtidSource& source, const Interval& interval) {
+  auto at = std::lower_bound(sources_.begin(), sources_.end(), source, lesserName);
+  if (at == sources_.end() || !(at->name == source)) at = sources_.insert(at, {source, {}});
   std::vector<Interval>& held = at->intervals;
   // From the first that touches it to the last that does, they become one.
   const auto begin =
@@ -97,7 +123,7 @@ void GtidSet::add(const Uuid& source, const Interval& interval) {
 
 bool GtidSet::within(const GtidSet& other) const noexcept {
   return std::all_of(sources_.begin(), sources_.end(), [&](const Source& mine) {
-    const Source* const theirs = other.find(mine.uuid);
+    const Source* const theirs = other.find(mine.name);
     if (theirs == nullptr) return false;
     return std::all_of(mine.intervals.begin(), mine.intervals.end(), [&](const Interval& interval) {
       return std::any_of(theirs->intervals.begin(), theirs->intervals.end(), [&](const Interval& held) {
@@ -110,12 +136,12 @@ bool GtidSet::within(const GtidSet& other) const noexcept {
 GtidSet GtidSet::meet(const GtidSet& other) const {
   GtidSet met;
   for (const Source& mine : sources_) {
-    const Source* const theirs = other.find(mine.uuid);
+    const Source* const theirs = other.find(mine.name);
     if (theirs == nullptr) continue;
     for (const Interval& a : mine.intervals) {
       for (const Interval& b : theirs->intervals) {
         const Interval both{std::max(a.first, b.first), std::min(a.last, b.last)};
-        if (both.first <= both.last) met.add(mine.uuid, both);
+        if (both.first <= both.last) met.add(mine.name, both);
       }
     }
   }
@@ -124,8 +150,12 @@ GtidSet GtidSet::meet(const GtidSet& other) const {
 
 std::string gtidSetToText(const GtidSet& set) {
   std::string text;
+  const Uuid* server = nullptr;
   for (const GtidSet::Source& source : set.sources()) {
-    text += (text.empty() ? "" : ",") + toIso(source.uuid);
+    if (server == nullptr || !(*server == source.name.uuid))
+      text += (text.empty() ? "" : ",") + toIso(source.name.uuid);
+    server = &source.name.uuid;
+    if (!source.name.tag.empty()) text += ":" + source.name.tag;
     for (const GtidSet::Interval& interval : source.intervals) {
       text += fmt::format(":{}", interval.first);
       if (interval.last != interval.first) text += fmt::format("-{}", interval.last);
@@ -140,11 +170,12 @@ GtidSet gtidSetFromText(std::string_view text) {
   for (text = trimmed(text); !text.empty();) {
     const auto comma = text.find(',');
     const std::string_view one = trimmed(text.substr(0, comma));
-    Uuid uuid;
-    if (one.size() <= kUuidLetters || one[kUuidLetters] != ':' || !parseUuid(one.substr(0, kUuidLetters), uuid)) {
+    GtidSource source;
+    if (one.size() <= kUuidLetters || one[kUuidLetters] != ':' ||
+        !parseUuid(one.substr(0, kUuidLetters), source.uuid)) {
       throw noSet(whole);
     }
-    addIntervals(one.substr(kUuidLetters + 1), uuid, whole, set);
+    addIntervals(one.substr(kUuidLetters + 1), source, whole, set);
     text = comma == std::string_view::npos ? std::string_view() : trimmed(text.substr(comma + 1));
   }
   return set;
@@ -152,9 +183,15 @@ GtidSet gtidSetFromText(std::string_view text) {
 
 std::string gtidSetToOctets(const GtidSet& set) {
   std::string octets;
-  putLittleNumber(set.sources().size(), octets);
+  const bool tagged = set.tagged();
+  const std::uint64_t count = set.sources().size();
+  putLittleNumber(tagged ? kTaggedForm | count << 8 : count, octets);
   for (const GtidSet::Source& source : set.sources()) {
-    for (const std::uint8_t octet : source.uuid.octets) octets.push_back(static_cast<char>(octet));
+    for (const std::uint8_t octet : source.name.uuid.octets) octets.push_back(static_cast<char>(octet));
+    if (tagged) {
+      octets.push_back(static_cast<char>(source.name.tag.size() << 1));
+      octets += source.name.tag;
+    }
     putLittleNumber(source.intervals.size(), octets);
     for (const GtidSet::Interval& interval : source.intervals) {
       putLittleNumber(interval.first, octets);
@@ -167,18 +204,23 @@ std::string gtidSetToOctets(const GtidSet& set) {
 GtidSet gtidSetFromOctets(std::string_view octets) {
   OctetCursor in(octets, "a set of GTIDs");
   const std::uint64_t head = in.little(8);
-  if (head >> 56 != 0) throw tagged();  // there the form is said
   GtidSet set;
-  for (std::uint64_t sources = head; sources > 0; --sources) {
-    Uuid uuid;
+  for (std::uint64_t sources = countOf(head); sources > 0; --sources) {
+    GtidSource source;
     std::size_t i = 0;
-    for (const char octet : in.take(kUuidOctets)) uuid.octets[i++] = static_cast<std::uint8_t>(octet);
+    for (const char octet : in.take(kUuidOctets)) source.uuid.octets[i++] = static_cast<std::uint8_t>(octet);
+    if (head >> 56 != 0) {
+      const std::uint64_t size = in.varlen();
+      if (size > kMostTagOctets) refuseOctets("a GTID's tag is longer than it can be");
+      source.tag = in.take(static_cast<std::size_t>(size));
+      if (!source.tag.empty() && !isGtidTag(source.tag)) refuseOctets("a GTID's tag is none");
+    }
     const std::uint64_t intervals = in.little(8);
     if (intervals == 0) refuseOctets("a set of GTIDs names a server and none of its transactions");
     for (std::uint64_t left = intervals; left > 0; --left) {
       const std::uint64_t first = in.little(8), end = in.little(8);
       if (first == 0 || end <= first || end > kMaxNumber + 1) refuseOctets("a set of GTIDs has an impossible interval");
-      set.add(uuid, {first, end - 1});
+      set.add(source, {first, end - 1});
     }
   }
   if (!in.done()) refuseOctets("a set of GTIDs has octets behind its end");

@@ -1,6 +1,4 @@
 /// MySQL's global transaction ids: sets of them, as text and as the protocol has them.
-///
-/// Tags (MySQL 8.3 and later) are not known here.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tidegate/core/value.h"
+#include "mysql/detail/gtid.h"
 
 namespace tidegate::mysql::detail {
 
@@ -21,17 +19,19 @@ class GtidSet {
     bool operator==(const Interval&) const = default;
   };
   struct Source {
-    Uuid uuid{};
+    GtidSource name{};
     std::vector<Interval> intervals{};  ///< ascending, none touches the next
     bool operator==(const Source&) const = default;
   };
 
   const std::vector<Source>& sources() const noexcept { return sources_; }
   bool empty() const noexcept { return sources_.empty(); }
-  bool contains(const Uuid& source, std::uint64_t number) const noexcept;
+  bool contains(const GtidSource& source, std::uint64_t number) const noexcept;
   /// Intervals may touch or overlap those that are there. `first` is 1 at least and at most `last`.
-  void add(const Uuid& source, const Interval& interval);
+  void add(const GtidSource& source, const Interval& interval);
   bool operator==(const GtidSet&) const = default;
+  /// Whether any of it has a tag.
+  bool tagged() const noexcept;
 
   /// Whether everything in it is in `other` too.
   bool within(const GtidSet& other) const noexcept;
@@ -39,17 +39,17 @@ class GtidSet {
   GtidSet meet(const GtidSet& other) const;
 
  private:
-  const Source* find(const Uuid& source) const noexcept;
-  std::vector<Source> sources_;  ///< ascending by UUID, none without an interval
+  const Source* find(const GtidSource& source) const noexcept;
+  std::vector<Source> sources_;  ///< ascending by name, none without an interval
 };
 
-/// "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:8,…"; empty: nothing.
+/// "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:8:orders:1-3,…"; empty: nothing.
 std::string gtidSetToText(const GtidSet& set);
-/// @throws Error{parseError}; {typeUnsupported} for tags.
+/// @throws Error{parseError}
 GtidSet gtidSetFromText(std::string_view text);
-/// As COM_BINLOG_DUMP_GTID and PREVIOUS_GTIDS events have it.
+/// As COM_BINLOG_DUMP_GTID and PREVIOUS_GTIDS events have it. Servers before 8.3 do not read one with tags.
 std::string gtidSetToOctets(const GtidSet& set);
-/// @throws Error{parseError}; {typeUnsupported} for tags.
+/// @throws Error{parseError}
 GtidSet gtidSetFromOctets(std::string_view octets);
 
 }  // namespace tidegate::mysql::detail

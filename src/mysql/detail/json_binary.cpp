@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <iterator>
+#include <string>
+#include <string_view>
 
 #include "core/detail/json_write.h"
 #include "mysql/detail/cell_decoder.h"
@@ -13,6 +17,35 @@
 
 namespace tidegate::mysql::detail {
 namespace {
+
+/// The shortest digits that read back as the number, in the form that MySQL gives them: without an exponent from 1e-15
+/// to below 1e15, and where a digit stands behind the point.
+void appendReal(double n, std::string& out) {
+  std::array<char, 32> buffer{};
+  const auto end = std::to_chars(buffer.begin(), buffer.end(), n, std::chars_format::scientific).ptr;
+  std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.begin()));
+  if (text.front() == '-') {
+    out += '-';
+    text.remove_prefix(1);
+  }
+  const auto mark = text.find('e');
+  int exponent = 0;
+  const char* const sign = text.data() + mark + 1;
+  std::from_chars(*sign == '+' ? sign + 1 : sign, text.data() + text.size(), exponent);
+  std::string digits(text.substr(0, mark));
+  if (digits.size() > 1) digits.erase(1, 1);
+  const int count = static_cast<int>(digits.size()), point = exponent + 1;  // before which digit the point stands
+  if (point > 0 && point < count) {
+    out += digits.insert(static_cast<std::size_t>(point), 1, '.');
+  } else if (point > 0 && point <= 15) {
+    out.append(digits).append(static_cast<std::size_t>(point - count), '0').append(".0");
+  } else if (point <= 0 && point >= -14) {
+    out.append("0.").append(static_cast<std::size_t>(-point), '0').append(digits);
+  } else {
+    if (count > 1) digits.insert(1, 1, '.');
+    fmt::format_to(std::back_inserter(out), "{}e{}", digits, exponent);
+  }
+}
 
 /// MySQL's own limit of a document's depth.
 constexpr int kMaxJsonDepth = 100;
@@ -84,9 +117,7 @@ class Printer {
   }
   void realOf(double n) {
     if (!std::isfinite(n)) refuseOctets("a JSON document holds a number that is none");
-    const std::size_t before = out_.size();
-    number(n);
-    if (out_.find_first_of(".e", before) == std::string::npos) out_ += ".0";
+    appendReal(n, out_);
   }
   void string(std::string_view octets) {
     if (!isUtf8(octets)) refuseOctets("a JSON document holds text that is not UTF-8");

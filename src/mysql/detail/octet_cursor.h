@@ -87,6 +87,15 @@ class OctetCursor {
     if (first == 254) return little(8);
     refuseOctets(std::string(what_) + " holds no packed number where one should be");
   }
+  /// An unsigned number as MySQL's serialization library has it: as many ones as octets follow, then a zero, then the
+  /// number, least significant first.
+  std::uint64_t varlen() {
+    const std::uint8_t first = octet();
+    const int more = std::countr_one(first);
+    if (more >= 8) return little(8);
+    const unsigned shift = static_cast<unsigned>(more) + 1;
+    return first >> shift | little(static_cast<std::size_t>(more)) << (8 - shift);
+  }
   std::string_view packedText() {
     const std::uint64_t size = packed();
     if (size > left()) refuseOctets(std::string(what_) + " ends within a text");

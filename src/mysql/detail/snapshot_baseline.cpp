@@ -25,25 +25,6 @@ std::uint64_t wholeNumber(const std::string& text) {
   return number;
 }
 
-/// MySQL does not: nobody may commit for the moment in which snapshot and place are taken.
-SnapshotPlace snapshotOfMySql(CLink& link) {
-  link.run("FLUSH TABLES WITH READ LOCK");
-  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
-  Cells status;
-  try {
-    status = link.ask("SHOW BINARY LOG STATUS");
-  } catch (const Error&) {
-    status = link.ask("SHOW MASTER STATUS");  // before 8.2
-  }
-  link.run("UNLOCK TABLES");
-  if (status.empty()) {
-    throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
-                "the server writes no binlog; mend it with the line log_bin in its configuration, then restart it");
-  }
-  const auto& cells = status[0];
-  return {cells.at(0).value_or(""), wholeNumber(cells.at(1).value_or("")), cells.at(4).value_or("")};
-}
-
 /// Collects rows and offers them.
 class Picture {
  public:
@@ -102,8 +83,9 @@ CatalogueTable requireTable(CLink& link, const TableName& name) {
 }
 
 /// Whether it is left to be read beside the stream.
-bool leftToStream(CLink& link, const SourceCore& core, const CatalogueTable& table) {
-  return link.isMariaDb() && table.engine == "InnoDB" && table.type == "BASE TABLE" && !table.key.empty() &&
+/// @param known how far a snapshot sees is known without a lock.
+bool leftToStream(bool known, const SourceCore& core, const CatalogueTable& table) {
+  return known && table.engine == "InnoDB" && table.type == "BASE TABLE" && !table.key.empty() &&
          table.rows >= core.options.baseline.chunkedFromRows;
 }
 
@@ -135,43 +117,16 @@ struct LeftResult {
 
 }  // namespace
 
-SnapshotPlace beginNotedSnapshot(CLink& link) {
-  link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
-  SnapshotPlace place;
-  for (const auto& cells : link.ask("SHOW STATUS LIKE 'binlog_snapshot_%'")) {
-    if (cells.at(0) == "Binlog_snapshot_file") place.file = cells.at(1).value_or("");
-    if (cells.at(0) == "Binlog_snapshot_position") place.offset = wholeNumber(cells.at(1).value_or(""));
-  }
-  if (!place.file.empty()) return place;
-  throw Error(ErrorCode::slotInvalid, Retry::afterOperator,
-              "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its "
-              "configuration, then restart it");
-}
-
-GtidState gtidsAt(CLink& link, const SnapshotPlace& place) {
-  const Cells gtids = link.ask(fmt::format("SELECT BINLOG_GTID_POS({}, {})", literal(place.file), place.offset));
-  if (!gtids.empty() && gtids[0].at(0)) return gtidStateFromText(*gtids[0][0]);
-  throw Error(ErrorCode::queryFailed, Retry::later,
-              fmt::format("the server does not know the GTIDs at {} of {}", place.offset, place.file));
-}
-
-void prepareForSnapshots(CLink& link) {
-  link.run("SET SESSION net_write_timeout = 31536000");  // a slow sink must not make the server give up
-  link.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  // Not bounded by the timeout of what is asked of the catalogue.
-  link.run(link.isMariaDb() ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0");
-}
-
 Border beginSnapshot(CLink& link, const SourceCore& core) {
-  const SnapshotPlace place = link.isMariaDb() ? beginNotedSnapshot(link) : snapshotOfMySql(link);
-  Border border{.by = core.positionsOn(link.isMariaDb())};
+  const SnapshotPlace place = link.isMariaDb() ? beginNotedSnapshot(link) : beginExactSnapshot(link);
+  Border border{.by = core.positionsOn(link)};
   switch (border.by) {
     case BorderBy::file:
       border.file = {static_cast<std::uint32_t>(wholeNumber(link.askText("SELECT @@server_id"))),
-                     fileNumberOf(place.file), place.offset};
+                     place.seen.name().high, place.seen.offset};
       break;
     case BorderBy::domains:
-      border.gtids = gtidsAt(link, place);
+      border.gtids = gtidsAt(link, place.seen);
       break;
     case BorderBy::sources:
       border.set = gtidSetFromText(place.executed);
@@ -203,16 +158,20 @@ Position runSnapshot(const SnapshotJob& job) {
   const LinkGuard guard(job.stop, *link);
   prepareForSnapshots(*link);
   const Border border = beginSnapshot(*link, job.core);
+  const bool known = link->isMariaDb() || hasGtids(*link);
   std::vector<CatalogueTable> whole;
   tidegate::detail::BaselineProgress left;
   for (const TableName& name : job.tables) {
     CatalogueTable table = requireTable(*link, name);
-    if (leftToStream(*link, job.core, table))
+    if (leftToStream(known, job.core, table))
       left.pending.push_back({.name = name.full()});
     else
       whole.push_back(std::move(table));
   }
-  const Position at = positionOf({.before = border, .baseline = tidegate::detail::encodeProgress(left)});
+  Place place;
+  place.before = border;
+  place.baseline = tidegate::detail::encodeProgress(left);
+  const Position at = positionOf(place);
   Picture picture(job, at);
   for (const CatalogueTable& table : whole) readIntoPicture(*link, job, table, picture);
   return at;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mysql/detail/snapshot_place.h"
 #include "mysql/detail/source_core.h"
 #include "tidegate/source/sync_source.h"
 
@@ -20,21 +21,6 @@ struct SnapshotJob {
 
 /// @return the position of the picture. @throws Error, HandlerFailed
 Position runSnapshot(const SnapshotJob& job);
-
-/// A place in the server's binlog, as it names it.
-struct SnapshotPlace {
-  std::string file{};
-  std::uint64_t offset = 0;
-  std::string executed{};  ///< MySQL: the GTIDs before it
-};
-
-/// Sets a session up for what may take long.
-void prepareForSnapshots(CLink& link);
-/// Begins a transaction on MariaDB, which notes the binlog's place with each snapshot, under the lock that orders
-/// commits: it sees exactly what lies before that place.
-SnapshotPlace beginNotedSnapshot(CLink& link);
-/// MariaDB's GTIDs at a place. The server reads the file from its beginning to find them.
-GtidState gtidsAt(CLink& link, const SnapshotPlace& place);
 
 /// Begins a transaction that sees the tables as they are at the place that is returned.
 Border beginSnapshot(CLink& link, const SourceCore& core);

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "mysql/detail/options.h"
+#include "mysql/detail/snapshot_place.h"
 #include "tidegate/core/clock.h"
 
 namespace tidegate::mysql::detail {
@@ -69,10 +70,11 @@ std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const
   return ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
 }
 
-BorderBy SourceCore::positionsOn(bool mariaDb) const {
+BorderBy SourceCore::positionsOn(CLink& link) const {
   if (options.positions == PositionBy::file) return BorderBy::file;
-  if (mariaDb) return BorderBy::domains;
-  return options.positions == PositionBy::gtid ? BorderBy::sources : BorderBy::file;
+  if (link.isMariaDb()) return BorderBy::domains;
+  if (options.positions == PositionBy::gtid) requireGtids(link);
+  return hasGtids(link) ? BorderBy::sources : BorderBy::file;
 }
 
 std::vector<BinlogFile> SourceCore::files(CLink& link) {

@@ -65,7 +65,8 @@ struct SourceCore {
   TableName nameOf(const std::string& table) const { return tableNameOf(table, options.connect.database); }
   std::optional<CatalogueTable> catalogue(const TableName& name, const std::stop_token& stop);
   /// What positions are made of on this server.
-  BorderBy positionsOn(bool mariaDb) const;
+  /// @throws Error
+  BorderBy positionsOn(CLink& link) const;
   /// The server's files, oldest first.
   static std::vector<BinlogFile> files(CLink& link);
   /// How far the binlog's end lies behind what was handed over, in octets.

@@ -40,7 +40,7 @@ class ServerJudge {
     issues_.push_back({"", code, std::move(message), fatal});
   }
   void judgeFormat() {
-    if (const std::string format = variable(link_, "binlog_format"); format != "ROW") {
+    if (const std::string format = variable(link_, "binlog_format"); !format.empty() && format != "ROW") {
       add(ErrorCode::slotInvalid,
           fmt::format("binlog_format is {}, and changes logged as statements cannot be read; mend it "
                       "with: SET GLOBAL binlog_format = ROW (sessions that are open keep theirs)",
@@ -118,11 +118,13 @@ class ServerJudge {
               quoted(account), link_.isMariaDb() ? "BINLOG MONITOR" : "REPLICATION CLIENT"),
           options_.positions == PositionBy::file || !link_.isMariaDb());
     }
-    if (!link_.isMariaDb() && !has(global, {"RELOAD"})) {
+    if (!link_.isMariaDb() && !has(global, {"RELOAD", "FLUSH_TABLES"})) {
+      const bool gtids = variable(link_, "gtid_mode") == "ON";
       add(ErrorCode::permissionDenied,
           fmt::format(
-              "{0} may not lock the tables for the moment of a snapshot; mend it with: GRANT RELOAD ON *.* TO {0}",
-              quoted(account)));
+              "{0} may not lock the tables for the moment of a snapshot{1}; mend it with: GRANT RELOAD ON *.* TO {0}",
+              quoted(account), gtids ? ", which is needed where somebody always commits" : ""),
+          !gtids);
     }
   }
   static std::string quoted(const std::string& account) {
@@ -136,13 +138,13 @@ class ServerJudge {
           fmt::format("SourceOptions::serverId is {}, which is the server's own; give the source another", own));
     }
     try {
-      for (const auto& cells : link_.ask("SHOW SLAVE HOSTS")) {
+      for (const auto& cells : link_.ask(link_.isMariaDb() ? "SHOW SLAVE HOSTS" : "SHOW REPLICAS")) {
         if (cells.at(0) != own) continue;
         add(ErrorCode::slotInvalid,
             fmt::format("SourceOptions::serverId is {}, which another replica has; give the source another", own));
       }
     } catch (const Error& e) {
-      // Not allowed, or called otherwise since MySQL 8.4: a collision shows when the stream begins.
+      // Not allowed, or called otherwise before MySQL 8.0.22: a collision shows when the stream begins.
       if (e.code() == ErrorCode::connectionFailed) throw;
     }
   }

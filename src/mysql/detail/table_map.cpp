@@ -118,9 +118,24 @@ void forEachColumn(TableMap& map, const Belongs& belongs, const Take& take) {
   }
 }
 
-void readSigns(std::string_view octets, bool mariaDb, TableMap& map) {
+/// Whether the signs are those of years too, which are never negative: then each of theirs is set. MariaDB and
+/// MySQL 9.7 tell them.
+bool tellsYears(std::string_view octets, TableMap& map) {
   std::size_t number = 0;
-  forEachColumn(map, mariaDb ? isNumberOrYear : isNumber, [&](WireColumn& column) {
+  bool each = true;
+  const auto isSet = [&](std::size_t at) {
+    return (static_cast<std::uint8_t>(octets[at / 8]) & (0x80U >> (at % 8))) != 0;
+  };
+  forEachColumn(map, isNumberOrYear, [&](const WireColumn& column) {
+    each = each && number / 8 < octets.size() && (column.type != WireType::year || isSet(number));
+    ++number;
+  });
+  return each && octets.size() == (number + 7) / 8;
+}
+
+void readSigns(std::string_view octets, TableMap& map) {
+  std::size_t number = 0;
+  forEachColumn(map, tellsYears(octets, map) ? isNumberOrYear : isNumber, [&](WireColumn& column) {
     if (number / 8 >= octets.size()) refuseOctets("the signs of a table's columns end too early");
     const auto bits = static_cast<std::uint8_t>(octets[number / 8]);
     column.isUnsigned = (bits & (0x80U >> (number % 8))) != 0;
@@ -171,17 +186,19 @@ void readKey(OctetCursor in, bool withPrefixes, TableMap& map) {
   }
 }
 
+/// Those that a server names a character set of.
 bool isTextOrGeometry(WireType type) { return isText(type) || type == WireType::geometry; }
+bool isTextOrVector(WireType type) { return isText(type) || type == WireType::vector; }
 
 void readField(Field field, std::string_view octets, bool mariaDb, TableMap& map) {
   OctetCursor in(octets, "the description of a table");
   switch (field) {
     case Field::signedness:
-      return readSigns(octets, mariaDb, map);
+      return readSigns(octets, map);
     case Field::defaultCharset:
-      return readDefaultCharset(in, mariaDb ? isTextOrGeometry : isText, map);
+      return readDefaultCharset(in, mariaDb ? isTextOrGeometry : isTextOrVector, map);
     case Field::columnCharset:
-      return readCharsets(in, mariaDb ? isTextOrGeometry : isText, map);
+      return readCharsets(in, mariaDb ? isTextOrGeometry : isTextOrVector, map);
     case Field::columnName:
       for (WireColumn& column : map.columns) column.name = in.packedText();
       map.saysNames = true;

@@ -82,6 +82,20 @@ TEST_F(BinlogOfMySql, AStatementThatStandsAloneIsATransaction) {
   EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
 }
 
+/// lower_case_table_names = 2: the binlog has names as they were written.
+TEST_F(BinlogOfMySql, AServerThatFoldsNamesMayWriteThemInAnyCase) {
+  tables.want({{"d", "T"}});
+  tables.fold(NameFold([](const std::string&) { return Cells(); }));
+  begin();
+  insert(1);
+  commit();
+  reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+  reader.take(queryOctets("TRUNCATE TABLE D.t", "other", end += 50));
+  EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
+  EXPECT_EQ(events[0].shape->schema.table, "d.T");
+  EXPECT_EQ(events[1].shape->schema.table, "d.T");
+}
+
 TEST_F(BinlogOfMySql, AnXaTransactionComesWithItsDecision) {
   const auto prepare = [&](const std::string& xid, std::uint32_t id) {
     reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));

@@ -64,6 +64,7 @@ class BinlogReader {
   void payload(const BinlogEvent& event);
   void rowEvent(const BinlogEvent& event);
   void definition(const LoggedStatement& statement);
+  void renamed(const LoggedStatement& statement);
   void announce(const TableName& name, bool rowsChanged, bool known);
   void emptied(const TableName& name);
 

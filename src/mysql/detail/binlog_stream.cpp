@@ -84,6 +84,7 @@ BinlogStart BinlogStream::startOf(const Border& border) {
 
 void BinlogStream::attempt() {
   const Place place = placeOf(from_);
+  compareNames();
   BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
@@ -92,6 +93,14 @@ void BinlogStream::attempt() {
   reader_.restart(from_);
   const LinkGuard guard(stop_, link.link());
   reader_.run(link, from_, stop_);
+}
+
+/// As this server does.
+void BinlogStream::compareNames() {
+  const auto ask = [this](const std::string& sql) {
+    return core_.ask(stop_, [&](CLink& link) { return link.ask(sql); });
+  };
+  tables_.fold(core_.ask(stop_, [](CLink& link) { return foldsNames(link); }) ? NameFold(ask) : NameFold());
 }
 
 void BinlogStream::fill(const TableBinding& table, ChangeEvent& event) {

@@ -22,6 +22,7 @@ class BinlogStream {
 
  private:
   void attempt();
+  void compareNames();
   BinlogStart startOf(const Border& border);
   void fill(const TableBinding& table, ChangeEvent& event);
   void monitor();

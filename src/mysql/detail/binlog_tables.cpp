@@ -88,12 +88,36 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
 
 void BinlogTables::want(std::vector<TableName> tables) {
   wanted_ = std::move(tables);
-  std::sort(wanted_.begin(), wanted_.end());
-  forgetIds();
+  indexNames();
 }
 
-bool BinlogTables::isWanted(const TableName& name) const {
-  return std::binary_search(wanted_.begin(), wanted_.end(), name);
+void BinlogTables::fold(NameFold fold) {
+  fold_ = std::move(fold);
+  indexNames();
+}
+
+void BinlogTables::indexNames() {
+  folded_.clear();
+  forgetIds();
+  for (const TableName& name : wanted_) {
+    const auto [at, added] = folded_.emplace(fold_(name), name);
+    if (added || at->second == name) continue;
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                fmt::format("{} and {} are one table: the server does not tell names apart by their case; call it by "
+                            "one name",
+                            at->second.full(), name.full()));
+  }
+}
+
+const TableName* BinlogTables::wantedAs(const TableName& name) {
+  const auto at = folded_.find(fold_(name));
+  return at == folded_.end() ? nullptr : &at->second;
+}
+
+TableName BinlogTables::known(const TableName& name) {
+  const TableName folded = fold_(name);
+  const auto at = folded_.find(folded);
+  return at == folded_.end() ? folded : at->second;
 }
 
 void BinlogTables::take(const BinlogEvent& event) {
@@ -105,8 +129,8 @@ void BinlogTables::take(const BinlogEvent& event) {
   lastId_ = head.id;
   Known& known = *last_;
   if (known.names == names && known.description == head.rest) return;
-  const TableName name{std::string(head.database), std::string(head.table)};
-  known.binding = isWanted(name) ? bind(readTableMap(head, mariaDb_), name) : nullptr;
+  const TableName* const name = wantedAs({std::string(head.database), std::string(head.table)});
+  known.binding = name != nullptr ? bind(readTableMap(head, mariaDb_), *name) : nullptr;
   known.names = names;
   known.description = known.binding ? head.rest : std::string_view();
   if (!known.binding) known.description = head.rest;

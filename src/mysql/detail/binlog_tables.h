@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mysql/detail/logged_statement.h"
+#include "mysql/detail/name_fold.h"
 #include "mysql/detail/table_catalogue.h"
 #include "mysql/detail/table_map.h"
 
@@ -39,8 +40,16 @@ class BinlogTables {
   BinlogTables(AskCatalogue catalogue, Charsets& charsets, ToldTables& told)
       : catalogue_(std::move(catalogue)), charsets_(charsets), told_(told) {}
 
+  /// Events carry these names. @throws Error{invalidConfig} where two are one table to the server.
   void want(std::vector<TableName> tables);
-  bool isWanted(const TableName& name) const;
+  /// How the server compares names. @throws as `want`
+  void fold(NameFold fold);
+  /// As it was wanted; null: it is not.
+  const TableName* wantedAs(const TableName& name);
+  /// The same name for each spelling of a table: as it was wanted, or else folded.
+  TableName known(const TableName& name);
+  /// Whether the table lies in the database.
+  bool isIn(const TableName& table, const std::string& database) { return fold_(table.database) == fold_(database); }
   const std::vector<TableName>& wanted() const noexcept { return wanted_; }
   /// A server's binlog begins: ids are those of one server's run.
   void restart(bool mariaDb) {
@@ -66,6 +75,7 @@ class BinlogTables {
   void forget(std::string_view fullName);
 
  private:
+  void indexNames();
   struct Known {
     std::string names{}, description{};  ///< octets of the TABLE_MAP
     std::shared_ptr<TableBinding> binding{};
@@ -83,6 +93,8 @@ class BinlogTables {
   Charsets& charsets_;
   ToldTables& told_;
   std::vector<TableName> wanted_;
+  NameFold fold_;
+  std::map<TableName, TableName> folded_;  ///< those wanted, by their folded names
   bool mariaDb_ = true;
   std::unordered_map<std::uint64_t, Known> byId_;
   Known* last_ = nullptr;  ///< the one looked for last, mostly the next too

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+
+#include "mysql/detail/name_fold.h"
 
 namespace tidegate::mysql::detail {
 namespace {
@@ -156,6 +159,23 @@ class ServerJudge {
 
 std::vector<TableIssue> issuesOfServer(CLink& link, const SourceOptions& options) {
   return ServerJudge(link, options).issues();
+}
+
+std::vector<TableIssue> issuesOfNames(CLink& link, const std::vector<std::pair<std::string, TableName>>& asked) {
+  std::vector<TableIssue> issues;
+  if (asked.size() < 2 || !foldsNames(link)) return issues;
+  NameFold fold([&](const std::string& sql) { return link.ask(sql); });
+  std::map<TableName, TableName> seen;
+  for (const auto& [text, name] : asked) {
+    const auto [at, added] = seen.emplace(fold(name), name);
+    if (added || at->second == name) continue;
+    issues.push_back({text, ErrorCode::invalidConfig,
+                      fmt::format("{} and {} are one table: the server does not tell names apart by their case "
+                                  "(lower_case_table_names); call it by one name",
+                                  name.full(), at->second.full()),
+                      true});
+  }
+  return issues;
 }
 
 std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, const TableName& name) {

@@ -13,6 +13,7 @@ namespace tidegate::mysql::detail {
 namespace {
 
 constexpr std::uint32_t kBinaryCollation = 63;
+constexpr int kMaxReadings = 10;
 
 bool isOneOf(std::string_view text, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), text) != words.end();
@@ -40,22 +41,8 @@ CatalogueColumn columnOf(const std::vector<Cell>& cells) {
   return column;
 }
 
-}  // namespace
-
-std::string TableName::quoted() const {
-  return quoteIdentifier(Dialect::mysql, database) + "." + quoteIdentifier(Dialect::mysql, table);
-}
-
-TableName tableNameOf(std::string_view text, const std::string& database) {
-  const auto dot = text.find('.');
-  TableName name{dot == std::string_view::npos ? database : std::string(text.substr(0, dot)),
-                 std::string(dot == std::string_view::npos ? text : text.substr(dot + 1))};
-  if (!name.database.empty() && !name.table.empty()) return name;
-  throw Error(ErrorCode::invalidArgument, Retry::never,
-              fmt::format("\"{}\" names no table: write database.table, or name a database in ConnectOptions", text));
-}
-
-std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& name) {
+/// What the server says in several answers; the table may be altered between two of them.
+std::optional<CatalogueTable> readOnce(CLink& link, const TableName& name) {
   const std::string where =
       fmt::format("TABLE_SCHEMA = {} AND TABLE_NAME = {}", literal(name.database), literal(name.table));
   const Cells tables = link.ask("SELECT TABLE_TYPE, ENGINE, TABLE_ROWS FROM information_schema.TABLES WHERE " + where);
@@ -72,6 +59,33 @@ std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& n
   for (const auto& cells : link.ask("SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE " + where +
                                     " AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX")) {
     table.key.push_back(textOf(cells[0]));
+  }
+  return table;
+}
+
+}  // namespace
+
+std::string TableName::quoted() const {
+  return quoteIdentifier(Dialect::mysql, database) + "." + quoteIdentifier(Dialect::mysql, table);
+}
+
+TableName tableNameOf(std::string_view text, const std::string& database) {
+  const auto dot = text.find('.');
+  TableName name{dot == std::string_view::npos ? database : std::string(text.substr(0, dot)),
+                 std::string(dot == std::string_view::npos ? text : text.substr(dot + 1))};
+  if (!name.database.empty() && !name.table.empty()) return name;
+  throw Error(ErrorCode::invalidArgument, Retry::never,
+              fmt::format("\"{}\" names no table: write database.table, or name a database in ConnectOptions", text));
+}
+
+std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& name) {
+  std::optional<CatalogueTable> table = readOnce(link, name);
+  // Until two readings agree: none of one reading's answers is then of another time than the others.
+  for (int tries = 1; table && tries < kMaxReadings; ++tries) {
+    std::optional<CatalogueTable> again = readOnce(link, name);
+    const bool same = again && again->columns == table->columns && again->key == table->key;
+    table = std::move(again);
+    if (same) break;
   }
   return table;
 }

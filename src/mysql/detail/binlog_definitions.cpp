@@ -26,8 +26,7 @@ void BinlogReader::definition(const LoggedStatement& statement) {
               return statement.dropsDatabase ? tables_.isIn(wanted, table.database) : nameOf(table) == wanted;
             });
         if (!dropped) continue;
-        emptied(wanted);
-        core_.warn(fmt::format("table {} was dropped", wanted.full()));
+        gone(wanted);
       }
       return;
     case StatementKind::createTable:
@@ -38,8 +37,11 @@ void BinlogReader::definition(const LoggedStatement& statement) {
       return;
     case StatementKind::alterTable:
     case StatementKind::renameTable:
-      if (statement.tables.size() == 1) return announce(nameOf(statement.tables[0]), statement.movesRows, true);
-      return renamed(statement);
+      if (statement.tables.size() > 1) return renamed(statement);
+      for (const LoggedTable& table : statement.tables) announce(nameOf(table), statement.movesRows, true);
+      if (!statement.other) return;
+      if (statement.becomes == LoggedStatement::Other::gone) return gone(nameOf(*statement.other));
+      return announce(nameOf(*statement.other), true, true);
     case StatementKind::changesRows:
       throw Error(
           ErrorCode::positionLost, Retry::afterOperator,
@@ -70,6 +72,12 @@ void BinlogReader::announce(const TableName& name, bool rowsChanged, bool known)
   event.after.clear();
   event.schemaChange = change;
   delivery_.added();
+}
+
+void BinlogReader::gone(const TableName& name) {
+  if (tables_.wantedAs(name) == nullptr) return;
+  emptied(name);
+  core_.warn(fmt::format("table {} was dropped", name.full()));
 }
 
 void BinlogReader::emptied(const TableName& name) {

@@ -67,6 +67,7 @@ class BinlogReader {
   void renamed(const LoggedStatement& statement);
   void announce(const TableName& name, bool rowsChanged, bool known);
   void emptied(const TableName& name);
+  void gone(const TableName& name);
 
   void open(const BinlogEvent& event);
   void close();

@@ -268,12 +268,12 @@ std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name,
     return std::make_shared<const SchemaChange>(SchemaChange{.before = nullptr, .rowsChanged = rowsChanged});
   }
   const bool same = now->schema == at->second.shape->schema;
-  if (same && !rowsChanged) {
+  SchemaChange change = changeBetween(at->second, table->columns);
+  change.rowsChanged = change.rowsChanged || rowsChanged;
+  if (same && !change.rowsChanged) {
     at->second.columns = table->columns;
     return nullptr;
   }
-  SchemaChange change = changeBetween(at->second, table->columns);
-  change.rowsChanged = change.rowsChanged || rowsChanged;
   shape = same ? at->second.shape : now;
   at->second = {shape, table->columns};
   return std::make_shared<const SchemaChange>(std::move(change));

@@ -179,9 +179,27 @@ bool isOfPartitions(std::string_view word) {
   return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view w) { return sameWord(word, w); });
 }
 
+/// EXCHANGE PARTITION p WITH TABLE x, CONVERT TABLE x TO PARTITION p, CONVERT PARTITION p TO TABLE x.
+/// @return whether the words were taken.
+bool readOther(Words& words, std::string_view database, LoggedStatement& out) {
+  using Other = LoggedStatement::Other;
+  const bool exchanges = words.is("EXCHANGE");
+  if (!exchanges && !words.is("CONVERT")) return false;
+  words.next();
+  const bool takesIn = !exchanges && words.is("TABLE");
+  if (!takesIn && !words.is("PARTITION")) return true;  // CONVERT TO CHARACTER SET
+  out.movesRows = true;
+  while (!words.done() && !words.is("TABLE")) words.next();
+  words.next();
+  out.other = words.takeTable(database);
+  out.becomes = exchanges ? Other::rowsChanged : takesIn ? Other::gone : Other::made;
+  return true;
+}
+
 void readAlter(Words& words, std::string_view database, LoggedStatement& out) {
   words.take("ONLINE");
-  words.take("IGNORE");
+  // Rows that would be duplicates in a new unique index are left out.
+  if (words.take("IGNORE")) out.movesRows = true;
   if (!words.take("TABLE")) return;
   skipIfExists(words);
   auto table = words.takeTable(database);
@@ -189,16 +207,16 @@ void readAlter(Words& words, std::string_view database, LoggedStatement& out) {
   out.kind = StatementKind::alterTable;
   out.tables.push_back(std::move(*table));
   int depth = 0;
-  for (; !words.done(); words.next()) {
+  while (!words.done()) {
+    if (depth == 0 && readOther(words, database, out)) continue;
     if (words.is("(")) ++depth;
     if (words.is(")")) --depth;
     out.movesRows = out.movesRows || isOfPartitions(words.word());
-    if (depth != 0 || !words.is("RENAME")) continue;
+    const bool renames = depth == 0 && words.is("RENAME");
     words.next();
-    if (words.is("COLUMN") || words.is("INDEX") || words.is("KEY")) continue;
-    if (!words.take("TO")) words.take("AS");
+    if (!renames || words.is("COLUMN") || words.is("INDEX") || words.is("KEY")) continue;
+    if (!words.take("TO") && !words.take("AS")) words.take("=");
     if (auto to = words.takeTable(database)) out.tables.push_back(std::move(*to));
-    if (words.done()) return;
   }
 }
 

@@ -37,6 +37,7 @@ CatalogueColumn columnOf(const std::vector<Cell>& cells) {
   const std::string extra = textOf(cells[6]);
   column.generated =
       extra.find("GENERATED") != std::string::npos && extra.find("DEFAULT_GENERATED") == std::string::npos;
+  column.expression = textOf(cells[7]);
   column.filled = fillsRows(cells[5], column.nullable) || column.generated;
   return column;
 }
@@ -52,7 +53,7 @@ std::optional<CatalogueTable> readOnce(CLink& link, const TableName& name) {
   std::from_chars(rows.data(), rows.data() + rows.size(), table.rows);
   for (const auto& cells :
        link.ask("SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, "
-                "COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS WHERE " +
+                "COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE " +
                 where + " ORDER BY ORDINAL_POSITION")) {
     table.columns.push_back(columnOf(cells));
   }

@@ -36,6 +36,7 @@ struct CatalogueColumn {
   bool nullable = true;
   bool filled = false;     ///< rows that were there before the column have a value in it: a default, or not null
   bool generated = false;  ///< its value is an expression
+  std::string expression{};
   bool operator==(const CatalogueColumn&) const = default;
 
   bool isUnsigned() const { return columnType.find("unsigned") != std::string::npos; }

@@ -54,7 +54,11 @@ class BinlogOfMySql : public ::testing::Test {
     events.insert(events.end(), batch.begin(), batch.end());
     return Taken::yes;
   };
-  BinlogReader reader{core, handler, tables, [](const TableBinding&, ChangeEvent&) {}, {}};
+  BinlogReader reader{core,
+                      handler,
+                      tables,
+                      [](const TableBinding&, std::vector<Value>&, const std::vector<std::uint32_t>&) { return false; },
+                      {}};
   std::uint32_t end = 4;
 };
 

@@ -23,7 +23,10 @@ BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tab
       tables_([this](const TableName& name) { return core_.catalogue(name, stop_); }, core.charsets, core.told),
       chunks_(core, stop_),
       reader_(
-          core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); },
+          core, handler, tables_,
+          [this](const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {
+            return fill(table, row, columns);
+          },
           hooks(), &chunks_),
       backoff_(core.options.backoff, core.context.jitterSeed) {
   std::vector<TableName> names;
@@ -103,8 +106,19 @@ void BinlogStream::compareNames() {
   tables_.fold(core_.ask(stop_, [](CLink& link) { return foldsNames(link); }) ? NameFold(ask) : NameFold());
 }
 
-void BinlogStream::fill(const TableBinding& table, ChangeEvent& event) {
-  core_.ask(stop_, [&](CLink& link) { readRowAgain(link, table, event); });
+bool BinlogStream::fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {
+  for (bool said = false;; said = true) {
+    try {
+      return core_.ask(stop_, [&](CLink& link) { return readRowAgain(link, table, row, columns); });
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::queryFailed || e.retry() != Retry::later) throw;
+      if (said) continue;
+      core_.warn(
+          fmt::format("the stream waits for a transaction that holds a row of {}, since the binlog has only "
+                      "some of its columns: {}. With SET GLOBAL binlog_row_image = FULL nothing is waited for",
+                      table.name.full(), e.message()));
+    }
+  }
 }
 
 void BinlogStream::monitor() {

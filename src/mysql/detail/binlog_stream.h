@@ -24,7 +24,7 @@ class BinlogStream {
   void attempt();
   void compareNames();
   BinlogStart startOf(const Border& border);
-  void fill(const TableBinding& table, ChangeEvent& event);
+  bool fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns);
   void monitor();
   BinlogReader::Hooks hooks();
 

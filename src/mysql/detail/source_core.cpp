@@ -56,6 +56,14 @@ std::unique_ptr<CLink> SourceCore::connect(std::chrono::milliseconds patience, c
   return link;
 }
 
+std::unique_ptr<CLink> SourceCore::connectSide(const std::stop_token& stop) const {
+  std::unique_ptr<CLink> link = connect(silence(), stop);
+  link->run("SET SESSION innodb_lock_wait_timeout = 1");
+  // What is not found is not locked.
+  link->run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  return link;
+}
+
 void SourceCore::connected(const std::string& reason) {
   if (state.state() == SourceState::error) state.to(SourceState::connecting, "trying again");
   state.to(SourceState::connected, reason);

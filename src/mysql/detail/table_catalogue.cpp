@@ -118,7 +118,12 @@ Shape shapeOf(const CatalogueTable& table) {
 
 std::shared_ptr<const Charset> Charsets::named(const std::string& name) {
   std::shared_ptr<const Charset>& known = byName_[name];
-  if (!known) known = charsetNamed(name, [this](const std::string& set) { return tableOf(set); });
+  if (!known) {
+    known = charsetNamed(name,
+                         {.octets = [this](const std::string& set) { return tableOf(set); },
+                          .letters = [this](const std::string& set,
+                                            const std::vector<std::string>& codes) { return lettersOf(set, codes); }});
+  }
   return known;
 }
 
@@ -162,10 +167,32 @@ OctetTable Charsets::tableOf(const std::string& name) {
   OctetTable table;
   const Cells cells = ask_(sql);
   for (std::size_t i = 0; i < table.size() && !cells.empty(); ++i) table[i] = textOf(cells[0].at(i));
-  // What has no letter is printed as a question mark.
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    if (i != '?' && table[i] == "?") table[i].clear();
+  return table;
+}
+
+/// All in one question, a line for each: no code has the octet of a line's end in it.
+LetterTable Charsets::lettersOf(const std::string& name, const std::vector<std::string>& codes) {
+  std::string hex;
+  LetterTable table;
+  for (const std::string& code : codes) {
+    if (code == "\n") continue;
+    for (const char c : code) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    hex += "0a";
+    table.emplace_back(code, std::string());
   }
+  const Cells cells = ask_(fmt::format("SELECT CONVERT(CONVERT(x'{}' USING {}) USING utf8mb4)", hex, name));
+  const std::string letters = cells.empty() ? std::string() : textOf(cells[0].at(0));
+  std::size_t at = 0;
+  for (auto& [code, letter] : table) {
+    const std::size_t end = std::min(letters.find('\n', at), letters.size());
+    letter = letters.substr(at, end - at);
+    at = std::min(end + 1, letters.size());
+    if (!letter.empty()) continue;
+    throw Error(
+        ErrorCode::typeUnsupported, Retry::afterOperator,
+        fmt::format("the server does not say how it reads the character set {}: convert the column to utf8mb4", name));
+  }
+  table.emplace_back("\n", "\n");
   return table;
 }
 

@@ -72,6 +72,7 @@ class Charsets {
 
  private:
   OctetTable tableOf(const std::string& name);
+  LetterTable lettersOf(const std::string& name, const std::vector<std::string>& codes);
 
   Ask ask_;
   std::map<std::string, std::shared_ptr<const Charset>> byName_;

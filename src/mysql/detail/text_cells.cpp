@@ -12,7 +12,6 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-using tidegate::detail::assignText;
 using tidegate::detail::stringIn;
 
 template <class Number>
@@ -74,7 +73,7 @@ void readTextCell(TextForm form, std::string_view text, Value& out) {
     case TextForm::decimal:
       return void(stringIn<Decimal>(out).assign(text));
     case TextForm::text:
-      return assignText(out, text);
+      return utf8Charset()->decode(text, out);
     case TextForm::bytes:
       return void(stringIn<Bytes>(out).assign(text));
     case TextForm::date:

@@ -228,6 +228,20 @@ TEST(BinlogStatements, NameTheOtherTableThatAnAlterationTouches) {
   EXPECT_FALSE(readStatement("ALTER TABLE a EXCHANGE", "d").other);
 }
 
+TEST(BinlogStatements, SayWhetherTheyMayMoveColumns) {
+  const auto moves = [](const std::string& what) { return readStatement("ALTER TABLE t " + what, "d").movesColumns; };
+  for (const char* what : {"MODIFY x INT AFTER y", "CHANGE x y INT", "ADD x INT FIRST", "ADD COLUMN (x INT, y INT)",
+                           "DROP x", "COMMENT 'a', DROP COLUMN IF EXISTS x", "RENAME COLUMN x TO y", "ADD `index` INT",
+                           "CONVERT TO CHARACTER SET latin1", "ADD INDEX (a), ADD b INT", "ADD SYSTEM VERSIONING"}) {
+    EXPECT_TRUE(moves(what)) << what;
+  }
+  for (const char* what : {"ADD INDEX (x)", "DROP KEY x", "ADD UNIQUE (x)", "DROP PRIMARY KEY", "ENGINE = InnoDB",
+                           "ADD CONSTRAINT c CHECK (x > 1)", "COMMENT 'MODIFY x'", "ALTER x DROP DEFAULT",
+                           "RENAME INDEX x TO y", "ADD PARTITION (PARTITION p VALUES LESS THAN (1))"}) {
+    EXPECT_FALSE(moves(what)) << what;
+  }
+}
+
 TEST(BinlogStatements, LabelsAreReadFromTheColumnsType) {
   EXPECT_EQ(labelsOf("enum('a','it''s','')"), (std::vector<std::string>{"a", "it's", ""}));
   EXPECT_EQ(labelsOf("int(11)"), std::vector<std::string>{});

@@ -32,16 +32,18 @@ void BinlogReader::definition(const LoggedStatement& statement) {
     case StatementKind::createTable:
       for (const LoggedTable& table : statement.tables) {
         if (statement.replaces) emptied(nameOf(table));
-        announce(nameOf(table), false, false);
+        announce(nameOf(table), {.known = false});
       }
       return;
     case StatementKind::alterTable:
     case StatementKind::renameTable:
       if (statement.tables.size() > 1) return renamed(statement);
-      for (const LoggedTable& table : statement.tables) announce(nameOf(table), statement.movesRows, true);
+      for (const LoggedTable& table : statement.tables) {
+        announce(nameOf(table), {.rowsChanged = statement.movesRows, .movesColumns = statement.movesColumns});
+      }
       if (!statement.other) return;
       if (statement.becomes == LoggedStatement::Other::gone) return gone(nameOf(*statement.other));
-      return announce(nameOf(*statement.other), true, true);
+      return announce(nameOf(*statement.other), {.rowsChanged = true});
     case StatementKind::changesRows:
       throw Error(
           ErrorCode::positionLost, Retry::afterOperator,
@@ -59,14 +61,14 @@ void BinlogReader::renamed(const LoggedStatement& statement) {
     there[tables_.known({statement.tables[i].database, statement.tables[i].table})] = false;
     there[tables_.known({statement.tables[i + 1].database, statement.tables[i + 1].table})] = true;
   }
-  for (const auto& [name, is] : there) is ? announce(name, true, true) : emptied(name);
+  for (const auto& [name, is] : there) is ? announce(name, {.rowsChanged = true}) : emptied(name);
 }
 
-void BinlogReader::announce(const TableName& name, bool rowsChanged, bool known) {
+void BinlogReader::announce(const TableName& name, const Alteration& alteration) {
   if (tables_.wantedAs(name) == nullptr) return;
   delivery_.nextEvent();
   Shape shape;
-  const auto change = tables_.altered(name, rowsChanged, known, shape);
+  const auto change = tables_.altered(name, alteration, shape);
   if (!change || !delivery_.wants(Part::schema)) return;
   ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, shape, Part::schema, 0);
   event.after.clear();

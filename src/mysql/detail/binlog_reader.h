@@ -65,7 +65,7 @@ class BinlogReader {
   void rowEvent(const BinlogEvent& event);
   void definition(const LoggedStatement& statement);
   void renamed(const LoggedStatement& statement);
-  void announce(const TableName& name, bool rowsChanged, bool known);
+  void announce(const TableName& name, const Alteration& alteration);
   void emptied(const TableName& name);
   void gone(const TableName& name);
 

@@ -87,7 +87,7 @@ BinlogStart BinlogStream::startOf(const Border& border) {
 
 void BinlogStream::attempt() {
   const Place place = placeOf(from_);
-  compareNames();
+  learnNames();
   BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
@@ -98,12 +98,14 @@ void BinlogStream::attempt() {
   reader_.run(link, from_, stop_);
 }
 
-/// As this server does.
-void BinlogStream::compareNames() {
+/// How this server compares names, and whether it logs those of columns.
+void BinlogStream::learnNames() {
   const auto ask = [this](const std::string& sql) {
     return core_.ask(stop_, [&](CLink& link) { return link.ask(sql); });
   };
   tables_.fold(core_.ask(stop_, [](CLink& link) { return foldsNames(link); }) ? NameFold(ask) : NameFold());
+  const Cells metadata = ask("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'");
+  tables_.logsNames(!metadata.empty() && metadata[0].at(1) == "FULL");
 }
 
 bool BinlogStream::fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {

@@ -22,7 +22,7 @@ class BinlogStream {
 
  private:
   void attempt();
-  void compareNames();
+  void learnNames();
   BinlogStart startOf(const Border& border);
   bool fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns);
   void monitor();

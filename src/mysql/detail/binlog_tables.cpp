@@ -147,7 +147,8 @@ TableBinding* BinlogTables::find(std::uint64_t id) {
 
 void BinlogTables::told(TableBinding& binding) {
   binding.pending.reset();
-  told_[binding.name] = {binding.shape, binding.columns};
+  ToldTable& told = told_[binding.name];
+  told = {binding.shape, binding.columns, told.guessed};
 }
 
 Shape BinlogTables::toldShape(const TableName& name) {
@@ -170,6 +171,7 @@ std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const Tabl
   binding->name = name;
   const std::optional<CatalogueTable> table = catalogue_(name);
   plan(map, table, *binding);
+  if (!map.saysNames) told_[name].guessed = true;
   TableSchema schema{.table = name.full()};
   for (const CatalogueColumn& column : binding->columns) {
     schema.columns.push_back({column.name, kindOf(column), column.nullable, column.columnType});
@@ -182,7 +184,7 @@ std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const Tabl
   binding->shape = makeShape(std::move(schema));
   const auto at = told_.find(name);
   if (at == told_.end() || !at->second.shape) {
-    told_[name] = {binding->shape, binding->columns};
+    told_[name] = {binding->shape, binding->columns, !map.saysNames};
   } else if (at->second.shape->schema == binding->shape->schema) {
     binding->shape = at->second.shape;
   } else {
@@ -253,15 +255,17 @@ void BinlogTables::planColumn(const WireColumn& wire, bool signs, const Catalogu
   plan.charset = charsets_.named(charset);
 }
 
-std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, bool known,
+std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, const Alteration& alteration,
                                                           Shape& shape) {
   forget(name.full());  // labels may have changed, which do not show in the octets
   const auto at = told_.find(name);
   const bool told = at != told_.end() && at->second.shape;
-  if (!told && !known) return nullptr;
+  if (!told && !alteration.known) return nullptr;
   const std::optional<CatalogueTable> table = catalogue_(name);
   if (!table) return nullptr;
   const Shape now = detail::shapeOf(*table);
+  const bool guessed = told ? at->second.guessed : !logsNames_;
+  const bool rowsChanged = alteration.rowsChanged || (alteration.movesColumns && guessed);
   if (!told) {
     shape = now;
     told_[name] = {now, table->columns};
@@ -271,7 +275,7 @@ std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name,
   SchemaChange change = changeBetween(at->second, table->columns);
   change.rowsChanged = change.rowsChanged || rowsChanged;
   if (same && !change.rowsChanged) {
-    at->second.columns = table->columns;
+    at->second = {at->second.shape, table->columns};
     return nullptr;
   }
   shape = same ? at->second.shape : now;

@@ -21,8 +21,16 @@ namespace tidegate::mysql::detail {
 struct ToldTable {
   Shape shape{};
   std::vector<CatalogueColumn> columns{};
+  bool guessed = false;  ///< rows were read by these columns since, and the binlog did not name theirs
 };
 using ToldTables = std::map<TableName, ToldTable>;
+
+/// What a statement may have done to a table.
+struct Alteration {
+  bool rowsChanged = false;   ///< rows came, went or changed without an event
+  bool movesColumns = false;  ///< see LoggedStatement
+  bool known = true;          ///< the table was there before
+};
 
 /// How the rows of one TABLE_MAP are read.
 struct TableBinding {
@@ -44,6 +52,8 @@ class BinlogTables {
   void want(std::vector<TableName> tables);
   /// How the server compares names. @throws as `want`
   void fold(NameFold fold);
+  /// Whether the server logs the names of columns by now.
+  void logsNames(bool logs) noexcept { logsNames_ = logs; }
   /// As it was wanted; null: it is not.
   const TableName* wantedAs(const TableName& name);
   /// The same name for each spelling of a table: as it was wanted, or else folded.
@@ -65,10 +75,12 @@ class BinlogTables {
   void told(TableBinding& binding);
 
   /// After a statement that may have changed the table: looks at the catalogue.
-  /// @param known whether the table was there before. What readers were told of it by an earlier process is not known
-  ///              here: then the change has no `before`, and they compare with what they have.
+  /// Where rows before it were read by columns that the catalogue had, and that may not have been theirs, an alteration
+  /// that moves columns says that the rows changed: two of them, read late, would leave values in each other's places.
+  /// What readers were told of the table by an earlier process is not known here: then the change has no `before`, and
+  /// they compare with what they have.
   /// @return the change to tell of, with its shape in `shape`; null: none.
-  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, bool known, Shape& shape);
+  std::shared_ptr<const SchemaChange> altered(const TableName& name, const Alteration& alteration, Shape& shape);
   /// The shape that readers know, or else the catalogue's; null: there is no such table.
   Shape toldShape(const TableName& name);
   /// Readers were told of another shape of the table than its rows have here: look again before the next ones.
@@ -94,6 +106,7 @@ class BinlogTables {
   ToldTables& told_;
   std::vector<TableName> wanted_;
   NameFold fold_;
+  bool logsNames_ = true;
   std::map<TableName, TableName> folded_;  ///< those wanted, by their folded names
   bool mariaDb_ = true;
   std::unordered_map<std::uint64_t, Known> byId_;

@@ -41,6 +41,7 @@ struct LoggedStatement {
   enum class Other : std::uint8_t { rowsChanged, gone, made } becomes = Other::rowsChanged;
   /// Rows came, went or changed that no event tells of: partitions, another tablespace, duplicates passed over.
   bool movesRows = false;
+  bool movesColumns = false;   ///< an ALTER that may add, drop, reorder, rename or retype columns
   bool replaces = false;       ///< CREATE OR REPLACE: what was there is gone
   bool dropsDatabase = false;  ///< then `tables` holds the database alone
   std::string xid{};           ///< of XA: "X'61',X'',1"

@@ -38,6 +38,8 @@ struct BaselineOptions {
   /// InnoDB only: MySQL does not note the binlog's place with a snapshot. 0: every table that has a key.
   std::uint64_t chunkedFromRows = 1'000'000;
   std::size_t chunkRows = 10'000;  ///< of one range: what a crash reads again. Up to two are held in memory
+  /// A range ends at the row that fills so many octets, if that comes first.
+  std::size_t chunkBytes = 16u << 20;
 };
 
 struct SourceOptions {

@@ -25,6 +25,7 @@ SourceOptions checked(SourceOptions options) {
   options.connect = resolve(std::move(options.connect));
   if (options.batchEvents == 0) refuseOption("batchEvents must be at least 1");
   if (options.baseline.chunkRows == 0) refuseOption("baseline.chunkRows must be at least 1");
+  if (options.baseline.chunkBytes == 0) refuseOption("baseline.chunkBytes must be at least 1");
   if (options.heartbeatInterval < kLeastHeartbeat) refuseOption("heartbeatInterval must be at least 10 ms");
   if (options.monitorInterval.count() < 1) refuseOption("monitorInterval must be at least 1 ms");
   Backoff{options.backoff, 1};

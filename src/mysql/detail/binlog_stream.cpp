@@ -12,8 +12,24 @@ namespace {
 
 /// A stream that has stood this long has succeeded, even if nothing came.
 constexpr std::chrono::seconds kSteady{10};
+constexpr std::uint64_t kFirstOffset = 4;
+/// A rotation's octets but for the name of the next file; any transaction has more than those with it.
+constexpr std::uint64_t kRotation = 31;
 
 }  // namespace
+
+Border startBorder(const Border& from, const std::vector<BinlogFile>& files) {
+  if (!from.byFile() || from.file.offset <= UINT32_MAX) return from;
+  Border start = from;
+  start.file.offset = kFirstOffset;
+  const auto numbered = [&](std::uint64_t number) {
+    return std::find_if(files.begin(), files.end(), [&](const BinlogFile& file) { return file.number == number; });
+  };
+  const auto file = numbered(from.file.number);
+  const bool ends = file != files.end() && file->size <= from.file.offset + kRotation + file->name.size();
+  if (ends && numbered(from.file.number + 1) != files.end()) ++start.file.number;
+  return start;
+}
 
 BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tables, const Position& from,
                            const ChangeHandler& handler, std::stop_token stop)
@@ -73,8 +89,10 @@ BinlogStart BinlogStream::startOf(const Border& border) {
                   fmt::format("the position {} is one of server {}, and this is server {}; a new baseline is needed",
                               positionToText(from_), border.file.server, server));
     }
-    for (const BinlogFile& file : SourceCore::files(link)) {
-      if (file.number == border.file.number) start.file = file.name;
+    const std::vector<BinlogFile> files = SourceCore::files(link);
+    start.from = startBorder(border, files);
+    for (const BinlogFile& file : files) {
+      if (file.number == start.from.file.number) start.file = file.name;
     }
   });
   if (!start.file.empty()) return start;
@@ -86,9 +104,15 @@ BinlogStart BinlogStream::startOf(const Border& border) {
 }
 
 void BinlogStream::attempt() {
-  const Place place = placeOf(from_);
+  Place place = placeOf(from_);
   learnNames();
-  BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
+  const Border wanted = place.restart ? *place.restart : place.before;
+  const BinlogStart start = startOf(wanted);
+  if (start.from != wanted) {
+    place.restart = start.from;
+    from_ = positionOf(place);
+  }
+  BinlogLink link(core_.options.connect, start, stop_);
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
   core_.connected("connected");

@@ -71,7 +71,9 @@ std::vector<TableIssue> MySqlSource::validateTables(const std::vector<std::strin
   requireOpen();
   auto issues = core_.ask({}, [&](CLink& link) {
     if (tables.empty()) return detail::issuesOfServer(link, core_.options);
-    std::vector<TableIssue> found;
+    std::vector<std::pair<std::string, TableName>> named;
+    for (const std::string& table : tables) named.emplace_back(table, core_.nameOf(table));
+    std::vector<TableIssue> found = detail::issuesOfNames(link, named);
     for (const std::string& table : tables) {
       for (TableIssue& issue : detail::issuesOfTable(link, table, core_.nameOf(table)))
         found.push_back(std::move(issue));

@@ -203,10 +203,43 @@ TEST(BinlogStatements, NameTheirTables) {
   EXPECT_EQ(tablesOf("RENAME TABLE a TO b, x.c TO x.d"), "d.a d.b x.c x.d ");
   EXPECT_EQ(tablesOf("ALTER TABLE t ADD COLUMN c INT COMMENT 'RENAME TO q', RENAME TO x.u"), "d.t x.u ");
   EXPECT_EQ(tablesOf("ALTER TABLE t RENAME COLUMN a TO b"), "d.t ");
+  EXPECT_EQ(tablesOf("ALTER TABLE t RENAME = u"), "d.t d.u ");
   EXPECT_EQ(tablesOf("CREATE OR REPLACE TABLE x.t (id INT)"), "x.t ");
   EXPECT_TRUE(readStatement("ALTER TABLE t DROP PARTITION p", "d").movesRows);
   EXPECT_FALSE(readStatement("ALTER TABLE t ADD INDEX (a)", "d").movesRows);
   EXPECT_EQ(readStatement("XA START X'61', X'' ,1", "d").xid, "X'61',X'',1");
+}
+
+TEST(BinlogStatements, NameTheOtherTableThatAnAlterationTouches) {
+  using Other = LoggedStatement::Other;
+  const auto otherOf = [](std::string_view text, Other becomes) {
+    const LoggedStatement read = readStatement(text, "d");
+    EXPECT_TRUE(read.movesRows) << text;
+    EXPECT_EQ(read.becomes, becomes) << text;
+    return read.other ? read.other->database + "." + read.other->table : std::string("none");
+  };
+  EXPECT_EQ(otherOf("ALTER TABLE a EXCHANGE PARTITION p WITH TABLE `x`.`y` WITHOUT VALIDATION", Other::rowsChanged),
+            "x.y");
+  EXPECT_EQ(otherOf("alter table a exchange partition p with table y", Other::rowsChanged), "d.y");
+  EXPECT_EQ(otherOf("ALTER TABLE a CONVERT TABLE y TO PARTITION p VALUES LESS THAN (9)", Other::gone), "d.y");
+  EXPECT_EQ(otherOf("ALTER TABLE a CONVERT PARTITION p TO TABLE x.y", Other::made), "x.y");
+  EXPECT_EQ(otherOf("ALTER IGNORE TABLE a ADD UNIQUE (b)", Other::rowsChanged), "none");
+  EXPECT_FALSE(readStatement("ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4", "d").movesRows);
+  EXPECT_FALSE(readStatement("ALTER TABLE a EXCHANGE", "d").other);
+}
+
+TEST(BinlogStatements, SayWhetherTheyMayMoveColumns) {
+  const auto moves = [](const std::string& what) { return readStatement("ALTER TABLE t " + what, "d").movesColumns; };
+  for (const char* what : {"MODIFY x INT AFTER y", "CHANGE x y INT", "ADD x INT FIRST", "ADD COLUMN (x INT, y INT)",
+                           "DROP x", "COMMENT 'a', DROP COLUMN IF EXISTS x", "RENAME COLUMN x TO y", "ADD `index` INT",
+                           "CONVERT TO CHARACTER SET latin1", "ADD INDEX (a), ADD b INT", "ADD SYSTEM VERSIONING"}) {
+    EXPECT_TRUE(moves(what)) << what;
+  }
+  for (const char* what : {"ADD INDEX (x)", "DROP KEY x", "ADD UNIQUE (x)", "DROP PRIMARY KEY", "ENGINE = InnoDB",
+                           "ADD CONSTRAINT c CHECK (x > 1)", "COMMENT 'MODIFY x'", "ALTER x DROP DEFAULT",
+                           "RENAME INDEX x TO y", "ADD PARTITION (PARTITION p VALUES LESS THAN (1))"}) {
+    EXPECT_FALSE(moves(what)) << what;
+  }
 }
 
 TEST(BinlogStatements, LabelsAreReadFromTheColumnsType) {

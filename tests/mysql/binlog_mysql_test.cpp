@@ -241,11 +241,10 @@ class MySqlEvents : public ::testing::Test {
   BinlogReader reader{core,
                       handler,
                       tables,
-                      [this](const TableBinding&, ChangeEvent& event) {
+                      [this](const TableBinding&, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {
                         ++filled;
-                        for (const std::uint32_t i : event.unchanged)
-                          event.after[i] = Value(Json{"\"from the table\""});
-                        event.unchanged.clear();
+                        for (const std::uint32_t i : columns) row[i] = Value(Json{"\"from the table\""});
+                        return true;
                       },
                       {}};
   std::uint32_t end = 4;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "mysql/detail/binlog_stream.h"
 #include "mysql/octets.h"
 #include "tidegate/core/error.h"
 
@@ -54,7 +55,11 @@ class BinlogOfMySql : public ::testing::Test {
     events.insert(events.end(), batch.begin(), batch.end());
     return Taken::yes;
   };
-  BinlogReader reader{core, handler, tables, [](const TableBinding&, ChangeEvent&) {}, {}};
+  BinlogReader reader{core,
+                      handler,
+                      tables,
+                      [](const TableBinding&, std::vector<Value>&, const std::vector<std::uint32_t>&) { return false; },
+                      {}};
   std::uint32_t end = 4;
 };
 
@@ -80,6 +85,60 @@ TEST_F(BinlogOfMySql, AStatementThatStandsAloneIsATransaction) {
   reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
   reader.take(queryOctets("CREATE USER somebody", "d", end += 50));
   EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
+}
+
+/// lower_case_table_names = 2: the binlog has names as they were written.
+TEST_F(BinlogOfMySql, AServerThatFoldsNamesMayWriteThemInAnyCase) {
+  tables.want({{"d", "T"}});
+  tables.fold(NameFold([](const std::string&) { return Cells(); }));
+  begin();
+  insert(1);
+  commit();
+  reader.take(eventOctets(EventType::anonymousGtid, std::string(25, '\0'), end += 50));
+  reader.take(queryOctets("TRUNCATE TABLE D.t", "other", end += 50));
+  EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
+  EXPECT_EQ(events[0].shape->schema.table, "d.T");
+  EXPECT_EQ(events[1].shape->schema.table, "d.T");
+}
+
+TEST_F(BinlogOfMySql, APlaceBeyondFourGibibytesIsReachedFromTheFilesBeginningOrTheNextOnes) {
+  const Border far = placeOf(positionFromText("file:1/3/5000000000")).before;
+  const auto startOf = [&](std::uint64_t size, bool next) {
+    std::vector<BinlogFile> files{{"binlog.000003", 3, size}};
+    if (next) files.push_back({"binlog.000004", 4, 200});
+    const Border start = startBorder(far, files);
+    return std::to_string(start.file.number) + "/" + std::to_string(start.file.offset);
+  };
+  EXPECT_EQ(startOf(5'000'000'044, true), "4/4") << "only the rotation lies behind";
+  EXPECT_EQ(startOf(5'000'000'000, true), "4/4") << "the server was killed";
+  EXPECT_EQ(startOf(5'000'000'200, true), "3/4") << "a transaction of the same group of commits may lie behind";
+  EXPECT_EQ(startOf(5'000'000'000, false), "3/4");
+  const Border near = placeOf(positionFromText("file:1/3/4294967295")).before;
+  EXPECT_EQ(startBorder(near, {{"binlog.000003", 3, 5'000'000'000}}), near);
+  BinlogStart start{.from = startBorder(far, {{"binlog.000003", 3, 6'000'000'000}}), .file = "binlog.000003"};
+  EXPECT_EQ(dumpCommand(start).substr(0, 4), littleOctets(4, 4));
+}
+
+TEST_F(BinlogOfMySql, WhatLiesBeforeAPlaceBeyondFourGibibytesIsPassedOver) {
+  Place place = placeOf(positionFromText("file:1/3/5000000000"));
+  place.restart = place.before;
+  place.restart->file.offset = 4;
+  reader.restart(positionOf(place));
+  reader.take(eventOctets(EventType::rotate, littleOctets(4, 8) + "binlog.000003", 0));
+  reader.take(formatOctets("8.0.36"));
+  const auto transaction = [&](std::uint32_t id, std::uint64_t from, std::uint64_t to) {
+    end = static_cast<std::uint32_t>(from);
+    begin();
+    insert(id);
+    end = static_cast<std::uint32_t>(to - 50);  // offsets are sent without their upper half
+    commit();
+  };
+  transaction(1, 100, 1'000);
+  transaction(2, 1'000, 3'000'000'000);
+  transaction(3, 3'000'000'000, 5'000'000'000);
+  transaction(4, 5'000'000'000, 5'000'001'000);
+  EXPECT_EQ(handedOver(), "insert 4 insert 998 ");
+  EXPECT_EQ(positionToText(events[0].position), "file:1/3/5000001000");
 }
 
 TEST_F(BinlogOfMySql, AnXaTransactionComesWithItsDecision) {

@@ -71,8 +71,10 @@ TEST_F(BinlogChanges, SmallRowImagesAreCompleted) {
     QueryFn late = queryFn(testConnect());  // a session takes the image when it connects
     execute(late, {"USE binlog_test", "INSERT INTO t VALUES (1, 'a', 'large', 1)"});
     follow({kTable});
-    execute(late, {"UPDATE t SET a = 'A' WHERE id = 1", "INSERT INTO t (id) VALUES (2)",
-                   "UPDATE t SET id = 3 WHERE id = 1", "DELETE FROM t WHERE id = 3"});
+    execute(late,
+            {"UPDATE t SET a = 'A' WHERE id = 1", "INSERT INTO t (id) VALUES (2)", "UPDATE t SET id = 3 WHERE id = 1"});
+    changes(4);
+    execute(late, {"DELETE FROM t WHERE id = 3"});
     const auto seen = changes(5);
     ASSERT_EQ(opsOf(seen), "update insert erase insert erase");
     EXPECT_EQ(describe(seen[0].after.at(1)), "\"A\"");

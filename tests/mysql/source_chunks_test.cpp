@@ -411,6 +411,23 @@ TEST_F(BinlogChunks, SeveralTablesFollowEachOther) {
   expectEqual("chunk_test.other");
 }
 
+TEST_F(BinlogChunks, ARangeOfLargeRowsEndsWhereItsOctetsDo) {
+  options.baseline = {.chunkedFromRows = 0, .chunkRows = 10'000, .chunkBytes = 8u << 20};
+  execute(writer,
+          {"CREATE TABLE t (id INT, part VARCHAR(9) CHARACTER SET latin1, big LONGTEXT, PRIMARY KEY (id, part))",
+           "INSERT INTO t SELECT seq DIV 2, CONCAT('ä', seq), REPEAT('x', 1048576) FROM seq_1_to_64"});
+  begin();
+  await([&] { return model.reads >= 30; });
+  stop();
+  const std::size_t before = model.reads;
+  ASSERT_LT(before, 64u);
+  makeSource();
+  start();
+  ASSERT_TRUE(awaitWhole()) << failureText();
+  expectEqual();
+  EXPECT_LE(model.reads, 64u + 9u) << "no more than a range of eight rows is read again";
+}
+
 TEST_F(BinlogChunks, ATruncateInBetweenLeavesOnlyWhatCameAfterIt) {
   makeTable(2'000);
   begin();

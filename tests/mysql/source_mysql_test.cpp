@@ -252,6 +252,18 @@ TEST_F(MySqlAlone, WithoutTheRightToLockAQuietServerIsReadAllTheSame) {
   EXPECT_EQ(opsOf(changes(1)), "insert");
 }
 
+TEST_F(MySqlAlone, ATableThatSomebodyHoldsDoesNotKeepAllWritersWaiting) {
+  if (gtids) GTEST_SKIP() << "nothing is locked with GTIDs; run it with TIDEGATE_MYSQL_GTID=OFF";
+  const QueryFn holder = another();
+  execute(holder, {"LOCK TABLES t WRITE"});
+  makeSource(quickOptions());
+  const Error refused = servers::errorOf([&] { reader->baseline({kTable}); });
+  EXPECT_EQ(refused.retry(), Retry::later);
+  EXPECT_NE(refused.message().find("cannot be locked for a moment"), std::string::npos) << refused.message();
+  execute(holder, {"UNLOCK TABLES"});
+  reader->baseline({kTable});
+}
+
 TEST_F(MySqlAlone, WhatItsSettingsLackIsSaidWithTheStatementThatMendsIt) {
   execute(writer, {"SET GLOBAL binlog_row_value_options = 'PARTIAL_JSON'", "SET GLOBAL binlog_row_image = MINIMAL"});
   SourceOptions options = quickOptions();

@@ -145,6 +145,19 @@ TEST_F(BinlogOutcomes, TwoReplicasOfOneIdAreToldSo) {
   second.stop();
 }
 
+TEST_F(BinlogOutcomes, ForeignKeysThatChangeRowsUnseenAreSaid) {
+  execute(writer,
+          {"CREATE TABLE child (id INT PRIMARY KEY, t INT, u INT, CONSTRAINT follows FOREIGN KEY (t) REFERENCES t "
+           "(id) ON DELETE CASCADE, CONSTRAINT stays FOREIGN KEY (u) REFERENCES t (id) ON DELETE RESTRICT)",
+           "CREATE TABLE other (id INT PRIMARY KEY, t INT, CONSTRAINT forgets FOREIGN KEY (t) REFERENCES t (id) "
+           "ON UPDATE SET NULL)"});
+  makeSource();
+  const auto issues = source->validateTables({"binlog_test.child", "binlog_test.other", kTable});
+  EXPECT_EQ(issues.size(), 2u) << textOf(issues);
+  EXPECT_TRUE(mentions(issues, "DROP FOREIGN KEY `follows`", false)) << textOf(issues);
+  EXPECT_TRUE(mentions(issues, "DROP FOREIGN KEY `forgets`", false)) << textOf(issues);
+}
+
 TEST_F(BinlogOutcomes, WhatTheServerLacksIsSaidWithItsRemedy) {
   makeSource();
   execute(writer,

@@ -102,6 +102,43 @@ TEST_F(BinlogSchemas, WithoutMetadataARowOfAnotherTimeNeedsANewBaseline) {
   EXPECT_NE(why.message().find("binlog_row_metadata = FULL"), std::string::npos);
 }
 
+/// Between the two, rows are read with the columns that the table has by now.
+TEST_F(BinlogSchemas, WithoutMetadataAlterationsThatAreReadLateSayThatRowsChanged) {
+  for (const char* metadata : {"NO_LOG", "MINIMAL"}) {
+    SCOPED_TRACE(metadata);
+    SetUp();
+    execute(writer, {std::string("SET GLOBAL binlog_row_metadata = ") + metadata,
+                     "CREATE TABLE n (id INT PRIMARY KEY, x INT, y INT)"});
+    makeSource();
+    const Position at = reader->baseline({"binlog_test.n"});
+    execute(writer, {"ALTER TABLE n MODIFY x INT AFTER y", "INSERT INTO n (id, x, y) VALUES (2, 30, 40)",
+                     "ALTER TABLE n MODIFY x INT AFTER id", "INSERT INTO n (id, x, y) VALUES (3, 50, 60)"});
+    reader->start({"binlog_test.n"}, at);
+    const auto seen = changes(3);
+    ASSERT_EQ(opsOf(seen), "insert schemaChange insert");
+    EXPECT_TRUE(seen[1].schemaChange->rowsChanged);
+    EXPECT_EQ(columnsOf(seen[1]), "id,x,y");
+    reader->stop();
+  }
+}
+
+/// What a process that ended has told of the rows, its follower does not know.
+TEST_F(BinlogSchemas, WithoutMetadataAnAlterationThatANewProcessMeetsFirstSaysSoToo) {
+  for (const bool named : {false, true}) {
+    SetUp();
+    execute(writer, {std::string("SET GLOBAL binlog_row_metadata = ") + (named ? "FULL" : "NO_LOG")});
+    makeSource();
+    const Position at = reader->baseline({kTable});
+    execute(writer, {"ALTER TABLE t MODIFY b INT AFTER id", "INSERT INTO t VALUES (2, 5, 'b')"});
+    makeSource();
+    reader->start({kTable}, at);
+    const auto seen = changes(2);
+    ASSERT_EQ(opsOf(seen), "schemaChange insert");
+    EXPECT_EQ(seen[0].schemaChange->rowsChanged, !named);
+    reader->stop();
+  }
+}
+
 TEST_F(BinlogSchemas, ADroppedTableIsEmptyAndMayComeAgain) {
   follow({kTable});
   execute(writer, {"DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, other DATE)",

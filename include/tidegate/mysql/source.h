@@ -38,6 +38,8 @@ struct BaselineOptions {
   /// only, and on MySQL only with gtid_mode = ON. 0: every table that has a key.
   std::uint64_t chunkedFromRows = 1'000'000;
   std::size_t chunkRows = 10'000;  ///< of one range: what a crash reads again. Up to two are held in memory
+  /// A range ends at the row that fills so many octets, if that comes first.
+  std::size_t chunkBytes = 16u << 20;
 };
 
 struct SourceOptions {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "mysql/detail/binlog_reader.h"
 
@@ -10,19 +11,10 @@ namespace {
 
 using Part = BinlogDelivery::Part;
 
-TableName nameOf(const LoggedTable& table) { return {table.database, table.table}; }
-
-/// Tables under whose names others stand afterwards.
-bool isTarget(const LoggedStatement& statement, const LoggedTable& table) {
-  for (std::size_t i = 1; i < statement.tables.size(); i += 2) {
-    if (statement.tables[i] == table) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 void BinlogReader::definition(const LoggedStatement& statement) {
+  const auto nameOf = [&](const LoggedTable& table) { return tables_.known({table.database, table.table}); };
   switch (statement.kind) {
     case StatementKind::truncate:
       for (const LoggedTable& table : statement.tables) emptied(nameOf(table));
@@ -31,27 +23,27 @@ void BinlogReader::definition(const LoggedStatement& statement) {
       for (const TableName& wanted : tables_.wanted()) {
         const bool dropped =
             std::any_of(statement.tables.begin(), statement.tables.end(), [&](const LoggedTable& table) {
-              return statement.dropsDatabase ? table.database == wanted.database : nameOf(table) == wanted;
+              return statement.dropsDatabase ? tables_.isIn(wanted, table.database) : nameOf(table) == wanted;
             });
         if (!dropped) continue;
-        emptied(wanted);
-        core_.warn(fmt::format("table {} was dropped", wanted.full()));
+        gone(wanted);
       }
       return;
     case StatementKind::createTable:
       for (const LoggedTable& table : statement.tables) {
         if (statement.replaces) emptied(nameOf(table));
-        announce(nameOf(table), false, false);
+        announce(nameOf(table), {.known = false});
       }
       return;
     case StatementKind::alterTable:
     case StatementKind::renameTable:
-      if (statement.tables.size() == 1) return announce(nameOf(statement.tables[0]), statement.movesRows, true);
-      for (std::size_t i = 0; i + 1 < statement.tables.size(); i += 2) {
-        if (!isTarget(statement, statement.tables[i])) emptied(nameOf(statement.tables[i]));
-        announce(nameOf(statement.tables[i + 1]), true, true);
+      if (statement.tables.size() > 1) return renamed(statement);
+      for (const LoggedTable& table : statement.tables) {
+        announce(nameOf(table), {.rowsChanged = statement.movesRows, .movesColumns = statement.movesColumns});
       }
-      return;
+      if (!statement.other) return;
+      if (statement.becomes == LoggedStatement::Other::gone) return gone(nameOf(*statement.other));
+      return announce(nameOf(*statement.other), {.rowsChanged = true});
     case StatementKind::changesRows:
       throw Error(
           ErrorCode::positionLost, Retry::afterOperator,
@@ -62,11 +54,21 @@ void BinlogReader::definition(const LoggedStatement& statement) {
   }
 }
 
-void BinlogReader::announce(const TableName& name, bool rowsChanged, bool known) {
-  if (!tables_.isWanted(name)) return;
+/// One after the other, as the server does it: a name may be that of several tables in turn.
+void BinlogReader::renamed(const LoggedStatement& statement) {
+  std::map<TableName, bool> there;  // afterwards
+  for (std::size_t i = 0; i + 1 < statement.tables.size(); i += 2) {
+    there[tables_.known({statement.tables[i].database, statement.tables[i].table})] = false;
+    there[tables_.known({statement.tables[i + 1].database, statement.tables[i + 1].table})] = true;
+  }
+  for (const auto& [name, is] : there) is ? announce(name, {.rowsChanged = true}) : emptied(name);
+}
+
+void BinlogReader::announce(const TableName& name, const Alteration& alteration) {
+  if (tables_.wantedAs(name) == nullptr) return;
   delivery_.nextEvent();
   Shape shape;
-  const auto change = tables_.altered(name, rowsChanged, known, shape);
+  const auto change = tables_.altered(name, alteration, shape);
   if (!change || !delivery_.wants(Part::schema)) return;
   ChangeEvent& event = delivery_.add(ChangeOp::schemaChange, shape, Part::schema, 0);
   event.after.clear();
@@ -74,8 +76,14 @@ void BinlogReader::announce(const TableName& name, bool rowsChanged, bool known)
   delivery_.added();
 }
 
+void BinlogReader::gone(const TableName& name) {
+  if (tables_.wantedAs(name) == nullptr) return;
+  emptied(name);
+  core_.warn(fmt::format("table {} was dropped", name.full()));
+}
+
 void BinlogReader::emptied(const TableName& name) {
-  if (!tables_.isWanted(name)) return;
+  if (tables_.wantedAs(name) == nullptr) return;
   delivery_.nextEvent();
   const Shape shape = tables_.toldShape(name);
   if (!shape || !delivery_.wants(Part::row)) return;

@@ -64,8 +64,10 @@ class BinlogReader {
   void payload(const BinlogEvent& event);
   void rowEvent(const BinlogEvent& event);
   void definition(const LoggedStatement& statement);
-  void announce(const TableName& name, bool rowsChanged, bool known);
+  void renamed(const LoggedStatement& statement);
+  void announce(const TableName& name, const Alteration& alteration);
   void emptied(const TableName& name);
+  void gone(const TableName& name);
 
   void open(const BinlogEvent& event);
   void close();

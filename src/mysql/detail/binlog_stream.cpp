@@ -13,8 +13,24 @@ namespace {
 
 /// A stream that has stood this long has succeeded, even if nothing came.
 constexpr std::chrono::seconds kSteady{10};
+constexpr std::uint64_t kFirstOffset = 4;
+/// A rotation's octets but for the name of the next file; any transaction has more than those with it.
+constexpr std::uint64_t kRotation = 31;
 
 }  // namespace
+
+Border startBorder(const Border& from, const std::vector<BinlogFile>& files) {
+  if (!from.byFile() || from.file.offset <= UINT32_MAX) return from;
+  Border start = from;
+  start.file.offset = kFirstOffset;
+  const auto numbered = [&](std::uint64_t number) {
+    return std::find_if(files.begin(), files.end(), [&](const BinlogFile& file) { return file.number == number; });
+  };
+  const auto file = numbered(from.file.number);
+  const bool ends = file != files.end() && file->size <= from.file.offset + kRotation + file->name.size();
+  if (ends && numbered(from.file.number + 1) != files.end()) ++start.file.number;
+  return start;
+}
 
 BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tables, const Position& from,
                            const ChangeHandler& handler, std::stop_token stop)
@@ -24,7 +40,10 @@ BinlogStream::BinlogStream(SourceCore& core, const std::vector<std::string>& tab
       tables_([this](const TableName& name) { return core_.catalogue(name, stop_); }, core.charsets, core.told),
       chunks_(core, stop_),
       reader_(
-          core, handler, tables_, [this](const TableBinding& table, ChangeEvent& event) { fill(table, event); },
+          core, handler, tables_,
+          [this](const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {
+            return fill(table, row, columns);
+          },
           hooks(), &chunks_),
       backoff_(core.options.backoff, core.context.jitterSeed) {
   std::vector<TableName> names;
@@ -94,8 +113,10 @@ BinlogStart BinlogStream::startOf(const Border& border) {
                   fmt::format("the position {} is one of server {}, and this is server {}; a new baseline is needed",
                               positionToText(from_), border.file.server, server));
     }
-    for (const BinlogFile& file : SourceCore::files(link)) {
-      if (file.number == border.file.number) start.file = file.name;
+    const std::vector<BinlogFile> files = SourceCore::files(link);
+    start.from = startBorder(border, files);
+    for (const BinlogFile& file : files) {
+      if (file.number == start.from.file.number) start.file = file.name;
     }
   });
   if (!start.file.empty()) return start;
@@ -107,9 +128,16 @@ BinlogStart BinlogStream::startOf(const Border& border) {
 }
 
 void BinlogStream::attempt() {
-  const Place place = placeOf(from_);
+  Place place = placeOf(from_);
+  learnNames();
   requireExecuted(place);
-  BinlogLink link(core_.options.connect, startOf(place.restart ? *place.restart : place.before), stop_);
+  const Border wanted = place.restart ? *place.restart : place.before;
+  const BinlogStart start = startOf(wanted);
+  if (start.from != wanted) {
+    place.restart = start.from;
+    from_ = positionOf(place);
+  }
+  BinlogLink link(core_.options.connect, start, stop_);
   begun_ = true;
   startedAt_ = core_.clock->steadyNow();
   core_.connected("connected");
@@ -119,8 +147,29 @@ void BinlogStream::attempt() {
   reader_.run(link, from_, stop_);
 }
 
-void BinlogStream::fill(const TableBinding& table, ChangeEvent& event) {
-  core_.ask(stop_, [&](CLink& link) { readRowAgain(link, table, event); });
+/// How this server compares names, and whether it logs those of columns.
+void BinlogStream::learnNames() {
+  const auto ask = [this](const std::string& sql) {
+    return core_.ask(stop_, [&](CLink& link) { return link.ask(sql); });
+  };
+  tables_.fold(core_.ask(stop_, [](CLink& link) { return foldsNames(link); }) ? NameFold(ask) : NameFold());
+  const Cells metadata = ask("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'");
+  tables_.logsNames(!metadata.empty() && metadata[0].at(1) == "FULL");
+}
+
+bool BinlogStream::fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns) {
+  for (bool said = false;; said = true) {
+    try {
+      return core_.ask(stop_, [&](CLink& link) { return readRowAgain(link, table, row, columns); });
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::queryFailed || e.retry() != Retry::later) throw;
+      if (said) continue;
+      core_.warn(
+          fmt::format("the stream waits for a transaction that holds a row of {}, since the binlog has only "
+                      "some of its columns: {}. With SET GLOBAL binlog_row_image = FULL nothing is waited for",
+                      table.name.full(), e.message()));
+    }
+  }
 }
 
 void BinlogStream::monitor() {

@@ -22,9 +22,10 @@ class BinlogStream {
 
  private:
   void attempt();
+  void learnNames();
   BinlogStart startOf(const Border& border);
   void requireExecuted(const Place& place);
-  void fill(const TableBinding& table, ChangeEvent& event);
+  bool fill(const TableBinding& table, std::vector<Value>& row, const std::vector<std::uint32_t>& columns);
   void monitor();
   BinlogReader::Hooks hooks();
 
@@ -39,5 +40,11 @@ class BinlogStream {
   bool lagDenied_ = false;
   Clock::Micros startedAt_{0};
 };
+
+/// Where the server is asked to begin for what lies behind a border by file. It takes 32 bits of an offset. Beyond,
+/// only the end of the file's last group of commits can lie, since the server rotates behind it: where no more is left
+/// than a rotation, the next file's beginning; else that of the file itself, and what lies before the border is passed
+/// over.
+Border startBorder(const Border& from, const std::vector<BinlogFile>& files);
 
 }  // namespace tidegate::mysql::detail

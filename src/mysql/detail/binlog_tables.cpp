@@ -88,12 +88,36 @@ CatalogueColumn columnOf(const WireColumn& wire, const CellPlan& plan) {
 
 void BinlogTables::want(std::vector<TableName> tables) {
   wanted_ = std::move(tables);
-  std::sort(wanted_.begin(), wanted_.end());
-  forgetIds();
+  indexNames();
 }
 
-bool BinlogTables::isWanted(const TableName& name) const {
-  return std::binary_search(wanted_.begin(), wanted_.end(), name);
+void BinlogTables::fold(NameFold fold) {
+  fold_ = std::move(fold);
+  indexNames();
+}
+
+void BinlogTables::indexNames() {
+  folded_.clear();
+  forgetIds();
+  for (const TableName& name : wanted_) {
+    const auto [at, added] = folded_.emplace(fold_(name), name);
+    if (added || at->second == name) continue;
+    throw Error(ErrorCode::invalidConfig, Retry::never,
+                fmt::format("{} and {} are one table: the server does not tell names apart by their case; call it by "
+                            "one name",
+                            at->second.full(), name.full()));
+  }
+}
+
+const TableName* BinlogTables::wantedAs(const TableName& name) {
+  const auto at = folded_.find(fold_(name));
+  return at == folded_.end() ? nullptr : &at->second;
+}
+
+TableName BinlogTables::known(const TableName& name) {
+  const TableName folded = fold_(name);
+  const auto at = folded_.find(folded);
+  return at == folded_.end() ? folded : at->second;
 }
 
 void BinlogTables::take(const BinlogEvent& event) {
@@ -105,8 +129,8 @@ void BinlogTables::take(const BinlogEvent& event) {
   lastId_ = head.id;
   Known& known = *last_;
   if (known.names == names && known.description == head.rest) return;
-  const TableName name{std::string(head.database), std::string(head.table)};
-  known.binding = isWanted(name) ? bind(readTableMap(head, mariaDb_), name) : nullptr;
+  const TableName* const name = wantedAs({std::string(head.database), std::string(head.table)});
+  known.binding = name != nullptr ? bind(readTableMap(head, mariaDb_), *name) : nullptr;
   known.names = names;
   known.description = known.binding ? head.rest : std::string_view();
   if (!known.binding) known.description = head.rest;
@@ -123,7 +147,8 @@ TableBinding* BinlogTables::find(std::uint64_t id) {
 
 void BinlogTables::told(TableBinding& binding) {
   binding.pending.reset();
-  told_[binding.name] = {binding.shape, binding.columns};
+  ToldTable& told = told_[binding.name];
+  told = {binding.shape, binding.columns, told.guessed};
 }
 
 Shape BinlogTables::toldShape(const TableName& name) {
@@ -146,6 +171,7 @@ std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const Tabl
   binding->name = name;
   const std::optional<CatalogueTable> table = catalogue_(name);
   plan(map, table, *binding);
+  if (!map.saysNames) told_[name].guessed = true;
   TableSchema schema{.table = name.full()};
   for (const CatalogueColumn& column : binding->columns) {
     schema.columns.push_back({column.name, kindOf(column), column.nullable, column.columnType});
@@ -158,7 +184,7 @@ std::shared_ptr<TableBinding> BinlogTables::bind(const TableMap& map, const Tabl
   binding->shape = makeShape(std::move(schema));
   const auto at = told_.find(name);
   if (at == told_.end() || !at->second.shape) {
-    told_[name] = {binding->shape, binding->columns};
+    told_[name] = {binding->shape, binding->columns, !map.saysNames};
   } else if (at->second.shape->schema == binding->shape->schema) {
     binding->shape = at->second.shape;
   } else {
@@ -229,27 +255,29 @@ void BinlogTables::planColumn(const WireColumn& wire, bool signs, const Catalogu
   plan.charset = charsets_.named(charset);
 }
 
-std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, bool rowsChanged, bool known,
+std::shared_ptr<const SchemaChange> BinlogTables::altered(const TableName& name, const Alteration& alteration,
                                                           Shape& shape) {
   forget(name.full());  // labels may have changed, which do not show in the octets
   const auto at = told_.find(name);
   const bool told = at != told_.end() && at->second.shape;
-  if (!told && !known) return nullptr;
+  if (!told && !alteration.known) return nullptr;
   const std::optional<CatalogueTable> table = catalogue_(name);
   if (!table) return nullptr;
   const Shape now = detail::shapeOf(*table);
+  const bool guessed = told ? at->second.guessed : !logsNames_;
+  const bool rowsChanged = alteration.rowsChanged || (alteration.movesColumns && guessed);
   if (!told) {
     shape = now;
     told_[name] = {now, table->columns};
     return std::make_shared<const SchemaChange>(SchemaChange{.before = nullptr, .rowsChanged = rowsChanged});
   }
   const bool same = now->schema == at->second.shape->schema;
-  if (same && !rowsChanged) {
-    at->second.columns = table->columns;
-    return nullptr;
-  }
   SchemaChange change = changeBetween(at->second, table->columns);
   change.rowsChanged = change.rowsChanged || rowsChanged;
+  if (same && !change.rowsChanged) {
+    at->second = {at->second.shape, table->columns};
+    return nullptr;
+  }
   shape = same ? at->second.shape : now;
   at->second = {shape, table->columns};
   return std::make_shared<const SchemaChange>(std::move(change));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mysql/detail/logged_statement.h"
+#include "mysql/detail/name_fold.h"
 #include "mysql/detail/table_catalogue.h"
 #include "mysql/detail/table_map.h"
 
@@ -20,8 +21,16 @@ namespace tidegate::mysql::detail {
 struct ToldTable {
   Shape shape{};
   std::vector<CatalogueColumn> columns{};
+  bool guessed = false;  ///< rows were read by these columns since, and the binlog did not name theirs
 };
 using ToldTables = std::map<TableName, ToldTable>;
+
+/// What a statement may have done to a table.
+struct Alteration {
+  bool rowsChanged = false;   ///< rows came, went or changed without an event
+  bool movesColumns = false;  ///< see LoggedStatement
+  bool known = true;          ///< the table was there before
+};
 
 /// How the rows of one TABLE_MAP are read.
 struct TableBinding {
@@ -39,8 +48,18 @@ class BinlogTables {
   BinlogTables(AskCatalogue catalogue, Charsets& charsets, ToldTables& told)
       : catalogue_(std::move(catalogue)), charsets_(charsets), told_(told) {}
 
+  /// Events carry these names. @throws Error{invalidConfig} where two are one table to the server.
   void want(std::vector<TableName> tables);
-  bool isWanted(const TableName& name) const;
+  /// How the server compares names. @throws as `want`
+  void fold(NameFold fold);
+  /// Whether the server logs the names of columns by now.
+  void logsNames(bool logs) noexcept { logsNames_ = logs; }
+  /// As it was wanted; null: it is not.
+  const TableName* wantedAs(const TableName& name);
+  /// The same name for each spelling of a table: as it was wanted, or else folded.
+  TableName known(const TableName& name);
+  /// Whether the table lies in the database.
+  bool isIn(const TableName& table, const std::string& database) { return fold_(table.database) == fold_(database); }
   const std::vector<TableName>& wanted() const noexcept { return wanted_; }
   /// A server's binlog begins: ids are those of one server's run.
   void restart(bool mariaDb) {
@@ -56,16 +75,19 @@ class BinlogTables {
   void told(TableBinding& binding);
 
   /// After a statement that may have changed the table: looks at the catalogue.
-  /// @param known whether the table was there before. What readers were told of it by an earlier process is not known
-  ///              here: then the change has no `before`, and they compare with what they have.
+  /// Where rows before it were read by columns that the catalogue had, and that may not have been theirs, an alteration
+  /// that moves columns says that the rows changed: two of them, read late, would leave values in each other's places.
+  /// What readers were told of the table by an earlier process is not known here: then the change has no `before`, and
+  /// they compare with what they have.
   /// @return the change to tell of, with its shape in `shape`; null: none.
-  std::shared_ptr<const SchemaChange> altered(const TableName& name, bool rowsChanged, bool known, Shape& shape);
+  std::shared_ptr<const SchemaChange> altered(const TableName& name, const Alteration& alteration, Shape& shape);
   /// The shape that readers know, or else the catalogue's; null: there is no such table.
   Shape toldShape(const TableName& name);
   /// Readers were told of another shape of the table than its rows have here: look again before the next ones.
   void forget(std::string_view fullName);
 
  private:
+  void indexNames();
   struct Known {
     std::string names{}, description{};  ///< octets of the TABLE_MAP
     std::shared_ptr<TableBinding> binding{};
@@ -83,6 +105,9 @@ class BinlogTables {
   Charsets& charsets_;
   ToldTables& told_;
   std::vector<TableName> wanted_;
+  NameFold fold_;
+  bool logsNames_ = true;
+  std::map<TableName, TableName> folded_;  ///< those wanted, by their folded names
   bool mariaDb_ = true;
   std::unordered_map<std::uint64_t, Known> byId_;
   Known* last_ = nullptr;  ///< the one looked for last, mostly the next too

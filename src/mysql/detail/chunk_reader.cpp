@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "mysql/detail/key_range.h"
@@ -15,6 +19,26 @@ namespace {
 constexpr std::size_t kRowsPerStep = 5'000;
 /// A server that has not answered for this long is gone.
 constexpr std::chrono::minutes kChunkPatience{10};
+
+/// Whether rows of the table can be so large that a range has to end before its last row.
+bool mayBeLarge(const CatalogueTable& table, const BaselineOptions& options) {
+  std::size_t most = 0;
+  for (const CatalogueColumn& column : table.columns) {
+    constexpr std::array<std::string_view, 4> kShort{"char", "varchar", "binary", "varbinary"};
+    const bool isText =
+        kindOf(column) == ValueKind::text || kindOf(column) == ValueKind::bytes || kindOf(column) == ValueKind::json;
+    std::size_t length = 66;  // the longest number
+    if (std::find(kShort.begin(), kShort.end(), column.dataType) != kShort.end()) {
+      const auto open = column.columnType.find('(') + 1;
+      std::from_chars(column.columnType.data() + open, column.columnType.data() + column.columnType.size(), length);
+      length *= 4;
+    } else if (isText && column.dataType != "uuid" && !column.dataType.starts_with("inet")) {
+      return true;
+    }
+    most += length;
+  }
+  return most > options.chunkBytes / options.chunkRows;
+}
 
 std::string whereOf(const std::string& condition) { return condition.empty() ? "" : " WHERE " + condition; }
 
@@ -89,8 +113,7 @@ bool ChunkReader::begin() {
 void ChunkReader::askBound() {
   const std::vector<CatalogueColumn> key = keyColumns(chunk_->table);
   link_->send(fmt::format("SELECT {} FROM {}{} ORDER BY {} LIMIT 1 OFFSET {}", keyTexts(key), chunk_->name.quoted(),
-                          whereOf(rangeCondition(key, chunk_->after, {})), keyList(key),
-                          core_.options.baseline.chunkRows - 1));
+                          whereOf(rangeCondition(key, chunk_->after, {})), keyList(key), rowsWanted_ - 1));
   asked_ = Asked::bound;
   askedAt_ = core_.clock->steadyNow();
 }
@@ -110,8 +133,12 @@ void ChunkReader::bounded() {
 void ChunkReader::askRows() {
   const std::vector<CatalogueColumn> key = keyColumns(chunk_->table);
   forms_ = textForms(chunk_->table.columns);
-  link_->send(fmt::format("SELECT {} FROM {}{} ORDER BY {}", selectList(chunk_->table.columns), chunk_->name.quoted(),
-                          whereOf(rangeCondition(key, chunk_->after, chunk_->upTo)), keyList(key)));
+  octets_ = 0;
+  saysKeys_ = mayBeLarge(chunk_->table, core_.options.baseline);
+  const std::string keys = saysKeys_ ? ", " + keyTexts(key) : std::string();
+  link_->send(fmt::format("SELECT {}{} FROM {}{} ORDER BY {}", selectList(chunk_->table.columns), keys,
+                          chunk_->name.quoted(), whereOf(rangeCondition(key, chunk_->after, chunk_->upTo)),
+                          keyList(key)));
   asked_ = Asked::rows;
   askedAt_ = core_.clock->steadyNow();
 }
@@ -137,14 +164,32 @@ void ChunkReader::takeRows() {
   for (std::size_t taken = 0; taken < kRowsPerStep; ++taken) {
     const MYSQL_ROW cells = mysql_fetch_row(result_);
     if (cells == nullptr) return finish();
-    readTextRow(forms_, cells, mysql_fetch_lengths(result_), spare_);
+    const unsigned long* const lengths = mysql_fetch_lengths(result_);
+    readTextRow(forms_, cells, lengths, spare_);
     chunk_->rows.push_back(std::exchange(spare_, {}));
+    octets_ += std::accumulate(lengths, lengths + forms_.size(), std::size_t{0});
+    if (saysKeys_ && octets_ >= core_.options.baseline.chunkBytes) return cut(cells, lengths);
     if (!link_->encrypted() && !link_->readable()) break;
   }
   askedAt_ = core_.clock->steadyNow();
 }
 
+/// The range ends at the row in hand. What the server would send of the rest is not waited for, and the next range asks
+/// for as many rows as fitted.
+void ChunkReader::cut(MYSQL_ROW cells, const unsigned long* lengths) {
+  chunk_->upTo.clear();
+  for (std::size_t i = forms_.size(); i < mysql_num_fields(result_); ++i)
+    chunk_->upTo.emplace_back(cells[i], lengths[i]);
+  rowsWanted_ = chunk_->rows.size();
+  Chunk* const chunk = chunk_;
+  drop();
+  chunk->stage = Chunk::Stage::read;
+}
+
 void ChunkReader::finish() {
+  if (octets_ < core_.options.baseline.chunkBytes / 2) {
+    rowsWanted_ = std::min(rowsWanted_ * 2, core_.options.baseline.chunkRows);
+  }
   if (mysql_errno(link_->raw()) != 0) link_->fail();
   mysql_free_result(std::exchange(result_, nullptr));
   link_->run("COMMIT");  // nobody should wait for us to come back

@@ -25,7 +25,7 @@ class ChunkReader {
   /// Whether a snapshot may be used.
   using Admit = std::function<bool(CLink& link, const SnapshotPlace& place)>;
   ChunkReader(SourceCore& core, Admit admit, std::stop_token stop)
-      : core_(core), admit_(std::move(admit)), stop_(std::move(stop)) {}
+      : core_(core), admit_(std::move(admit)), stop_(std::move(stop)), rowsWanted_(core.options.baseline.chunkRows) {}
   ~ChunkReader() { drop(); }
   ChunkReader(const ChunkReader&) = delete;
   ChunkReader& operator=(const ChunkReader&) = delete;
@@ -53,6 +53,7 @@ class ChunkReader {
   void askRows();
   void takeRows();
   void finish();
+  void cut(MYSQL_ROW cells, const unsigned long* lengths);
 
   SourceCore& core_;
   Admit admit_;
@@ -63,6 +64,9 @@ class ChunkReader {
   Chunk* chunk_ = nullptr;
   Asked asked_ = Asked::nothing;
   std::vector<TextForm> forms_;
+  std::size_t rowsWanted_;  ///< of the next range: fewer than allowed where rows are large
+  std::size_t octets_ = 0;  ///< of the rows in hand
+  bool saysKeys_ = false;   ///< the rows' keys stand behind their columns, so that the range can end at any
   MYSQL_RES* result_ = nullptr;
   std::vector<Value> spare_;
   Clock::Micros askedAt_{0};

@@ -37,7 +37,9 @@ const CatalogueColumn* named(const std::vector<CatalogueColumn>& columns, const 
 }  // namespace
 
 bool keepsValues(const CatalogueColumn& before, const CatalogueColumn& after) {
-  if (after.generated && !before.generated) return false;
+  if (after.generated && (!before.generated || after.expression != before.expression)) return false;
+  // A session that is not strict puts question marks for letters that the new set lacks.
+  if (!before.charset.empty() && after.charset != before.charset && after.charset != "utf8mb4") return false;
   if (before.columnType == after.columnType) return before.nullable == after.nullable || after.nullable;
   if (!before.nullable || after.nullable) {
     const int was = integerRank(before.dataType), is = integerRank(after.dataType);

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "core/detail/assign_value.h"
+#include "mysql/detail/plain_decimal.h"
 #include "mysql/detail/text_times.h"
 #include "tidegate/core/error.h"
 
@@ -78,7 +79,7 @@ void decodeText(Reading reading, std::string_view text, Value& out) {
     case Reading::time:
       return textTime(text, out);
     case Reading::decimal:
-      return void(stringIn<Decimal>(out).assign(text));
+      return void(stringIn<Decimal>(out).assign(plainDecimal(text)));
     case Reading::bytes:
       return void(stringIn<Bytes>(out).assign(text));
     case Reading::json:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <initializer_list>
 #include <optional>
 
 namespace tidegate::mysql::detail {
@@ -179,9 +180,39 @@ bool isOfPartitions(std::string_view word) {
   return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view w) { return sameWord(word, w); });
 }
 
+/// Whether a clause of an ALTER that begins so may touch columns: whatever is not known to be of indexes and the like
+/// may.
+bool isOfColumns(std::string_view verb, std::string_view object) {
+  const auto isAny = [](std::string_view word, std::initializer_list<std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view w) { return sameWord(word, w); });
+  };
+  if (isAny(verb, {"MODIFY", "CHANGE", "CONVERT"})) return true;
+  if (sameWord(verb, "RENAME")) return sameWord(object, "COLUMN");
+  return isAny(verb, {"ADD", "DROP"}) && !isAny(object, {"INDEX", "KEY", "UNIQUE", "PRIMARY", "FOREIGN", "FULLTEXT",
+                                                         "SPATIAL", "CONSTRAINT", "CHECK", "PARTITION", "DEFAULT"});
+}
+
+/// EXCHANGE PARTITION p WITH TABLE x, CONVERT TABLE x TO PARTITION p, CONVERT PARTITION p TO TABLE x.
+/// @return whether the words were taken.
+bool readOther(Words& words, std::string_view database, LoggedStatement& out) {
+  using Other = LoggedStatement::Other;
+  const bool exchanges = words.is("EXCHANGE");
+  if (!exchanges && !words.is("CONVERT")) return false;
+  words.next();
+  const bool takesIn = !exchanges && words.is("TABLE");
+  if (!takesIn && !words.is("PARTITION")) return true;  // CONVERT TO CHARACTER SET
+  out.movesRows = true;
+  while (!words.done() && !words.is("TABLE")) words.next();
+  words.next();
+  out.other = words.takeTable(database);
+  out.becomes = exchanges ? Other::rowsChanged : takesIn ? Other::gone : Other::made;
+  return true;
+}
+
 void readAlter(Words& words, std::string_view database, LoggedStatement& out) {
   words.take("ONLINE");
-  words.take("IGNORE");
+  // Rows that would be duplicates in a new unique index are left out.
+  if (words.take("IGNORE")) out.movesRows = true;
   if (!words.take("TABLE")) return;
   skipIfExists(words);
   auto table = words.takeTable(database);
@@ -189,16 +220,19 @@ void readAlter(Words& words, std::string_view database, LoggedStatement& out) {
   out.kind = StatementKind::alterTable;
   out.tables.push_back(std::move(*table));
   int depth = 0;
-  for (; !words.done(); words.next()) {
+  std::string_view before;
+  for (; !words.done();) {
+    out.movesColumns = out.movesColumns || (depth == 0 && isOfColumns(before, words.word()));
+    before = words.word();
+    if (depth == 0 && readOther(words, database, out)) continue;
     if (words.is("(")) ++depth;
     if (words.is(")")) --depth;
     out.movesRows = out.movesRows || isOfPartitions(words.word());
-    if (depth != 0 || !words.is("RENAME")) continue;
+    const bool renames = depth == 0 && words.is("RENAME");
     words.next();
-    if (words.is("COLUMN") || words.is("INDEX") || words.is("KEY")) continue;
-    if (!words.take("TO")) words.take("AS");
+    if (!renames || words.is("COLUMN") || words.is("INDEX") || words.is("KEY")) continue;
+    if (!words.take("TO") && !words.take("AS")) words.take("=");
     if (auto to = words.takeTable(database)) out.tables.push_back(std::move(*to));
-    if (words.done()) return;
   }
 }
 

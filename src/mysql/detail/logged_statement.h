@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +36,12 @@ struct LoggedStatement {
   StatementKind kind = StatementKind::other;
   /// Of a rename: {from, to, from, to, …}. Of an ALTER … RENAME TO: {from, to}. Else those that are named.
   std::vector<LoggedTable> tables{};
-  bool movesRows = false;      ///< rows came or went that no event tells of: partitions, another tablespace
+  /// Of an ALTER: another table whose rows it changes, and what becomes of it.
+  std::optional<LoggedTable> other{};
+  enum class Other : std::uint8_t { rowsChanged, gone, made } becomes = Other::rowsChanged;
+  /// Rows came, went or changed that no event tells of: partitions, another tablespace, duplicates passed over.
+  bool movesRows = false;
+  bool movesColumns = false;   ///< an ALTER that may add, drop, reorder, rename or retype columns
   bool replaces = false;       ///< CREATE OR REPLACE: what was there is gone
   bool dropsDatabase = false;  ///< then `tables` holds the database alone
   std::string xid{};           ///< of XA: "X'61',X'',1"

@@ -8,6 +8,17 @@
 #include "mysql/detail/octet_cursor.h"
 
 namespace tidegate::mysql::detail {
+namespace {
+
+/// Whether an image has all columns.
+bool hasAll(std::string_view present, std::size_t columns) {
+  for (std::size_t i = 0; i < columns; ++i) {
+    if ((static_cast<unsigned char>(present[i / 8]) >> (i % 8) & 1) == 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 void RowChanges::take(const BinlogEvent& event) {
   delivery_.nextEvent();
@@ -51,15 +62,21 @@ void RowChanges::tellSchema(TableBinding& table) {
 
 void RowChanges::insert(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
   if (!delivery_.wants(Part::row)) return readImage(in, table.plans, rows.present, after_, afterAbsent_);
+  if (!hasAll(rows.present, rows.columns)) return insertInPart(in, rows, table);
   const std::size_t before = in.left();
   ChangeEvent& event = delivery_.add(ChangeOp::insert, table.shape, Part::row, 0);
   readImage(in, table.plans, rows.present, event.after, event.unchanged);
   delivery_.addBytes(before - in.left());
-  // With row image MINIMAL, what the statement did not name took its default.
-  if (!event.unchanged.empty()) {
-    fill_(table, event);
-    event.unchanged.clear();
-  }
+  delivery_.added();
+}
+
+/// With row image MINIMAL, what the statement did not name took its default, which only the table has. Of a row that is
+/// gone by now nothing is told: its end is, behind.
+void RowChanges::insertInPart(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
+  const std::size_t left = in.left();
+  readImage(in, table.plans, rows.present, after_, afterAbsent_);
+  if (!fill_(table, after_, afterAbsent_)) return;
+  delivery_.add(ChangeOp::insert, table.shape, Part::row, left - in.left()).after.swap(after_);
   delivery_.added();
 }
 
@@ -109,9 +126,8 @@ void RowChanges::completeAfter() {
 /// As they are by now: what changed in between follows. Where the row is gone its erase does, and nothing is said of
 /// them.
 void RowChanges::completeDocuments(const TableBinding& table, ChangeEvent& event) {
-  std::vector<std::uint32_t> unchanged = std::exchange(event.unchanged, unknown_);
-  fill_(table, event);
-  event.unchanged.insert(event.unchanged.end(), unchanged.begin(), unchanged.end());
+  if (fill_(table, event.after, unknown_)) return;
+  event.unchanged.insert(event.unchanged.end(), unknown_.begin(), unknown_.end());
   std::sort(event.unchanged.begin(), event.unchanged.end());
 }
 
@@ -124,7 +140,8 @@ bool RowChanges::keyChanged(const TableBinding& table) const {
 }
 
 /// The row under its old key goes, and one under its new key comes. What the server left out as unchanged would be lost
-/// with the old row, so it is looked up.
+/// with the old row, so it is looked up. A row that has left its new key meanwhile is not told there: it comes under
+/// the key it has, or its end comes.
 void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
   if (delivery_.wants(Part::erase)) {
     ChangeEvent& gone = delivery_.add(ChangeOp::erase, table.shape, Part::erase, bytes);
@@ -134,13 +151,9 @@ void RowChanges::changeKey(const TableBinding& table, std::size_t bytes) {
     delivery_.added();
   }
   if (!delivery_.wants(Part::row)) return;
-  ChangeEvent& come = delivery_.add(ChangeOp::insert, table.shape, Part::row, bytes);
-  come.after.swap(after_);
-  come.unchanged.swap(afterAbsent_);
-  come.unchanged.insert(come.unchanged.end(), unknown_.begin(), unknown_.end());
-  std::sort(come.unchanged.begin(), come.unchanged.end());
-  if (!come.unchanged.empty()) fill_(table, come);
-  come.unchanged.clear();
+  afterAbsent_.insert(afterAbsent_.end(), unknown_.begin(), unknown_.end());
+  if (!afterAbsent_.empty() && !fill_(table, after_, afterAbsent_)) return;
+  delivery_.add(ChangeOp::insert, table.shape, Part::row, bytes).after.swap(after_);
   delivery_.added();
 }
 

@@ -15,9 +15,10 @@ namespace tidegate::mysql::detail {
 /// @thread The stream's.
 class RowChanges {
  public:
-  /// Asks the server for the columns of `event.after` that are listed in `event.unchanged`, by the row's key, and takes
-  /// those off the list that it could fill in.
-  using Fill = std::function<void(const TableBinding& table, ChangeEvent& event)>;
+  /// Asks the server, by the key in `row`, for those `columns` of it that the binlog left out, as they are by now.
+  /// @return false: there is no such row any more. What removed it stands behind the event in the binlog.
+  using Fill = std::function<bool(const TableBinding& table, std::vector<Value>& row,
+                                  const std::vector<std::uint32_t>& columns)>;
   RowChanges(BinlogDelivery& delivery, BinlogTables& tables, Fill fill)
       : delivery_(delivery), tables_(tables), fill_(std::move(fill)) {}
 
@@ -28,6 +29,7 @@ class RowChanges {
   using Part = BinlogDelivery::Part;
   void tellSchema(TableBinding& table);
   void insert(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
+  void insertInPart(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
   void erase(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
   void update(OctetCursor& in, const RowsEvent& rows, const TableBinding& table);
   void changeKey(const TableBinding& table, std::size_t bytes);

@@ -42,9 +42,25 @@ LogPlace endOfLog(CLink& link, std::string* executed = nullptr) {
   return {cells.at(0).value_or(""), numberOf(cells.at(1).value_or(""))};
 }
 
+/// While the lock waits for a statement that runs long, all writes wait for the lock: so it does not wait long.
+void lockForAMoment(CLink& link) {
+  link.run("SET SESSION lock_wait_timeout = 5");
+  try {
+    link.run("FLUSH TABLES WITH READ LOCK");
+  } catch (const Error& e) {
+    if (e.retry() != Retry::later || e.code() != ErrorCode::queryFailed) throw;
+    throw Error(
+        e.code(), e.retry(),
+        fmt::format("the tables cannot be locked for a moment, since a statement or a transaction holds one: {}. "
+                    "With gtid_mode = ON large tables need no lock: read them in ranges (chunkedFromRows)",
+                    e.message()));
+  }
+  link.run("SET SESSION lock_wait_timeout = DEFAULT");
+}
+
 SnapshotPlace beginLockedSnapshot(CLink& link) {
   SnapshotPlace place;
-  link.run("FLUSH TABLES WITH READ LOCK");
+  lockForAMoment(link);
   link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT");
   place.seen = place.most = endOfLog(link, &place.executed);
   link.run("UNLOCK TABLES");

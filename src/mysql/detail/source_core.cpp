@@ -26,6 +26,7 @@ SourceOptions checked(SourceOptions options) {
   options.connect = resolve(std::move(options.connect));
   if (options.batchEvents == 0) refuseOption("batchEvents must be at least 1");
   if (options.baseline.chunkRows == 0) refuseOption("baseline.chunkRows must be at least 1");
+  if (options.baseline.chunkBytes == 0) refuseOption("baseline.chunkBytes must be at least 1");
   if (options.heartbeatInterval < kLeastHeartbeat) refuseOption("heartbeatInterval must be at least 10 ms");
   if (options.monitorInterval.count() < 1) refuseOption("monitorInterval must be at least 1 ms");
   Backoff{options.backoff, 1};
@@ -54,6 +55,14 @@ std::chrono::milliseconds SourceCore::silence() const {
 std::unique_ptr<CLink> SourceCore::connect(std::chrono::milliseconds patience, const std::stop_token& stop) const {
   auto link = std::make_unique<CLink>(options.connect, patience, stop);
   for (const std::string& statement : options.connect.sessionSql) link->run(statement);
+  return link;
+}
+
+std::unique_ptr<CLink> SourceCore::connectSide(const std::stop_token& stop) const {
+  std::unique_ptr<CLink> link = connect(silence(), stop);
+  link->run("SET SESSION innodb_lock_wait_timeout = 1");
+  // What is not found is not locked.
+  link->run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
   return link;
 }
 

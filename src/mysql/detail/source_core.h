@@ -44,7 +44,7 @@ struct SourceCore {
   /// @throws Error; a connection that broke is made anew next time.
   template <class Work>
   auto ask(const std::stop_token& stop, Work&& work) {
-    if (!side) side = connect(silence(), stop);
+    if (!side) side = connectSide(stop);
     const DropIfStopped drop{stop, side};
     try {
       const LinkGuard guard(stop, *side);
@@ -57,6 +57,8 @@ struct SourceCore {
   }
   /// @param silence for which the server may say nothing; 0: for ever.
   std::unique_ptr<CLink> connect(std::chrono::milliseconds silence, const std::stop_token& stop) const;
+  /// The connection for questions: one that waits for a lock gives up long before it would be taken for dead.
+  std::unique_ptr<CLink> connectSide(const std::stop_token& stop) const;
   /// For which a server that lives never says nothing.
   std::chrono::milliseconds silence() const;
   /// Goes to CONNECTED, from wherever that makes sense.

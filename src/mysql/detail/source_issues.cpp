@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+
+#include "mysql/detail/name_fold.h"
+#include "tidegate/core/query.h"
 
 namespace tidegate::mysql::detail {
 namespace {
@@ -15,6 +19,19 @@ std::string variable(CLink& link, const std::string& name) {
   std::transform(value.begin(), value.end(), value.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return value;
+}
+
+/// Foreign keys of the table that change its rows where those they refer to change. InnoDB does so below the binlog.
+std::vector<std::string> actingConstraints(CLink& link, const TableName& name) {
+  constexpr std::string_view kActs = "IN ('CASCADE', 'SET NULL', 'SET DEFAULT')";
+  std::vector<std::string> names;
+  for (const auto& cells : link.ask(
+           fmt::format("SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
+                       "CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {} AND (DELETE_RULE {} OR UPDATE_RULE {}) ORDER BY 1",
+                       literal(name.database), literal(name.table), kActs, kActs))) {
+    names.push_back(cells.at(0).value_or(""));
+  }
+  return names;
 }
 
 class ServerJudge {
@@ -160,6 +177,23 @@ std::vector<TableIssue> issuesOfServer(CLink& link, const SourceOptions& options
   return ServerJudge(link, options).issues();
 }
 
+std::vector<TableIssue> issuesOfNames(CLink& link, const std::vector<std::pair<std::string, TableName>>& asked) {
+  std::vector<TableIssue> issues;
+  if (asked.size() < 2 || !foldsNames(link)) return issues;
+  NameFold fold([&](const std::string& sql) { return link.ask(sql); });
+  std::map<TableName, TableName> seen;
+  for (const auto& [text, name] : asked) {
+    const auto [at, added] = seen.emplace(fold(name), name);
+    if (added || at->second == name) continue;
+    issues.push_back({text, ErrorCode::invalidConfig,
+                      fmt::format("{} and {} are one table: the server does not tell names apart by their case "
+                                  "(lower_case_table_names); call it by one name",
+                                  name.full(), at->second.full()),
+                      true});
+  }
+  return issues;
+}
+
 std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, const TableName& name) {
   std::vector<TableIssue> issues;
   const auto add = [&](ErrorCode code, std::string message, bool fatal = true) {
@@ -192,6 +226,14 @@ std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, con
             "{} has no primary key, so nobody can tell which row a change means; mend it with: ALTER TABLE {} ADD "
             "PRIMARY KEY (…)",
             name.full(), name.quoted()));
+  }
+  for (const std::string& constraint : actingConstraints(link, name)) {
+    add(ErrorCode::typeUnsupported,
+        fmt::format("rows of {0} that its foreign key {1} erases or changes (CASCADE, SET NULL, SET DEFAULT) are in no "
+                    "binlog, and the replica keeps them as they were. Mend it with: ALTER TABLE {2} DROP FOREIGN KEY "
+                    "{3}, then the same constraint with RESTRICT, and change those rows by statements of your own",
+                    name.full(), constraint, name.quoted(), quoteIdentifier(Dialect::mysql, constraint)),
+        false);
   }
   constexpr std::array<std::string_view, 3> kSnapshots{"InnoDB", "ROCKSDB", "TokuDB"};
   if (std::find(kSnapshots.begin(), kSnapshots.end(), table->engine) == kSnapshots.end()) {

@@ -36,6 +36,7 @@ struct CatalogueColumn {
   bool nullable = true;
   bool filled = false;     ///< rows that were there before the column have a value in it: a default, or not null
   bool generated = false;  ///< its value is an expression
+  std::string expression{};
   bool operator==(const CatalogueColumn&) const = default;
 
   bool isUnsigned() const { return columnType.find("unsigned") != std::string::npos; }
@@ -71,6 +72,7 @@ class Charsets {
 
  private:
   OctetTable tableOf(const std::string& name);
+  LetterTable lettersOf(const std::string& name, const std::vector<std::string>& codes);
 
   Ask ask_;
   std::map<std::string, std::shared_ptr<const Charset>> byName_;

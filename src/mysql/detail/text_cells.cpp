@@ -7,12 +7,12 @@
 #include "mysql/detail/binlog_tables.h"
 #include "mysql/detail/geometry_text.h"
 #include "mysql/detail/octet_cursor.h"
+#include "mysql/detail/plain_decimal.h"
 #include "mysql/detail/text_times.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
-using tidegate::detail::assignText;
 using tidegate::detail::stringIn;
 
 template <class Number>
@@ -72,9 +72,9 @@ void readTextCell(TextForm form, std::string_view text, Value& out) {
     case TextForm::real:
       return textNumber<double>(text, out);
     case TextForm::decimal:
-      return void(stringIn<Decimal>(out).assign(text));
+      return void(stringIn<Decimal>(out).assign(plainDecimal(text)));
     case TextForm::text:
-      return assignText(out, text);
+      return utf8Charset()->decode(text, out);
     case TextForm::bytes:
       return void(stringIn<Bytes>(out).assign(text));
     case TextForm::date:

@@ -132,6 +132,7 @@ void MySqlSource::stream(const std::vector<std::string>& tables, const Position&
   if (core_.state.state() == SourceState::error) core_.state.to(SourceState::connecting, "trying again");
   detail::BinlogStream run(core_, tables, from, handler, stop);
   const auto leave = [&](const char* reason) {
+    if (!run.taken().empty()) core_.left = detail::placeOf(run.taken());
     const SourceState now = core_.state.state();
     if (now == SourceState::streaming || now == SourceState::paused) core_.state.to(SourceState::connected, reason);
   };

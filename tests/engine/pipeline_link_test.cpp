@@ -27,7 +27,7 @@ class Link : public ::testing::Test {
   Position at(std::uint64_t n) const { return source.positionFromText(std::to_string(n) + ":0"); }
   Tables from() const {
     Tables texts;
-    for (const Position& position : link.resumeFrom(source)) texts.push_back(source.positionToText(position));
+    for (const Position& position : link.resumeFrom()) texts.push_back(source.positionToText(position));
     return texts;
   }
 

@@ -16,6 +16,8 @@
 #include "mysql/replica_model.h"
 #include "servers/support.h"
 #include "support/property.h"
+#include "tidegate/engine/engine.h"
+#include "tidegate/sink/memory_sink.h"
 
 namespace tidegate::mysql {
 namespace {
@@ -166,6 +168,57 @@ class BinlogChunks : public ::testing::Test {
   bool ended = false;                                 ///< guarded by mutex
   bool streaming = false;                             ///< set while no stream runs
 };
+
+/// What is pending makes a place the lesser one: the pipeline goes back to it, though nothing was committed meanwhile.
+TEST_F(BinlogChunks, ATableThatIsReloadedOnAQuietServerIsReadAgain) {
+  makeTable(120);
+  execute(writer, {"CREATE TABLE other (id INT PRIMARY KEY)", "INSERT INTO other VALUES (1)"});
+  const auto sink = std::make_shared<MemorySink>();
+  Engine engine(
+      {.sources = {{.name = "db", .source = mysql::source(options)}},
+       .pipelines = {
+           {.name = "p", .source = "db", .tables = {{.table = kName}, {.table = "chunk_test.other"}}, .sink = sink}}});
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(std::chrono::seconds(60)));
+  for (int reload = 0; reload < 3; ++reload) {
+    engine.reload("p", kName);
+    ASSERT_TRUE(engine.awaitReady(std::chrono::seconds(60))) << "reload " << reload;
+    EXPECT_EQ(sink->view().count(kName), 120U);
+  }
+  execute(writer, {"DELETE FROM t WHERE id <= 20", "INSERT INTO other VALUES (2)"});
+  EXPECT_TRUE(
+      eventually([&] { return sink->view().count(kName) == 100 && sink->view().count("chunk_test.other") == 2; }));
+  EXPECT_EQ(engine.stop(std::chrono::seconds(10)), StopOutcome::drained);
+}
+
+/// The binlog shows a commit before others see it: here it waits for a replica that is not there.
+TEST_F(BinlogChunks, ABaselineSeesAllThatTheStreamBeforeItTold) {
+  if (!servers::isMariaDb()) GTEST_SKIP() << "MySQL's has another name";
+  for (const std::uint64_t chunkedFrom : {std::uint64_t{0}, UINT64_MAX}) {
+    SCOPED_TRACE(chunkedFrom);
+    options.baseline.chunkedFromRows = chunkedFrom;
+    makeTable(10);
+    begin();
+    ASSERT_TRUE(awaitWhole()) << failureText();
+    execute(writer, {"SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC",
+                     "SET GLOBAL rpl_semi_sync_master_timeout = 1500", "SET GLOBAL rpl_semi_sync_master_enabled = ON"});
+    std::thread waits([] {
+      const QueryFn db = queryFn(testConnect());
+      execute(db, {"INSERT INTO chunk_test.t (id, ver) VALUES (1000, 1)"});
+    });
+    EXPECT_TRUE(await([&] { return model.rows(kName).size() == 11; })) << failureText();
+    stop();
+    const Position told = at;
+    const Position again = source->baseline(names, [](ChangeBatch&) { return Taken::yes; }, {});
+    execute(writer, {"SET GLOBAL rpl_semi_sync_master_enabled = OFF"});
+    waits.join();
+    const auto order = source->comparePositions(told, again);
+    // Less by what is left to be read, and by nothing else.
+    EXPECT_TRUE(order == std::partial_ordering::less || order == std::partial_ordering::equivalent ||
+                source->positionToText(again).starts_with(source->positionToText(told)))
+        << source->positionToText(told) << " and " << source->positionToText(again);
+  }
+}
 
 /// Random transactions on the table, some rolled back.
 class Writer {

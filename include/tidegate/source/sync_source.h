@@ -102,7 +102,9 @@ class SyncSource {
   /// A source that reads large tables piece by piece may deliver part of it (or all) in `stream` instead: then the
   /// position it returns holds what is still to be read, and so does every position of the stream until it is whole.
   /// See `stream` for what comes again from such a position.
-  /// @return where the stream goes on so that baseline and stream meet exactly: no gap, no change twice.
+  /// @return where the stream goes on so that baseline and stream meet exactly: no gap, no change twice. Where the
+  /// order
+  ///         is total it is before what `stream` has handed over by nothing but what is still to be read.
   /// @throws Error{queryCancelled} when stopped; then nothing can be resumed from it.
   virtual Position baseline(const std::vector<std::string>& tables, const ChangeHandler& handler,
                             std::stop_token stop) = 0;

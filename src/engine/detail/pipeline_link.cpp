@@ -115,13 +115,12 @@ void PipelineLink::abandonBaseline() {
   }
 }
 
-std::vector<Position> PipelineLink::resumeFrom(const SyncSource& source) const {
+std::vector<Position> PipelineLink::resumeFrom() const {
   const std::lock_guard lock(mutex_);
   std::vector<Position> all;
   for (const auto& [round, from] : ends_) all.push_back(from);
   if (allStarted_ && !all.empty()) return all;
   if (progress_.durable.empty()) return all;
-  std::erase_if(all, [&](const Position& from) { return source.comparePositions(from, progress_.durable) <= 0; });
   all.push_back(progress_.durable);
   all.insert(all.end(), progress_.froms.begin(), progress_.froms.end());
   return all;

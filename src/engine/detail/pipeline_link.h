@@ -65,7 +65,7 @@ class PipelineLink {
   /// A call failed: what it did not bring to its end is missing again.
   void abandonBaseline();
   /// Where the stream has to begin for it: all of them together.
-  std::vector<Position> resumeFrom(const SyncSource& source) const;
+  std::vector<Position> resumeFrom() const;
 
   // Anyone's.
   void post(PipelineCommand command);

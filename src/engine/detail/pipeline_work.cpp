@@ -186,7 +186,10 @@ void PipelineRunner::beginBaseline(const QueueItem& item) {
 
 void PipelineRunner::endBaseline(const QueueItem& item) {
   router_.baselineEnds(item.tables, item.position);
-  if (seen_.empty() || item.tables.size() == names_.size()) seen_ = border_ = item.position;
+  // Before what was seen only by what the source has yet to read beside its stream: the pipeline goes back to it, or it
+  // would take those rows for old ones.
+  const bool back = router_.drop().total() && !seen_.empty() && router_.drop().atOrBefore(item.position, seen_);
+  if (seen_.empty() || back || item.tables.size() == names_.size()) seen_ = border_ = item.position;
   arrived_.emplace_back(item.round, item.tables);
   commit();
 }

@@ -222,7 +222,7 @@ bool SourceRunner::readBaselines() {
 std::optional<Position> SourceRunner::startOfStream(const std::vector<PipelineRunner*>& joined) const {
   std::optional<Position> start;
   for (const PipelineRunner* pipeline : joined) {
-    for (const Position& position : pipeline->link().resumeFrom(source_)) {
+    for (const Position& position : pipeline->link().resumeFrom()) {
       start = start ? source_.meet(*start, position) : position;
     }
   }

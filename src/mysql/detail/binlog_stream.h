@@ -19,6 +19,8 @@ class BinlogStream {
 
   /// Until stopped. @throws Error, and whatever the handler threw.
   void run();
+  /// The place behind what was handed over; empty: it has not begun.
+  const Position& taken() const noexcept { return reader_.taken(); }
 
  private:
   void attempt();

@@ -18,6 +18,9 @@ constexpr std::chrono::milliseconds kPictureBreath{1};
 /// A server that sends no row for this long is gone.
 constexpr std::chrono::milliseconds kReadPatience{600'000};
 constexpr std::size_t kMaxPictureBytes = 4u << 20;
+/// For which a snapshot may lack what the binlog has shown: a commit may wait so long for a replica.
+constexpr std::chrono::seconds kUnseenMost{15};
+constexpr std::chrono::milliseconds kUnseenBreath{5};
 
 std::uint64_t wholeNumber(const std::string& text) {
   std::uint64_t number = 0;
@@ -115,6 +118,33 @@ struct LeftResult {
   }
 };
 
+/// Whether all that was handed over up to a place lies before a border, as far as the two can be compared.
+bool sees(const Border& border, const Place& told) {
+  Border need = told.before;
+  if (told.ordinal != 0 && !need.byFile()) need.pass(told.current);
+  const std::partial_ordering order = compareBorders(need, border);
+  if (told.ordinal != 0 && need.byFile() && order == std::partial_ordering::equivalent) return false;
+  return order != std::partial_ordering::greater;
+}
+
+/// A snapshot that sees at least what the streams before it have told: the binlog shows a commit before others see it,
+/// and rows that are older than what a reader holds would not be mended by any event.
+Border beginLaterSnapshot(CLink& link, const SnapshotJob& job) {
+  const auto until = job.core.clock->steadyNow() + kUnseenMost;
+  for (;;) {
+    const Border border = beginSnapshot(link, job.core);
+    if (!job.core.left || sees(border, *job.core.left)) return border;
+    if (job.core.clock->steadyNow() >= until) {
+      job.core.warn(
+          "the server's tables lack what its binlog has shown before: a commit waits for a replica, or the server was "
+          "restored from a backup. The baseline is read as it is");
+      return border;
+    }
+    link.run("COMMIT");
+    job.core.scheduler->waitFor(kUnseenBreath, job.stop);
+  }
+}
+
 }  // namespace
 
 Border beginSnapshot(CLink& link, const SourceCore& core) {
@@ -157,7 +187,7 @@ Position runSnapshot(const SnapshotJob& job) {
   const std::unique_ptr<CLink> link = job.core.connect(kReadPatience, job.stop);
   const LinkGuard guard(job.stop, *link);
   prepareForSnapshots(*link);
-  const Border border = beginSnapshot(*link, job.core);
+  const Border border = beginLaterSnapshot(*link, job);
   const bool known = link->isMariaDb() || hasGtids(*link);
   std::vector<CatalogueTable> whole;
   tidegate::detail::BaselineProgress left;

@@ -86,6 +86,8 @@ struct SourceCore {
   Charsets charsets;
   ToldTables told{};
 
+  /// Where the last stream was left: all before it was handed over. Whoever calls `baseline` and `stream`.
+  std::optional<Place> left{};
   /// The server_id of the server that the stream comes from; 0: not known yet. The stream's thread.
   std::uint32_t streamServer = 0;
 

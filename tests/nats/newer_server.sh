@@ -3,6 +3,7 @@
 # (trixie's unless another is named) in place of the installed one.
 #
 #   tests/nats/newer_server.sh --suite sid tests/chaos/cluster.sh --rounds 40
+#   tests/nats/newer_server.sh tests/chaos/cluster.sh --all
 #   tests/nats/newer_server.sh tests/nats/with_nats.sh --cluster 3 build/release/tests/nats/nats_cluster_tests
 #
 # The first time it unpacks the package below build/ (tests/servers/debian_packages.sh, whose exit codes 75 to 77 it passes

@@ -4,6 +4,7 @@
 #include <limits>
 #include <system_error>
 
+#include "core/detail/octet_text.h"
 #include "nats/detail/jetstream.h"
 #include "tidegate/core/json.h"
 
@@ -95,7 +96,7 @@ Value numberCell(const JsonRef& cell) {
 
 std::string octetsFrom(const JsonRef& node) {
   std::string octets;
-  if (!appendFromBase64(node.string(), octets)) node.fail("expected base64");
+  if (!tidegate::detail::appendFromBase64(node.string(), octets)) node.fail("expected base64");
   return octets;
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "tidegate/core/delta.h"
 #include "tidegate/core/json.h"
 
@@ -55,7 +56,7 @@ std::string boundedName(const std::string& prefix, const std::string& pipeline) 
   if (token.size() <= kMostNameBytes) return prefix + token;
   const auto digest = sha256(pipeline);
   return prefix + token.substr(0, 100) + "-" +
-         hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 16));
+         tidegate::detail::hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 16));
 }
 
 }  // namespace

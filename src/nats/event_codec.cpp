@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "core/detail/packed.h"
 #include "nats/detail/cells.h"
 #include "tidegate/core/delta.h"
@@ -191,18 +192,6 @@ std::optional<ValueKind> kindNamed(std::string_view name) {
 
 }  // namespace
 
-std::string hexOf(std::string_view octets) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * octets.size());
-  for (const char c : octets) {
-    const auto octet = static_cast<unsigned char>(c);
-    text.push_back(kDigits[octet >> 4]);
-    text.push_back(kDigits[octet & 15]);
-  }
-  return text;
-}
-
 std::string shapeJson(const TableShape& shape) {
   std::string out = R"({"table":)";
   appendJsonString(shape.schema.table, out);
@@ -248,7 +237,7 @@ const std::string& ShapeNames::nameOf(const Shape& shape) {
   const auto found = names_.find(shape.get());
   if (found != names_.end()) return found->second.second;
   const auto digest = sha256(shapeJson(*shape));
-  const std::string name = hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 8));
+  const std::string name = tidegate::detail::hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), 8));
   return names_.emplace(shape.get(), std::pair(shape, name)).first->second.second;
 }
 

@@ -1,6 +1,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/detail/octet_text.h"
 #include "nats/detail/source_core.h"
 #include "source/detail/hash.h"
 
@@ -42,7 +43,7 @@ StreamPlace requirePlace(const Position& position) {
 
 std::string placeText(const StreamPlace& place) {
   return std::to_string(place.sequence) + "@" +
-         hexOf(positionOf(place).octets.substr(kPositionBytes - kIncarnationBytes));
+         tidegate::detail::hexOf(positionOf(place).octets.substr(kPositionBytes - kIncarnationBytes));
 }
 
 std::optional<StreamPlace> placeFromText(std::string_view text) noexcept {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/detail/json_tree.h"
+#include "core/detail/octet_text.h"
 #include "tidegate/core/json.h"
 
 namespace tidegate::nats::detail {
@@ -88,13 +89,6 @@ std::string specJson(const StreamSpec& spec) {
   return json + "}";
 }
 
-int digitOf64(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 }  // namespace
 
 bool isPassing(const ApiError& error) noexcept {
@@ -111,22 +105,6 @@ void throwApiError(const ApiError& error, const std::string& what) {
     throw Error(ErrorCode::tableNotFound, Retry::afterOperator, text + "; make the stream, or set createMissing");
   }
   throw Error(ErrorCode::queryFailed, Retry::afterOperator, text);
-}
-
-bool appendFromBase64(std::string_view text, std::string& out) {
-  if (text.size() % 4 != 0) return false;
-  for (std::size_t at = 0; at < text.size(); at += 4) {
-    const bool last = at + 4 == text.size();
-    const std::size_t pads = !last ? 0 : text[at + 3] != '=' ? 0 : text[at + 2] != '=' ? 1 : 2;
-    std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < 4 - pads; ++i) {
-      const int digit = digitOf64(text[at + i]);
-      if (digit < 0) return false;
-      bits |= static_cast<std::uint32_t>(digit) << (18 - 6 * i);
-    }
-    for (std::size_t i = 0; i < 3 - pads; ++i) out.push_back(static_cast<char>(bits >> (16 - 8 * i)));
-  }
-  return true;
 }
 
 std::string subjectToken(std::string_view name) {
@@ -230,7 +208,7 @@ std::optional<Stored> JetStream::getBy(const std::string& stream, const std::str
   Stored stored{.sequence = numberIn(message, "seq"), .subject = textIn(message, "subject")};
   const auto decode = [&](const char* name, std::string& out) {
     const auto text = message.find(name);
-    if (text && !appendFromBase64(text->string(), out)) text->fail("expected base64");
+    if (text && !tidegate::detail::appendFromBase64(text->string(), out)) text->fail("expected base64");
   };
   decode("hdrs", stored.headers);
   decode("data", stored.body);

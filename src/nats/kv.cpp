@@ -6,6 +6,7 @@
 #include <charconv>
 #include <random>
 
+#include "core/detail/octet_text.h"
 #include "nats/detail/event_codec.h"
 #include "nats/detail/fenced_log.h"
 #include "tidegate/core/delta.h"
@@ -56,7 +57,7 @@ std::string Kv::keyOf(std::string_view anything) {
   if (key.empty()) return "=";
   if (key.size() <= kMostKeyBytes) return key;
   const auto digest = sha256(anything);
-  return "=" + hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+  return "=" + tidegate::detail::hexOf(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }
 
 std::size_t Kv::mostValueBytes() const {

@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "core/detail/octet_text.h"
 #include "core/detail/packed.h"
 #include "source/detail/hash.h"
 
@@ -276,7 +277,7 @@ void SinkSession::write(const ChangeEvent& event) {
   if (event.schemaChange && event.schemaChange->before) beforeName = shapeNames_.nameOf(event.schemaChange->before);
   const std::string& shapeName = shapeNames_.nameOf(event.shape);
   appendEventBody(event, options_.body, beforeName, message.body);
-  const std::string position = hexOf(event.position.octets);
+  const std::string position = tidegate::detail::hexOf(event.position.octets);
   message.headers.reserve(4);
   message.headers.push_back({kOpHeader, std::string(toString(event.op))});
   if (!position.empty() && event.position.octets.size() <= kMostPositionBytes) {

@@ -1,5 +1,6 @@
 /// What comes from NATS: headers and bodies of changes, control records, parts, answers, places. Nothing but a
 /// parseError for bad input, and what is read is written the same again.
+#include "core/detail/octet_text.h"
 #include "fuzz/check.h"
 #include "nats/detail/control_record.h"
 #include "nats/detail/log_reader.h"
@@ -79,7 +80,7 @@ void readsSmallThings(std::string_view text) {
   const std::string token = subjectToken(text);
   FUZZ_CHECK(token.find_first_of(" .*>\t\r\n") == std::string::npos);
   std::string octets;
-  appendFromBase64(text, octets);
+  tidegate::detail::appendFromBase64(text, octets);
   Stored stored;
   stored.headers = std::string(text);
   FUZZ_CHECK(stored.header("Tidegate-Op").size() <= text.size());

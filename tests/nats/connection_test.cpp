@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "core/detail/octet_text.h"
 #include "nats/detail/jetstream.h"
 #include "nats/nats_rig.h"
 
@@ -90,7 +91,7 @@ TEST(NatsJetStream, MakesFindsReadsAndDropsStreams) {
 TEST(NatsBase64, IsReadStrictly) {
   const auto read = [](std::string_view text) {
     std::string out;
-    return appendFromBase64(text, out) ? out : "?";
+    return tidegate::detail::appendFromBase64(text, out) ? out : "?";
   };
   EXPECT_EQ(read("b25l"), "one");
   EXPECT_EQ(read("dHdv"), "two");

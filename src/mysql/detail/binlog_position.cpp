@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/detail/octet_text.h"
 #include "source/detail/baseline_progress.h"
 #include "tidegate/core/error.h"
 
@@ -238,15 +239,9 @@ Border borderFromText(std::string_view text, std::string_view whole) {
 }
 
 std::string octetsFromHex(std::string_view hex, std::string_view whole) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  if (hex.empty() || hex.size() % 2 != 0) throw noPosition(whole);
-  std::string octets;
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    const auto high = kDigits.find(hex[i]), low = kDigits.find(hex[i + 1]);
-    if (high == std::string_view::npos || low == std::string_view::npos) throw noPosition(whole);
-    octets.push_back(static_cast<char>(high * 16 + low));
-  }
-  return octets;
+  std::optional<std::string> octets = tidegate::detail::fromHex(hex);
+  if (hex.empty() || !octets) throw noPosition(whole);
+  return *std::move(octets);
 }
 
 /// @param withCurrent the transaction is part of it.

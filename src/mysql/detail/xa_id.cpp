@@ -2,20 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-
+#include "core/detail/octet_text.h"
 #include "mysql/detail/octet_cursor.h"
 
 namespace tidegate::mysql::detail {
 namespace {
 
 constexpr std::uint8_t kGroupCommit = 0x02;
-
-std::string hexOf(std::string_view octets) {
-  std::string text;
-  for (const char c : octets) fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned char>(c));
-  return text;
-}
 
 void putFrame(std::uint64_t number, std::size_t size, std::string& out) {
   for (; size-- > 0; number >>= 8) out.push_back(static_cast<char>(number & 0xFF));
@@ -29,7 +22,7 @@ std::string xaIdOf(const BinlogEvent& gtid) {
   if ((in.octet() & kGroupCommit) != 0) in.take(8);
   const std::uint64_t format = in.little(4);
   const std::size_t first = in.octet(), second = in.octet();
-  const std::string global = hexOf(in.take(first)), branch = hexOf(in.take(second));
+  const std::string global = tidegate::detail::hexOf(in.take(first)), branch = tidegate::detail::hexOf(in.take(second));
   return fmt::format("X'{}',X'{}',{}", global, branch, format);
 }
 

@@ -62,6 +62,4 @@ std::int64_t microsOf(std::uint64_t hlc) noexcept;
 /// Reads an event; it has no position yet. @throws Error{parseError}
 ChangeEvent eventFrom(const EventHeaders& headers, std::string_view body, const ShapeOf& shapeOf);
 
-std::string hexOf(std::string_view octets);
-
 }  // namespace tidegate::nats::detail

@@ -122,7 +122,5 @@ class JetStream {
 /// A name as one token of a subject: all but letters, digits, '-' and '_' is written %XX. Also good for a stream's
 /// name.
 std::string subjectToken(std::string_view name);
-/// Appends what base64 (RFC 4648, section 4) stands for. @return false for anything else; `out` is then of no use.
-bool appendFromBase64(std::string_view text, std::string& out);
 
 }  // namespace tidegate::nats::detail

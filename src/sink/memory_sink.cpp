@@ -66,7 +66,7 @@ std::size_t MemorySink::bytes() const {
   return sum;
 }
 
-SinkTraits MemorySink::traits() const { return {.keepsCheckpoints = false}; }
+SinkTraits MemorySink::traits() const { return {.keepsCheckpoints = false, .applyNeverWaits = true}; }
 
 std::optional<std::string> MemorySink::open(const SinkContext&) {
   writer_->unit.undo();

@@ -1,8 +1,12 @@
 /// The engine with threads and real time.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "engine/engine_rig.h"
@@ -12,7 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class EngineThreads : public ::testing::Test {
+/// Over both ways to the sink: its pipeline's thread alone, or the source's too.
+class EngineThreads : public ::testing::TestWithParam<bool> {
  protected:
   EngineThreads() { db->createTable(test::peopleSchema()); }
   void TearDown() override { EXPECT_EQ(target->complaints(), ""); }
@@ -22,12 +27,13 @@ class EngineThreads : public ::testing::Test {
     spec.name = "replica";
     spec.source = "shop";
     spec.tables = {{.table = "people"}};
-    spec.sink = std::make_shared<test::FakeSink>(target);
+    spec.sink = std::make_shared<test::FakeSink>(target, sinkOptions());
     return {.sources = {{.name = "shop", .source = source}},
             .pipelines = {spec},
             .observer = observer,
             .ackInterval = 10ms};
   }
+  static test::FakeSinkOptions sinkOptions() { return {.traits = {.applyNeverWaits = GetParam()}}; }
   /// Waits for it, for as long as a slow machine may need.
   template <class Condition>
   static bool eventually(const Condition& holds) {
@@ -47,7 +53,10 @@ class EngineThreads : public ::testing::Test {
   std::shared_ptr<test::RecordingObserver> observer = std::make_shared<test::RecordingObserver>();
 };
 
-TEST_F(EngineThreads, ARowReachesTheSinkAndIsAcknowledged) {
+INSTANTIATE_TEST_SUITE_P(Sinks, EngineThreads, ::testing::Bool(),
+                         [](const auto& which) { return which.param ? "ThatNeverWait" : "ThatMayWait"; });
+
+TEST_P(EngineThreads, ARowReachesTheSinkAndIsAcknowledged) {
   for (int i = 0; i < 500; ++i) db->insert("people", {i, "old", i});
   Engine engine(options());
   engine.start();
@@ -58,7 +67,7 @@ TEST_F(EngineThreads, ARowReachesTheSinkAndIsAcknowledged) {
   EXPECT_EQ(engine.stop(), StopOutcome::drained);
 }
 
-TEST_F(EngineThreads, StopDrainsWhatWasReceived) {
+TEST_P(EngineThreads, StopDrainsWhatWasReceived) {
   Engine engine(options());
   engine.start();
   ASSERT_TRUE(engine.awaitReady(10s));
@@ -69,7 +78,7 @@ TEST_F(EngineThreads, StopDrainsWhatWasReceived) {
   EXPECT_EQ(source->lastAckedPosition(), source->end());
 }
 
-TEST_F(EngineThreads, WritersPausesAndFailuresAtOnceLoseNothing) {
+TEST_P(EngineThreads, WritersPausesAndFailuresAtOnceLoseNothing) {
   auto given = options();
   given.pipelines[0].retry = {.attempts = 1000, .firstDelay = 1ms, .maxDelay = 2ms};
   std::atomic<int> calls{0};
@@ -102,7 +111,7 @@ TEST_F(EngineThreads, WritersPausesAndFailuresAtOnceLoseNothing) {
   EXPECT_TRUE(same());
 }
 
-TEST_F(EngineThreads, NoCallbackComesAfterStop) {
+TEST_P(EngineThreads, NoCallbackComesAfterStop) {
   std::atomic<bool> stopped{false}, late{false};
   class Late final : public EngineObserver {
    public:
@@ -158,7 +167,7 @@ class StuckSink final : public Sink {
   std::stop_token stop_;
 };
 
-TEST_F(EngineThreads, AtItsDeadlineStopTellsSinksToGiveUpAndRollsBack) {
+TEST_P(EngineThreads, AtItsDeadlineStopTellsSinksToGiveUpAndRollsBack) {
   db->insert("people", {1, "x", 1});
   auto stuck = std::make_shared<StuckSink>();
   auto given = options();
@@ -171,7 +180,7 @@ TEST_F(EngineThreads, AtItsDeadlineStopTellsSinksToGiveUpAndRollsBack) {
   EXPECT_GT(stuck->closes, 0);
 }
 
-TEST_F(EngineThreads, ASlowSinkBlocksTheSourceButNotItsAnswers) {
+TEST_P(EngineThreads, ASlowSinkBlocksTheSourceButNotItsAnswers) {
   auto given = options();
   given.pipelines[0].maxQueuedEvents = 50;
   target->plan([](test::SinkCall call, const ChangeBatch*) -> std::optional<test::SinkFault> {
@@ -191,9 +200,9 @@ TEST_F(EngineThreads, ASlowSinkBlocksTheSourceButNotItsAnswers) {
   EXPECT_EQ(engine.stop(), StopOutcome::drained);
 }
 
-TEST_F(EngineThreads, VerifyRepairReloadAndReplayRunBesideTheStream) {
+TEST_P(EngineThreads, VerifyRepairReloadAndReplayRunBesideTheStream) {
   auto given = options();
-  test::FakeSinkOptions lenient;
+  test::FakeSinkOptions lenient = sinkOptions();
   lenient.exactlyOnce = false;
   given.pipelines[0].sink = std::make_shared<test::FakeSink>(target, lenient);
   given.pipelines[0].onFailure = FailurePolicy::deadLetter;
@@ -220,7 +229,29 @@ TEST_F(EngineThreads, VerifyRepairReloadAndReplayRunBesideTheStream) {
   engine.stop();
 }
 
-TEST_F(EngineThreads, AStartThatFailsLeavesNothingRunning) {
+TEST_P(EngineThreads, UnitsEndWhereTheyAreFullHoweverFastTheSourceIs) {
+  auto given = options();
+  given.pipelines[0].commitEvents = 10;
+  std::atomic<std::uint64_t> applied{0}, largest{0};
+  target->plan([&](test::SinkCall call, const ChangeBatch* batch) -> std::optional<test::SinkFault> {
+    if (call == test::SinkCall::apply) applied += batch->size();
+    if (call == test::SinkCall::commit) largest = std::max<std::uint64_t>(largest, applied.exchange(0));
+    return std::nullopt;
+  });
+  Engine engine(std::move(given));
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  for (int t = 0; t < 1000; ++t) {
+    db->commit([t](TestTransaction& transaction) {
+      for (int i = 0; i < 3; ++i) transaction.insert("people", {3 * t + i, "x", i});
+    });
+  }
+  EXPECT_TRUE(eventually([&] { return same(); }));
+  EXPECT_EQ(engine.stop(), StopOutcome::drained);
+  EXPECT_LE(largest, 10u + 2 * TestSourceOptions{}.batchEvents);
+}
+
+TEST_P(EngineThreads, AStartThatFailsLeavesNothingRunning) {
   target->failNext(test::SinkCall::open, Error(ErrorCode::connectionFailed, Retry::later, "away"));
   Engine engine(options());
   EXPECT_THROW(engine.start(), Error);
@@ -228,7 +259,7 @@ TEST_F(EngineThreads, AStartThatFailsLeavesNothingRunning) {
   EXPECT_FALSE(engine.awaitReady(0ms));
 }
 
-TEST_F(EngineThreads, AStartThatFailedIsTriedAgain) {
+TEST_P(EngineThreads, AStartThatFailedIsTriedAgain) {
   const Error away(ErrorCode::connectionFailed, Retry::later, "away");
   target->failNext(test::SinkCall::open, away);
   Engine engine(options());
@@ -249,7 +280,7 @@ TEST_F(EngineThreads, AStartThatFailedIsTriedAgain) {
   EXPECT_EQ(source->state(), SourceState::closed);
 }
 
-TEST_F(EngineThreads, AFaultOfTheSourceItselfIsToldAtTheStart) {
+TEST_P(EngineThreads, AFaultOfTheSourceItselfIsToldAtTheStart) {
   db->setIssue("", ErrorCode::slotInvalid, true);
   Engine engine(options());
   try {
@@ -263,7 +294,7 @@ TEST_F(EngineThreads, AFaultOfTheSourceItselfIsToldAtTheStart) {
   EXPECT_TRUE(engine.awaitReady(10s));
 }
 
-TEST_F(EngineThreads, AnEngineThatNeverStartedClosesWhatItsStartOpened) {
+TEST_P(EngineThreads, AnEngineThatNeverStartedClosesWhatItsStartOpened) {
   target->failNext(test::SinkCall::open, Error(ErrorCode::connectionFailed, Retry::later, "away"));
   {
     Engine engine(options());
@@ -272,6 +303,84 @@ TEST_F(EngineThreads, AnEngineThatNeverStartedClosesWhatItsStartOpened) {
     EXPECT_THROW(engine.start(), Error) << "after stop there is no start";
   }
   EXPECT_EQ(source->state(), SourceState::closed);
+}
+
+/// Notes which threads call what.
+class ThreadNotes {
+ public:
+  void note(const char* what) {
+    const std::lock_guard lock(mutex_);
+    threads_[what].insert(std::this_thread::get_id());
+  }
+  bool met(const char* one, const char* other) {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(threads_[one].begin(), threads_[one].end(),
+                       [&](std::thread::id id) { return threads_[other].contains(id); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::set<std::thread::id>> threads_;
+};
+
+class SourceThreadObserver : public EngineObserver {
+ public:
+  explicit SourceThreadObserver(ThreadNotes& notes) : notes_(notes) {}
+  void onSourceState(std::string_view, const SourceStateChange& change) override {
+    if (change.to == SourceState::streaming) notes_.note("source");
+  }
+
+ private:
+  ThreadNotes& notes_;
+};
+
+class EngineHandOver : public EngineThreads {
+ protected:
+  EngineOptions noted() {
+    EngineOptions given = options();
+    given.observer = std::make_shared<SourceThreadObserver>(notes);
+    target->plan([this](test::SinkCall call, const ChangeBatch*) -> std::optional<test::SinkFault> {
+      if (call == test::SinkCall::apply) notes.note("apply");
+      if (call == test::SinkCall::commit) notes.note("commit");
+      return std::nullopt;
+    });
+    return given;
+  }
+  /// Writes row by row until the source's thread has applied one, or so many are written.
+  void write(int atMost) {
+    for (int i = 0; i < atMost && !notes.met("source", "apply"); ++i) {
+      db->insert("people", {i, "x", i});
+      EXPECT_TRUE(eventually([&] { return same(); }));
+    }
+  }
+  ThreadNotes notes;
+};
+INSTANTIATE_TEST_SUITE_P(Sinks, EngineHandOver, ::testing::Bool(),
+                         [](const auto& which) { return which.param ? "ThatNeverWait" : "ThatMayWait"; });
+
+TEST_P(EngineHandOver, OnlyASinkThatNeverWaitsIsAppliedToOnTheSourcesThread) {
+  Engine engine(noted());
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  write(GetParam() ? 10'000 : 50);
+  engine.stop();
+  EXPECT_EQ(notes.met("source", "apply"), GetParam());
+  EXPECT_FALSE(notes.met("source", "commit"));
+}
+
+TEST_P(EngineHandOver, AFunctionOfTheHostsIsNeverCalledOnTheSourcesThread) {
+  EngineOptions given = noted();
+  given.pipelines[0].tables[0].transforms = {Transform::map("name", ValueKind::text, [this](const Value& name) {
+    notes.note("function");
+    return name;
+  })};
+  Engine engine(std::move(given));
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  write(50);
+  engine.stop();
+  EXPECT_TRUE(notes.met("commit", "function"));
+  EXPECT_FALSE(notes.met("source", "function"));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 /// The interface of everything that changes go to.
 ///
-/// The engine calls, always from one thread at a time:
+/// The engine calls, from one thread at a time:
 ///
 ///     auto checkpoint = sink.open(context);     // takes the fence; what `commit` last wrote, or nothing
 ///     sink.prepareTable(shape);                 // for each table, and again when its shape changes
@@ -40,6 +40,10 @@ struct SinkTraits {
   bool idempotent = true;
   /// Whether rows without a key can be applied (an append-only stream can).
   bool keyless = false;
+  /// Whether `apply` waits for nothing, no disk, no network and no host: it only works in memory. Then the thread that
+  /// reads the source may call it too, one call at a time as ever, which saves handing each batch to another core.
+  /// Everything else stays with the pipeline's thread.
+  bool applyNeverWaits = false;
 };
 
 /// What a sink is told once.

@@ -74,6 +74,18 @@ void EventQueue::push(QueueItem item) {
 bool EventQueue::pop(QueueItem& item) {
   const std::lock_guard lock(mutex_);
   if (items_.empty()) return false;
+  take(item);
+  return true;
+}
+
+bool EventQueue::popEvents(QueueItem& item) {
+  const std::lock_guard lock(mutex_);
+  if (items_.empty() || items_.front().kind != QueueItem::Kind::events) return false;
+  take(item);
+  return true;
+}
+
+void EventQueue::take(QueueItem& item) {
   item = std::move(items_.front());
   items_.pop_front();
   inHandEvents_ = item.events();
@@ -81,7 +93,6 @@ bool EventQueue::pop(QueueItem& item) {
   if (item.kind == QueueItem::Kind::events) midTransaction_ = openAfter(item, midTransaction_);
   // What was open is undone, and comes again.
   if (item.kind == QueueItem::Kind::streamBegins) midTransaction_ = false;
-  return true;
 }
 
 void EventQueue::done() {

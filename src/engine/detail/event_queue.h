@@ -51,6 +51,8 @@ class EventQueue {
   /// Adds it at the end, full or not; nothing happens while it refuses.
   void push(QueueItem item);
   bool pop(QueueItem& item);
+  /// Only what holds events.
+  bool popEvents(QueueItem& item);
   /// The popped item needs no room any more.
   void done();
   /// Gives a part of the popped item back, to be popped next.
@@ -71,6 +73,7 @@ class EventQueue {
   std::size_t cut(const Range& range);
   QueueItem holeOf(const Range& range, std::size_t& dropped) const;
   void insert(std::size_t at, QueueItem item);
+  void take(QueueItem& item);
 
   const std::size_t maxEvents_, maxBytes_;
   mutable std::mutex mutex_;

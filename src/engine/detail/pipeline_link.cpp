@@ -146,6 +146,11 @@ std::optional<PipelineCommand> PipelineLink::nextCommand(bool sinkWorks) {
   return std::nullopt;
 }
 
+bool PipelineLink::hasCommands() const {
+  const std::lock_guard lock(mutex_);
+  return !commands_.empty();
+}
+
 void PipelineLink::end() {
   std::deque<PipelineCommand> dropped;
   const std::lock_guard lock(mutex_);

@@ -51,6 +51,7 @@ class PipelineLink {
   /// What a `baselineEnds` brought is durable. @param round the item's.
   void baselineArrived(const std::vector<std::string>& tables, std::uint64_t round);
   std::optional<PipelineCommand> nextCommand(bool sinkWorks);
+  bool hasCommands() const;
   /// Forgets commands, and any that come from here on; those who wait for them are told by their promises.
   void end();
 

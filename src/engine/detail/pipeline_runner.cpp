@@ -6,6 +6,17 @@
 #include "engine/detail/dead_letter_writer.h"
 
 namespace tidegate::detail {
+namespace {
+
+/// Whether a row passes a function of the host's on its way to the sink.
+bool callsHost(const PipelineSpec& spec) {
+  return std::any_of(spec.tables.begin(), spec.tables.end(), [](const TableRoute& route) {
+    return std::any_of(route.transforms.begin(), route.transforms.end(),
+                       [](const Transform& t) { return std::holds_alternative<Transform::Map>(t.step); });
+  });
+}
+
+}  // namespace
 
 PipelineRunner::PipelineRunner(const PipelineSpec& spec, Parts parts)
     : spec_(spec),
@@ -34,6 +45,7 @@ void PipelineRunner::check(const std::vector<Shape>& shapes) {
   link_.tableCount(names_.size());
   wholeTransactions_ = traits.wholeTransactions;
   keepsCheckpoints_ = traits.keepsCheckpoints;
+  neverWaits_ = traits.applyNeverWaits && !callsHost(spec_);
 }
 
 void PipelineRunner::open() {
@@ -156,33 +168,67 @@ bool PipelineRunner::runCommand() {
   return true;
 }
 
-PipelineRunner::Step PipelineRunner::step() {
+/// Does `work`. What it fails with is the pipeline's failure.
+template <typename Work>
+void PipelineRunner::guarded(Work work) {
   try {
-    if (runCommand()) return {.worked = true};
-    if (health_ == Health::isolated || health_ == Health::stopped) return {};
-    if (hasOutsideFailure_.exchange(false)) {
-      const std::lock_guard lock(failureMutex_);
-      throw Error(*outsideFailure_);
-    }
-    const Micros now = parts_.clock.steadyNow();
-    if (health_ == Health::broken) {
-      if (now < retryAt_) return {.due = retryAt_};
-      recover();
-      return {.worked = true};
-    }
-    QueueItem item;
-    if (!link_.queue.pop(item)) return idle(now);
-    process(item);
-    if (anyTtl_) sweep(now);
+    return work();
   } catch (const Error& e) {
     failed(e);
   } catch (const std::exception& e) {
     failed(Error(ErrorCode::queryFailed, Retry::later,
                  "pipeline \"" + spec_.name + "\" failed: " + redactSecrets(e.what())));
   }
+  handled();
+}
+
+/// The popped item needs no room any more.
+void PipelineRunner::handled() {
   link_.queue.done();
   parts_.control.roomMade();
+}
+
+PipelineRunner::Step PipelineRunner::step() {
+  const std::lock_guard one(stepMutex_);
+  Step did{.worked = true};
+  guarded([&] { did = stepLocked(); });
+  return did;
+}
+
+PipelineRunner::Step PipelineRunner::stepLocked() {
+  if (runCommand()) return {.worked = true};
+  if (health_ == Health::isolated || health_ == Health::stopped) return {};
+  if (hasOutsideFailure_.exchange(false)) {
+    const std::lock_guard lock(failureMutex_);
+    throw Error(*outsideFailure_);
+  }
+  const Micros now = parts_.clock.steadyNow();
+  if (health_ == Health::broken) {
+    if (now < retryAt_) return {.due = retryAt_};
+    recover();
+    return {.worked = true};
+  }
+  commitIfDue(false);
+  QueueItem item;
+  if (!link_.queue.pop(item)) return idle(now);
+  process(item);
+  if (anyTtl_) sweep(now);
+  handled();
   return {.worked = true};
+}
+
+bool PipelineRunner::applyQueued() {
+  if (!neverWaits_) return false;
+  const std::unique_lock one(stepMutex_, std::try_to_lock);
+  if (!one.owns_lock() || health_ != Health::working || hasOutsideFailure_ || link_.hasCommands()) return false;
+  if (atBorder() && unitIsFull(parts_.clock.steadyNow())) return false;
+  QueueItem item;
+  if (!link_.queue.popEvents(item)) return false;
+  guarded([&] {
+    processEvents(item, Commit::later);
+    handled();
+  });
+  return true;
 }
 
 /// Nothing is queued: what can be made durable is, and timers run.
@@ -207,6 +253,7 @@ bool PipelineRunner::drained() const {
 }
 
 bool PipelineRunner::finish() {
+  const std::lock_guard one(stepMutex_);
   bool whole = health_ == Health::working && link_.queue.empty();
   if (whole && unit_.empty() && ahead() && !inTransaction_) {
     try {

@@ -28,7 +28,8 @@ namespace tidegate::detail {
 
 class DeadLetterWriter;
 
-/// @thread Construction, `open`, `step`, `finish` and what commands run: one at a time. The rest: any.
+/// @thread Construction, `open`, `step`, `finish` and what commands run: one at a time; `applyQueued` beside them. The
+/// rest: any.
 class PipelineRunner {
  public:
   using Micros = std::chrono::microseconds;
@@ -63,6 +64,9 @@ class PipelineRunner {
     std::optional<Micros> due{};  ///< steady time at which there is something to do; nullopt: only when woken
   };
   Step step();
+  /// On the source's thread: applies a queued batch, where the sink never waits and the pipeline's thread does nothing
+  /// just then. That one is to be woken all the same, since it commits. @return whether it did.
+  bool applyQueued();
   /// Whether nothing is left to do that could be done now: queue, unit and commands.
   bool drained() const;
   /// Ends: what is open is undone. @return whether everything that was received is durable.
@@ -96,6 +100,10 @@ class PipelineRunner {
   void settleState();
   void publish();
   bool runCommand();
+  Step stepLocked();
+  void handled();
+  template <typename Work>
+  void guarded(Work work);
   Step idle(Micros now);
   void adopt(const std::optional<std::string>& checkpoint);
   Checkpoint makeCheckpoint();
@@ -103,7 +111,8 @@ class PipelineRunner {
   void setPlace(const Position& place);
   // pipeline_work.cpp
   void process(QueueItem& item);
-  void processEvents(QueueItem& item);
+  enum class Commit { ifDue, later };
+  void processEvents(QueueItem& item, Commit commit);
   void keepWholeTransactions(QueueItem& item);
   void notePlace(const QueueItem& item);
   void beginStream(const QueueItem& item);
@@ -111,6 +120,7 @@ class PipelineRunner {
   void endBaseline(const QueueItem& item);
   void noteHole(const QueueItem& item);
   void commitIfDue(bool nothingQueued);
+  bool unitIsFull(Micros now) const;
   void restartIfWanted();
   void commit();
   void committed(std::uint64_t events, Micros took);
@@ -146,7 +156,8 @@ class PipelineRunner {
   std::unique_ptr<DeadLetterWriter> letters_;
   std::vector<std::string> names_;
   std::stop_source sinkStop_;
-  bool wholeTransactions_ = true, keepsCheckpoints_ = true;
+  bool wholeTransactions_ = true, keepsCheckpoints_ = true, neverWaits_ = false;
+  std::mutex stepMutex_;  ///< held by whoever does a step; what only steps touch is guarded by it
 
   // The place in the stream.
   Position seen_{};    ///< of the last event routed

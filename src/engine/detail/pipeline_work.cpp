@@ -10,7 +10,7 @@ namespace tidegate::detail {
 void PipelineRunner::process(QueueItem& item) {
   switch (item.kind) {
     case QueueItem::Kind::events:
-      return processEvents(item);
+      return processEvents(item, Commit::ifDue);
     case QueueItem::Kind::baselineBegins:
       return beginBaseline(item);
     case QueueItem::Kind::baselineEnds:
@@ -39,7 +39,7 @@ void PipelineRunner::beginStream(const QueueItem& item) {
   settleState();
 }
 
-void PipelineRunner::processEvents(QueueItem& item) {
+void PipelineRunner::processEvents(QueueItem& item, Commit commit) {
   keepWholeTransactions(item);
   const Micros now = parts_.clock.steadyNow();
   // The place first: routing may move the events.
@@ -67,7 +67,7 @@ void PipelineRunner::processEvents(QueueItem& item) {
     publish();
     settleState();
   }
-  commitIfDue(link_.queue.empty());
+  if (commit == Commit::ifDue) commitIfDue(link_.queue.empty());
   const std::size_t mostKept = 2 * spec_.commitBytes;
   if (!unit_.empty() && (!unit_.retained() || unit_.keptBytes() > mostKept)) {
     unit_.release();
@@ -115,13 +115,16 @@ void PipelineRunner::notePlace(const QueueItem& item) {
   if (atBorder()) border_ = seen_;
 }
 
+bool PipelineRunner::unitIsFull(Micros now) const {
+  return unit_.events() >= spec_.commitEvents || unit_.bytes() >= spec_.commitBytes ||
+         (!unit_.empty() && now - unit_.openedAt() >= spec_.commitInterval);
+}
+
 void PipelineRunner::commitIfDue(bool nothingQueued) {
   if (!atBorder()) return;
   const Micros now = parts_.clock.steadyNow();
   if (!unit_.empty() || router_.tables().changed) {
-    const bool due = nothingQueued || unit_.events() >= spec_.commitEvents || unit_.bytes() >= spec_.commitBytes ||
-                     now - unit_.openedAt() >= spec_.commitInterval;
-    if (due) commit();
+    if (nothingQueued || unitIsFull(now)) commit();
   } else if (ahead() && now - lastCheckpoint_ >= parts_.ackInterval) {
     // All that came was filtered, or the source only made progress.
     commit();

@@ -90,8 +90,12 @@ void SourceRunner::deliver(ChangeBatch& batch, std::size_t bytes, bool baseline)
     else
       item.batch = std::move(shared);
     taking_[i]->link().queue.push(std::move(item));
-    taking_[i]->link().waker.wake();
   }
+  if (taking_.size() == 1 && !inline_.delivered) {
+    while (taking_.front()->applyQueued()) {
+    }
+  }
+  for (PipelineRunner* pipeline : taking_) pipeline->link().waker.wake();
   backoff_.succeeded();
   if (inline_.delivered) inline_.delivered();
   if (++batches_ >= inline_.batchesPerTurn) endTurn();

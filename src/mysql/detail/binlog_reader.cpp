@@ -4,6 +4,8 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <ctime>
+#include <utility>
 
 #include "mysql/detail/octet_cursor.h"
 #include "mysql/detail/transaction_payload.h"
@@ -17,6 +19,9 @@ using std::chrono::milliseconds;
 
 /// The clock is read after this many events at the latest: far less than any interval even for large rows.
 constexpr std::uint32_t kEventsPerClock = 256;
+/// So many events without a wait are a burst, and a burst's next events are waited for so long.
+constexpr std::uint32_t kBurst = 64;
+constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 50'000};
 /// Between two offers of a batch that was declined: a handler may decline without having waited.
 constexpr milliseconds kBreath{1};
 /// A stream that goes on without any change for us says so this often.
@@ -83,13 +88,23 @@ void BinlogReader::step() {
   }
   quiet_ = false;
   for (;;) {
+    ++burst_;
     take(*octets);
     if (++sinceRows_ >= kEventsPerRows) interleave();
     if (++sinceClock_ >= kEventsPerClock) keepUp(core_.clock->steadyNow());
     if (sinceClock_ == 0 || !link_->cached()) break;
     octets = link_->read();
   }
-  if (!link_->hasMore()) drained();
+  if (!link_->hasMore() && !burstGoesOn()) drained();
+}
+
+/// Looks once more after a nap, where many events came at once. So a stream that is as fast as its server is handed
+/// over in larger parts; and a thread that naps wakes on its own core, not on the one of the server that writes to it.
+bool BinlogReader::burstGoesOn() {
+  if (std::exchange(burst_, 0) < kBurst || readsRows()) return false;
+  pollfd polled{core_.wake.descriptor(), POLLIN, 0};
+  ::ppoll(&polled, 1, &kNap, nullptr);
+  return link_->hasMore();
 }
 
 /// Heartbeats come even where nothing else does.

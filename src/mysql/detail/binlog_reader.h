@@ -48,6 +48,7 @@ class BinlogReader {
  private:
   using Micros = Clock::Micros;
   void step();
+  bool burstGoesOn();
   void drained();
   void interleave();
   void checkSilence();
@@ -105,7 +106,8 @@ class BinlogReader {
   Micros lastMonitor_{0}, lastProgress_{0}, quietSince_{0};
   bool quiet_ = false;  ///< nothing has come since `quietSince_`
   std::uint32_t sinceClock_ = 0, sinceRows_ = 0;
-  bool tookRows_ = false;  ///< the baseline appended rows when it was last asked
+  std::uint32_t burst_ = 0;  ///< events since the last wait
+  bool tookRows_ = false;    ///< the baseline appended rows when it was last asked
   std::uint64_t takenBefore_ = 0;
 };
 

@@ -18,6 +18,11 @@ set(TIDEGATE_SANITIZE "" CACHE STRING "what -fsanitize= is given")
 if(TIDEGATE_SANITIZE)
   add_compile_options(-fsanitize=${TIDEGATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TIDEGATE_SANITIZE})
+  # The usual linker takes minutes for a hundred programs of this size.
+  find_program(TIDEGATE_LLD ld.lld)
+  if(TIDEGATE_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
 endif()
 
 add_library(tidegate_warnings INTERFACE)

@@ -86,7 +86,7 @@ TEST(HttpClientFailure, GivesUpASilentServer) {
   EXPECT_NE(head.message().find("silent for 50 ms"), std::string::npos) << head.message();
   std::string got;
   try {
-    client.stream({.url = server.url() + "/", .timeout = 0ms, .idleTimeout = 50ms}, {}, [&](std::string_view piece) {
+    client.stream({.url = server.url() + "/", .timeout = 0ms, .idleTimeout = 500ms}, {}, [&](std::string_view piece) {
       got += piece;
       return true;
     });

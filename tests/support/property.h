@@ -1,6 +1,6 @@
 /// Property tests over many seeds. TIDEGATE_SEED=n runs exactly that seed, TIDEGATE_SEEDS=n that many,
-/// TIDEGATE_SEEDS_PERCENT=n that part of each test's own number. With a sanitizer most run a quarter of theirs: it looks
-/// for what any seed does, and takes ten times as long. CI runs a tenth (tests/run.sh).
+/// TIDEGATE_SEEDS_PERCENT=n that part of each test's own number. With a sanitizer most run a quarter of theirs: it
+/// looks for what any seed does, and takes ten times as long. CI runs a tenth (tests/run.sh).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@
 
 namespace tidegate::test {
 
-/// How many of `count` seeds forEachSeed runs: at least one. TIDEGATE_SEEDS, which names a number, is not looked at here.
+/// How many of `count` seeds forEachSeed runs: at least one. TIDEGATE_SEEDS, which names a number, is not looked at
+/// here.
 inline std::uint64_t seedsOf(std::uint64_t count) {
   std::uint64_t percent = kSanitized ? 25 : 100;
   if (const char* part = std::getenv("TIDEGATE_SEEDS_PERCENT")) percent = std::strtoull(part, nullptr, 10);

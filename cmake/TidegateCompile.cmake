@@ -18,6 +18,11 @@ set(TIDEGATE_SANITIZE "" CACHE STRING "what -fsanitize= is given")
 if(TIDEGATE_SANITIZE)
   add_compile_options(-fsanitize=${TIDEGATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TIDEGATE_SANITIZE})
+  # The usual linker takes minutes for a hundred programs of this size.
+  find_program(TIDEGATE_LLD ld.lld)
+  if(TIDEGATE_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
 endif()
 
 add_library(tidegate_warnings INTERFACE)
@@ -27,6 +32,12 @@ target_compile_options(tidegate_warnings INTERFACE -Wall -Wextra -Wpedantic -Wco
 # types when a unity build includes the file.
 target_compile_options(tidegate_warnings INTERFACE
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+
+# How many files a unity build compiles at once. More is quicker as a whole, and slower after a change of one.
+# Larger units than five are for the libraries whose file-local names are known to differ throughout.
+set(TIDEGATE_LIBRARY_BATCH 5 CACHE STRING "Files of a library in one unit of a unity build")
+set(tidegate_large_units tidegate sqlite mysql nats)
+set(TIDEGATE_TEST_BATCH 4 CACHE STRING "Files of a test program in one unit")
 
 # tidegate_library(<name> SOURCES ... [PUBLIC ...] [PRIVATE ...]): one installable component, tidegate::<name>.
 function(tidegate_library name)
@@ -38,8 +49,12 @@ function(tidegate_library name)
   endif()
   add_library(${target} ${ARG_SOURCES})
   add_library(tidegate::${name} ALIAS ${target})
+  set(batch 5)
+  if(name IN_LIST tidegate_large_units)
+    set(batch ${TIDEGATE_LIBRARY_BATCH})
+  endif()
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON
-                        UNITY_BUILD_MODE BATCH UNITY_BUILD_BATCH_SIZE 5)
+                        UNITY_BUILD_MODE BATCH UNITY_BUILD_BATCH_SIZE ${batch})
   # Headers alone: the installed package must not ask its users for it.
   list(TRANSFORM ARG_PRIVATE REPLACE "^nlohmann_json::nlohmann_json$" "$<BUILD_INTERFACE:nlohmann_json::nlohmann_json>")
   target_compile_features(${target} PUBLIC cxx_std_20)

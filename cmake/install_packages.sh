@@ -9,7 +9,7 @@ Usage: cmake/install_packages.sh [--print] GROUP...
 Installs missing Debian 12 packages with apt-get (as root, or through sudo).
   build   compiler, CMake, and every library that Tidegate and its examples link
   test    GoogleTest, RapidCheck, Google Benchmark, PostgreSQL 15, MariaDB 10.11, nats-server 2.9, node, Chromium; node and npm where there are none
-  fuzz    clang with its sanitizer and fuzzer runtimes
+  fuzz    clang with its sanitizer and fuzzer runtimes, and its linker
   lint    clang-format and clang-tidy
   --print only prints what is missing, one package a line
 TEXT
@@ -21,7 +21,7 @@ declare -A groups=(
            libnats-dev libboost-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsimdjson-dev"
   [test]="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 openssl procps curl postgresql mariadb-server nats-server nodejs npm
           chromium"
-  [fuzz]="clang libclang-rt-14-dev"
+  [fuzz]="clang lld libclang-rt-14-dev"
   [lint]="clang-format clang-tidy"
 )
 

@@ -19,10 +19,13 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
   chaos       5 rounds of writers and faults on real servers (a release runs 200: tests/chaos/run.sh --rounds 200), and
               as many of the sync layer (100: tests/chaos/sync_layer.sh --rounds 100), 2 of the MySQL source, and
               3 of the cluster (100: tests/chaos/cluster.sh --rounds 100)
-  asan        clang++ build of everything and the benchmarks, warnings are errors; unit and property tests under
-              AddressSanitizer and UndefinedBehaviorSanitizer
+  asan        clang++ build of all that runs here, warnings are errors; clang++ finds none in the rest either: examples,
+              benchmarks, tests that need servers. Unit and property tests under AddressSanitizer and
+              UndefinedBehaviorSanitizer, each program a test; property tests with a tenth of their seeds
+              (TIDEGATE_SEEDS_PERCENT=100 tests/run.sh --only asan: all of them)
   tsan        the same tests under ThreadSanitizer, with g++
   fuzz        each fuzz target for 10 seconds (a release: tests/fuzz/run.sh --seconds 600)
+Builds of asan and tsan begin beside the tests, at the lowest priority: servers are mostly waited for.
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four
   --only STAGE  only this one; may be repeated
@@ -89,17 +92,21 @@ with_servers() { # LOG CTEST_OPTION...
 }
 # One or two tests that failed beside the others are tried once more by themselves: a loaded machine and a server that
 # dies at the wrong moment are not the same as a mistake. They are named at the end, since each may still be one. What a
-# sanitizer reports is one.
+# sanitizer reports is one. Where a test is a whole program (PRESET), one or two of its cases may have failed.
 once_more() { # LOG [PRESET]
-  local numbers again=${1%.log}-again.log
+  local numbers cases=() again=${1%.log}-again.log
   ! grep -qE 'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|: runtime error: ' "$1" || return 1
+  [[ -z ${2:-} ]] || mapfile -t cases < <(failed_cases "$1")
+  ((${#cases[@]} <= 2)) || return 1
   mapfile -t numbers < <(sed -nE 's/^\t *([0-9]+) - .* \((Failed|Timeout|SEGFAULT|Subprocess aborted)\)$/\1/p' "$1")
   ((${#numbers[@]} == 1 || ${#numbers[@]} == 2)) || return 1
   preset=${2:-release} with_servers "$again" -I "0,0,0,$(IFS=,; echo "${numbers[*]}")" || return 1
   grep -qE "tests passed, 0 tests failed out of ${#numbers[@]}\$" "$again" || return 1
   sed -nE 's/^\t *[0-9]+ - (.*) \((Failed|Timeout|SEGFAULT|Subprocess aborted)\)$/\1/p' "$1" >>build/logs/unsteady
+  ((${#cases[@]} == 0)) || printf '  %s\n' "${cases[@]}" >>build/logs/unsteady
   sed -i -E 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\1 of \2 failed at first.\n100% tests passed, 0 tests failed out of \2/' "$1"
 }
+failed_cases() { sed -nE 's/^\[  FAILED  \] ([^ ,]+\.[^ ,]+).*/\1/p' "$1" | sort -u; } # LOG
 run_conformance() { build release && tests/mysql/on_mysql.sh --quick && tests/conformance/run.sh; }
 run_simulation() { build release && tests/simulation/run.sh --seeds 300; }
 run_browser() { build release && tests/browser/run.sh build/release/examples/sync_layer/sync_layer; }
@@ -115,6 +122,7 @@ run_tsan() {
 }
 sanitized() { # PRESET
   local rc=0 log=build/logs/$1-tests.log
+  local -x TIDEGATE_SEEDS_PERCENT=${TIDEGATE_SEEDS_PERCENT:-10}
   ctest --preset "$1" -j "$jobs" -LE "$outer" >"$log" 2>&1 || once_more "$log" "$1" || rc=1
   cat "$log"
   return "$rc"
@@ -123,9 +131,31 @@ run_fuzz() { tests/fuzz/run.sh --seconds 10; }
 
 # What a log says of what failed, shortly: the end of a long one tells of what passed.
 failures() { # LOG
+  # A case that neither passed nor failed ended its program, or was not ended by it.
+  awk '/^\[ RUN      \] / { running = $4 } /^\[ +OK \] |^\[  FAILED  \] |^\[  SKIPPED \] / { running = "" }
+    /^ +Start +[0-9]+: |^ *[0-9]+\/[0-9]+ Test +#/ { if (running) print "did not end: " running; running = "" }
+    END { if (running) print "did not end: " running }' "$1"
   grep -E -A4 'Test +#.*\*\*\*(Failed|Timeout|Exception|Not)|^\[  FAILED  \]|: Failure$|^FAILED: |error: |ERROR: |SUMMARY: |could not|\((Failed|Timeout)\)$' "$1" |
     sed -E 's/\.{4,}/.../; s/(.{300}).*/\1/' | awk '!seen[$0]++' | head -n 70
 }
+
+# Builds what is run with a sanitizer while the tests wait for servers.
+ahead=
+build_ahead() {
+  local preset presets=()
+  for preset in asan tsan; do
+    [[ " ${only[*]} " != *" $preset "* ]] || presets+=("$preset")
+  done
+  ((${#presets[@]})) || return 0
+  set -m  # a group of its own, to end it with all it has started
+  (
+    renice -n 19 -p "$BASHPID"
+    for preset in "${presets[@]}"; do build "$preset" || exit; done
+  ) </dev/null >build/logs/ahead.log 2>&1 &
+  ahead=$!
+  set +m
+}
+trap '[[ -z $ahead ]] || kill -- -"$ahead" 2>/dev/null' EXIT
 
 passed=0
 failed=0
@@ -150,6 +180,10 @@ for stage in "${only[@]}"; do
   log=build/logs/$stage.log
   printf '%-12s' "$stage"
   start=$SECONDS
+  case $stage in
+    tests) build_ahead ;;
+    asan | tsan | fuzz) [[ -z $ahead ]] || wait "$ahead" ;;  # what failed in it is built, and said, again
+  esac
   if [[ -n $verbose ]]; then
     echo
     "run_$stage" </dev/null 2>&1 | tee "$log"

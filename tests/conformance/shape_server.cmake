@@ -3,4 +3,5 @@ if(TARGET tidegate_electric)
   target_include_directories(shape_server PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(shape_server PRIVATE tidegate::electric nlohmann_json::nlohmann_json fmt::fmt spdlog::spdlog
                         tidegate_warnings)
+  tidegate_unrun(shape_server)
 endif()

@@ -1,12 +1,12 @@
 /// Part of sink_contract.h: random histories against a model. TIDEGATE_SEED=n runs exactly that seed.
 #pragma once
 
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <set>
 
 #include "contract/sink_rig.h"
+#include "support/property.h"
 
 namespace tidegate::contract {
 
@@ -169,16 +169,7 @@ class SinkHistories : public SinkContract {
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SinkHistories);
 
 TEST_P(SinkHistories, AnyHistoryWithCrashesEndsAsTheModelSays) {
-  std::uint64_t first = 1, count = can.seeds;
-  if (const char* many = std::getenv("TIDEGATE_SEEDS")) count = std::strtoull(many, nullptr, 10);
-  if (const char* one = std::getenv("TIDEGATE_SEED")) {
-    first = std::strtoull(one, nullptr, 10);
-    count = 1;
-  }
-  for (std::uint64_t seed = first; seed - first < count && !HasFailure(); ++seed) {
-    SCOPED_TRACE("TIDEGATE_SEED=" + std::to_string(seed));
-    run(seed, 120);
-  }
+  test::forEachSeed(can.seeds, [&](std::uint64_t seed) { run(seed, 120); });
 }
 
 }  // namespace tidegate::contract

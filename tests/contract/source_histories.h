@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <optional>
 #include <random>
 #include <set>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "contract/source_suite.h"
+#include "support/property.h"
 
 namespace tidegate::contract {
 
@@ -69,28 +69,12 @@ class SourceWriter {
   std::set<std::int64_t> ids_[2];
 };
 
-/// Calls `body(seed)` for each seed; the seed is in every failure's message.
-template <class Body>
-void forEachSourceSeed(std::uint64_t count, Body&& body) {
-  std::uint64_t first = 1;
-  if (const char* many = std::getenv("TIDEGATE_SEEDS")) count = std::strtoull(many, nullptr, 10);
-  if (const char* one = std::getenv("TIDEGATE_SEED")) {
-    first = std::strtoull(one, nullptr, 10);
-    count = 1;
-  }
-  for (std::uint64_t seed = first; seed - first < count; ++seed) {
-    SCOPED_TRACE("TIDEGATE_SEED=" + std::to_string(seed));
-    body(seed);
-    if (::testing::Test::HasFailure()) return;
-  }
-}
-
 /// A fresh database, with a little in it, for each seed.
 class SourceHistories : public SyncSourceContract {
  protected:
   template <class Body>
   void forEachHistory(Body&& body) {
-    forEachSourceSeed(can.seeds, [&](std::uint64_t seed) {
+    test::forEachSeed(can.seeds, [&](std::uint64_t seed) {
       freshDatabase();
       SourceWriter writer(*model, can, seed);
       for (int i = 0; i < 20; ++i) writer.commitOne();

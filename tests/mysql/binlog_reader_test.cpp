@@ -101,6 +101,30 @@ TEST_F(BinlogOfMySql, AServerThatFoldsNamesMayWriteThemInAnyCase) {
   EXPECT_EQ(events[1].shape->schema.table, "d.T");
 }
 
+/// As MariaDB from 11.7 on: only the last of a transaction's events says where it ends, and that without its upper
+/// half.
+TEST_F(BinlogOfMySql, ATransactionOfMoreThanFourGibibytesEndsWhereItsEventsDo) {
+  constexpr std::size_t kEvents = 68, kBody = std::size_t{64} << 20;
+  constexpr auto kIgnored = static_cast<EventType>(160);  // the statement, in words
+  begin();
+  insert(1);
+  std::uint64_t behind = end;
+  const std::string large = eventOctets(kIgnored, std::string(kBody, 'x'), 0);
+  for (std::size_t i = 0; i < kEvents; ++i) reader.take(large);
+  behind += kEvents * large.size();
+  ASSERT_GT(behind, std::uint64_t{UINT32_MAX});
+  end = static_cast<std::uint32_t>(behind);
+  commit();
+  begin();
+  insert(2);
+  commit();
+  begin();
+  insert(3);
+  commit();
+  ASSERT_GE(events.size(), 1u);
+  EXPECT_EQ(positionToText(events[0].position), "file:1/3/" + std::to_string(behind + 50));
+}
+
 TEST_F(BinlogOfMySql, APlaceBeyondFourGibibytesIsReachedFromTheFilesBeginningOrTheNextOnes) {
   const Border far = placeOf(positionFromText("file:1/3/5000000000")).before;
   const auto startOf = [&](std::uint64_t size, bool next) {

@@ -2,7 +2,7 @@
 # newer_server.sh [--suite trixie|sid] <command> [argument...]: runs the command with the PostgreSQL of another Debian suite
 # (trixie's, 17, unless another is named; sid's is 18) in place of the installed one.
 #
-#   tests/postgres/newer_server.sh tests/postgres/on_postgres.sh
+#   tests/postgres/newer_server.sh tests/servers/all_tests.sh postgres
 #   tests/postgres/newer_server.sh --suite sid tests/chaos/run.sh --rounds 10
 #   tests/postgres/newer_server.sh --suite sid tests/servers/with_servers.sh build/release/tests/postgres/postgres_stream_test
 #

@@ -244,7 +244,6 @@ void readCreate(Words& words, std::string_view database, LoggedStatement& out) {
   if (auto table = words.takeTable(database)) out.tables.push_back(std::move(*table));
 }
 
-/// MariaDB 10.8 and later log an ALTER in two parts where they are told to; its rows follow only the second.
 void skipModifiers(Words& words) {
   while (words.is("SET") || words.is("STATEMENT")) {  // SET STATEMENT a = 1 FOR …
     while (!words.done() && !words.is("FOR")) words.next();

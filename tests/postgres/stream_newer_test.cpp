@@ -52,8 +52,9 @@ TEST_F(StreamNewer, AColumnListMayNameGeneratedOnes) {
   NEEDS(180'000);
   db().execute({"CREATE TABLE s.t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, v text)",
                 "CREATE PUBLICATION tidegate_test FOR TABLE s.t (id, twice)"});
-  follow({"s.t"}, theirs());
+  make(theirs());
   EXPECT_EQ(columnsOf("s.t"), (Texts{"id", "twice"}));
+  follow({"s.t"}, theirs());
   db().execute({"INSERT INTO s.t VALUES (2, DEFAULT, 'b')"});
   ASSERT_TRUE(reader->awaitEvents(1)) << reader->error();
   EXPECT_THAT(reader->texts(), ElementsAre("insert s.t (2, 4)"));
@@ -219,9 +220,9 @@ TEST_F(StreamNewer, NoTimeoutOfTheServersEndsABaseline) {
   for (const bool inRanges : {false, true}) {
     SCOPED_TRACE(inRanges);
     SourceOptions options = testSource();
-    options.connect.settings["idle_in_transaction_session_timeout"] = "50ms";
-    if (!isOlderThan(140'000)) options.connect.settings["idle_session_timeout"] = "200ms";
-    if (!isOlderThan(170'000)) options.connect.settings["transaction_timeout"] = "50ms";
+    options.connect.settings.emplace_back("idle_in_transaction_session_timeout", "50ms");
+    if (!isOlderThan(140'000)) options.connect.settings.emplace_back("idle_session_timeout", "200ms");
+    if (!isOlderThan(170'000)) options.connect.settings.emplace_back("transaction_timeout", "50ms");
     options.baseline.chunkRows = 300'000;
     if (inRanges) options.baseline.chunkedFromRows = 0;
     make(options);

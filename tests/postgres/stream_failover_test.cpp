@@ -118,6 +118,7 @@ class KeptSlots : public StreamFailover {
     const std::string confirmed = lsnToText(this->confirmed());
     ASSERT_TRUE(servers::eventually([&] {
       try {
+        db().run("SELECT pg_log_standby_snapshot()");  // a slot moves on with these, and is kept once it has
         standby.run("SELECT pg_sync_replication_slots()");
       } catch (const Error&) {
         return false;  // it is not yet where the slot is

@@ -76,9 +76,7 @@ void SourceCore::warn(const std::string& message) const {
 }
 
 std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const std::stop_token& stop) {
-  std::optional<CatalogueTable> table = ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
-  if (!table || !table->keepsHistory()) return table;
-  throw Error(ErrorCode::typeUnsupported, Retry::afterOperator, historyText(name));
+  return ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
 }
 
 BorderBy SourceCore::positionsOn(CLink& link) const {

@@ -1,6 +1,7 @@
 // What MariaDB newer than Debian 12's can put into a binlog. Some of it needs tests/mysql/newer_server.sh.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +38,19 @@ TEST_F(NewerMariaDb, AnAlterationInTwoPartsIsToldOnceAndWhereItTakesEffect) {
     EXPECT_EQ(describe(seen[1].after.at(2)), "3");
     reader->stop();
   }
+}
+
+/// Its statement stands in the binlog as well, and rows of the table as it was before and after.
+TEST_F(NewerMariaDb, AnAlterationThatIsUndoneIsNotTold) {
+  execute(writer, {"SET GLOBAL binlog_row_metadata = NO_LOG", "SET SESSION binlog_alter_two_phase = ON",
+                   "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT)", "INSERT INTO t VALUES (1, 7, 0), (2, 7, 0)"});
+  follow({kTable});
+  execute(writer, {"INSERT INTO t VALUES (3, 8, 0)"});
+  EXPECT_THROW(execute(writer, {"ALTER TABLE t MODIFY b INT AFTER id, ADD UNIQUE (a)"}), Error);
+  execute(writer, {"INSERT INTO t VALUES (4, 9, 0)"});
+  const auto seen = changes(2);
+  ASSERT_EQ(opsOf(seen), "insert insert");
+  EXPECT_EQ(describe(seen[1].after.at(1)), "9");
 }
 
 /// Others commit between the two parts, with sequences between theirs; a restart may lie there too.
@@ -96,6 +110,26 @@ TEST_F(NewerMariaDb, CollationsOfUnicode14ReadAsText) {
   }
 }
 
+TEST_F(NewerMariaDb, VectorsAreTheOctetsThatAQueryGives) {
+  if (!hasVariable("mhnsw_ef_search")) GTEST_SKIP() << "needs MariaDB 11.7";
+  for (const std::string& setting : metadata()) {
+    SCOPED_TRACE(setting);
+    SetUp();
+    execute(writer, {"SET GLOBAL binlog_row_metadata = " + setting,
+                     "CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, VECTOR INDEX (v))",
+                     "INSERT INTO t VALUES (1, VEC_FromText('[1, 0, -2.5]'))"});
+    follow({kTable});
+    execute(writer, {"INSERT INTO t VALUES (2, VEC_FromText('[1, 0, -2.5]'))",
+                     "UPDATE t SET v = VEC_FromText('[0, 0, 0]') WHERE id = 2"});
+    const auto seen = changes(2);
+    ASSERT_EQ(opsOf(seen), "insert update");
+    EXPECT_EQ(describe(seen[0].after.at(1)), "0x0000803f00000000000020c0");
+    EXPECT_TRUE(seen[0].after.at(1) == events().at(1).after.at(1));
+    EXPECT_EQ(describe(seen[1].after.at(1)), "0x000000000000000000000000");
+    reader->stop();
+  }
+}
+
 TEST_F(NewerMariaDb, UuidsOfVersionSevenKeepTheirOrderOfOctets) {
   if (readAll(writer, "SELECT 1 FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'uuid_v7'").empty()) {
     GTEST_SKIP() << "needs MariaDB 11.7";
@@ -110,6 +144,33 @@ TEST_F(NewerMariaDb, UuidsOfVersionSevenKeepTheirOrderOfOctets) {
     EXPECT_EQ(describe(readAll(writer, "SELECT n FROM t WHERE id = '" + id + "'").at(0)[0]),
               describe(event.after.at(1)));
   }
+}
+
+/// From 11.7 on events within a transaction do not say where they end, unless they are asked to.
+TEST_F(NewerMariaDb, EventsThatDoNotSayWhereTheyEndAreGoneOnFrom) {
+  const bool asked = hasVariable("binlog_legacy_event_pos");
+  for (const bool legacy : {false, true}) {
+    if (legacy && !asked) break;
+    SetUp();
+    if (asked) execute(writer, {std::string("SET GLOBAL binlog_legacy_event_pos = ") + (legacy ? "ON" : "OFF")});
+    execute(writer, {"CREATE TABLE t (id INT PRIMARY KEY, a TEXT)", "SET GLOBAL log_bin_compress = ON"});
+    SourceOptions options = quickOptions();
+    options.positions = PositionBy::file;
+    options.batchEvents = 10;
+    follow({kTable}, options);
+    execute(writer, {"INSERT INTO t SELECT seq, REPEAT('x', 5000) FROM seq_1_to_100", "DELETE FROM t WHERE id > 90"});
+    const auto seen = changes(110);
+    for (const std::size_t from : {std::size_t{5}, std::size_t{57}, std::size_t{99}, std::size_t{104}}) {
+      reader->stop();
+      reader = std::make_unique<contract::SourceReader>(*source, contract::SourceAbilities{});
+      reader->start({kTable}, seen[from].position);
+      const auto rest = changes(109 - from);
+      ASSERT_EQ(rest.size(), 109 - from);
+      EXPECT_TRUE(rest.front().position == seen[from + 1].position);
+    }
+    reader->stop();
+  }
+  if (asked) execute(writer, {"SET GLOBAL binlog_legacy_event_pos = DEFAULT"});
 }
 
 /// Such a transaction becomes a file of the binlog as it is (11.7).
@@ -137,6 +198,52 @@ TEST_F(NewerMariaDb, ATransactionThatIsAFileOfItsOwnIsGoneOnFromItsMiddle) {
     reader->stop();
   }
   execute(writer, {"SET GLOBAL binlog_large_commit_threshold = DEFAULT"});
+}
+
+/// Its history stands in the binlog among its rows: a stream that went on would put old rows in the place of new ones.
+TEST_F(NewerMariaDb, ATableThatKeepsItsHistoryIsRefusedAndEndsTheStreamWhereItBegins) {
+  for (const std::string& setting : metadata()) {
+    SCOPED_TRACE(setting);
+    SetUp();
+    execute(writer, {"SET GLOBAL binlog_row_metadata = " + setting, "CREATE TABLE t (id INT PRIMARY KEY, a INT)",
+                     "INSERT INTO t VALUES (1, 1)"});
+    follow({kTable});
+    execute(writer, {"INSERT INTO t VALUES (2, 2)"});
+    changes(1);
+    execute(writer, {"ALTER TABLE t ADD SYSTEM VERSIONING", "DELETE FROM t WHERE id = 1"});
+    const Error why = failure();
+    EXPECT_EQ(why.code(), ErrorCode::typeUnsupported) << why.what();
+    EXPECT_EQ(opsOf(changes(1)), "insert");
+    const Position last = reader->last();
+    makeSource();
+    EXPECT_EQ(servers::errorOf([&] { reader->baseline({kTable}); }).code(), ErrorCode::typeUnsupported);
+    const auto issues = source->validateTables({kTable});
+    ASSERT_EQ(issues.size(), 1u);
+    EXPECT_TRUE(issues[0].fatal);
+    const std::string& text = issues[0].message;
+    execute(writer, {text.substr(text.find("ALTER TABLE")), "INSERT INTO t VALUES (3, 3)"});
+    makeSource();
+    EXPECT_TRUE(source->validateTables({kTable}).empty());
+    // What was logged meanwhile is not gone by: the table is to be read anew.
+    reader->start({kTable}, last);
+    if (setting != "FULL") {
+      EXPECT_EQ(failure().code(), ErrorCode::positionLost);
+      continue;
+    }
+    const auto isThird = [](const ChangeEvent& event) {
+      return event.op == ChangeOp::insert && describe(event.after.at(0)) == "3";
+    };
+    ASSERT_TRUE(reader->await([&] {
+      const auto held = reader->eventsHeld();
+      return std::any_of(held.begin(), held.end(), isThird);
+    })) << failureText();
+    reader->stop();
+    std::string told;
+    for (const ChangeEvent& event : events()) {
+      if (event.op == ChangeOp::schemaChange) told = event.schemaChange->rowsChanged ? "anew" : "as it is";
+    }
+    EXPECT_EQ(told, "anew") << "by the last change of the schema";
+  }
 }
 
 }  // namespace

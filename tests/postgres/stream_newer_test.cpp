@@ -214,5 +214,32 @@ TEST_F(StreamNewer, ASlotOfPreparedTransactionsIsRefusedWithTheStatementThatDrop
   EXPECT_TRUE(source->validateTables({}).empty());
 }
 
+/// However the database, or the role, limits what takes long.
+TEST_F(StreamNewer, NoTimeoutOfTheServersEndsABaseline) {
+  db().execute({"CREATE TABLE s.t (id int PRIMARY KEY)", "INSERT INTO s.t SELECT generate_series(1, 300000)"});
+  for (const bool inRanges : {false, true}) {
+    SCOPED_TRACE(inRanges);
+    SourceOptions options = testSource();
+    options.connect.settings.emplace_back("idle_in_transaction_session_timeout", "50ms");
+    if (!isOlderThan(140'000)) options.connect.settings.emplace_back("idle_session_timeout", "200ms");
+    if (!isOlderThan(170'000)) options.connect.settings.emplace_back("transaction_timeout", "50ms");
+    options.baseline.chunkRows = 300'000;
+    if (inRanges) options.baseline.chunkedFromRows = 0;
+    make(options);
+    const auto begun = std::chrono::steady_clock::now();
+    const auto handler = reader->handler();
+    const Position at = source->baseline({"s.t"},
+                                         [&](ChangeBatch& batch) {
+                                           const bool early =
+                                               std::chrono::steady_clock::now() - begun < std::chrono::seconds(1);
+                                           return early ? Taken::full : handler(batch);
+                                         },
+                                         {});
+    reader->start({"s.t"}, at);
+    ASSERT_TRUE(reader->awaitEvents(300'002)) << reader->error();
+    EXPECT_EQ(reader->events().size(), 300'002u);
+  }
+}
+
 }  // namespace
 }  // namespace tidegate::postgres::detail

@@ -8,6 +8,7 @@
 #include "postgres/detail/catalogue.h"
 #include "postgres/detail/make_source.h"
 #include "postgres/detail/publication.h"
+#include "postgres/detail/server_issues.h"
 #include "postgres/detail/source_core.h"
 #include "postgres/detail/source_stream.h"
 #include "postgres/detail/sql.h"
@@ -110,6 +111,7 @@ std::vector<TableIssue> PostgresSource::issuesOfSource(PGconn* side) {
                       fmt::format("publication \"{}\" does not exist; make it with: CREATE PUBLICATION {} FOR TABLE …",
                                   publication.name, quoteIdentifier(Dialect::postgres, publication.name))});
   }
+  for (TableIssue& issue : detail::issuesOfSettings(side, core_.options)) issues.push_back(std::move(issue));
   if (core_.options.mode == SlotMode::ephemeral) return issues;
   const auto facts = detail::readSlot(side, core_.slot);
   if (!facts) return issues;  // the first baseline makes it
@@ -127,7 +129,7 @@ std::vector<TableIssue> PostgresSource::validateTables(const std::vector<std::st
   core_.remember(tables);
   const PublicationOptions& publication = core_.options.publication;
   const detail::PublicationUse use{publication.name, publication.manage == PublicationMode::keepInStep,
-                                   publication.viaPartitionRoot};
+                                   publication.viaPartitionRoot, publication.generatedColumns};
   auto issues = core_.ask({}, [&](PGconn* side) {
     std::vector<TableIssue> found;
     if (tables.empty()) found = issuesOfSource(side);
@@ -137,6 +139,9 @@ std::vector<TableIssue> PostgresSource::validateTables(const std::vector<std::st
     }
     for (const std::string& table : tables) {
       const auto facts = detail::readTableFacts(side, table, publication.name);
+      auto how = publication.tables.find(table);
+      if (how == publication.tables.end() && facts) how = publication.tables.find(facts->fullName());
+      used.columns = how == publication.tables.end() ? std::vector<std::string>() : how->second.columns;
       for (TableIssue& issue : detail::issuesOf(table, facts, used)) found.push_back(std::move(issue));
     }
     return found;
@@ -184,11 +189,13 @@ detail::CreatedSlot PostgresSource::makeSlot(std::unique_ptr<detail::Replication
   const auto connect = [&] { return std::make_unique<detail::ReplicationConnection>(core_.options.connect, stop); };
   if (!needsSlot(stop)) {
     aside = connect();
-    return detail::createSlot(*aside, detail::ephemeralName(core_.options.slot), true, stop);
+    return detail::createSlot(*aside, detail::ephemeralName(core_.options.slot), detail::SlotKind::temporary, stop);
   }
   core_.replication = connect();
-  const detail::CreatedSlot made =
-      detail::createSlot(*core_.replication, core_.slot, core_.options.mode == SlotMode::ephemeral, stop);
+  const detail::SlotKind kind = core_.options.mode == SlotMode::ephemeral ? detail::SlotKind::temporary
+                                : core_.options.failover                  ? detail::SlotKind::failover
+                                                                          : detail::SlotKind::plain;
+  const detail::CreatedSlot made = detail::createSlot(*core_.replication, core_.slot, kind, stop);
   core_.renewSlot = false;
   core_.feedback.forget();
   core_.slotBegin = core_.confirmedBefore = made.consistentPoint;

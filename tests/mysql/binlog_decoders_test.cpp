@@ -206,6 +206,7 @@ TEST(BinlogStatements, NameTheirTables) {
   EXPECT_EQ(tablesOf("ALTER TABLE t RENAME = u"), "d.t d.u ");
   EXPECT_EQ(tablesOf("CREATE OR REPLACE TABLE x.t (id INT)"), "x.t ");
   EXPECT_TRUE(readStatement("ALTER TABLE t DROP PARTITION p", "d").movesRows);
+  EXPECT_TRUE(readStatement("ALTER TABLE t DROP SYSTEM VERSIONING", "d").movesRows);
   EXPECT_FALSE(readStatement("ALTER TABLE t ADD INDEX (a)", "d").movesRows);
   EXPECT_EQ(readStatement("XA START X'61', X'' ,1", "d").xid, "X'61',X'',1");
 }

@@ -2,9 +2,12 @@
 #include "mysql/detail/binlog_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mysql/detail/binlog_stream.h"
@@ -99,6 +102,33 @@ TEST_F(BinlogOfMySql, AServerThatFoldsNamesMayWriteThemInAnyCase) {
   EXPECT_EQ(handedOver(), "insert 1 truncate insert 998 ");
   EXPECT_EQ(events[0].shape->schema.table, "d.T");
   EXPECT_EQ(events[1].shape->schema.table, "d.T");
+}
+
+/// As MariaDB from 11.7 on: only the last of a transaction's events says where it ends, and that without its upper
+/// half.
+TEST_F(BinlogOfMySql, ATransactionOfMoreThanFourGibibytesEndsWhereItsEventsDo) {
+  constexpr std::size_t kEvents = 5, kOctets = std::size_t{1'000'000'000};
+  constexpr auto kIgnored = static_cast<EventType>(160);  // the statement, in words
+  // Without checksums nothing looks behind an event's frame: pages that nobody touches take neither time nor memory.
+  void* const pages =
+      ::mmap(nullptr, kOctets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  std::string_view large(static_cast<const char*>(pages), kOctets);
+  const std::string frame = littleOctets(1'700'000'000, 4) + static_cast<char>(kIgnored) + littleOctets(1, 4) +
+                            littleOctets(kOctets, 4) + littleOctets(0, 4) + littleOctets(0, 2);
+  std::memcpy(pages, frame.data(), frame.size());
+  begin();
+  insert(1);
+  reader.take(formatOctets("8.0.36", false));
+  for (std::size_t i = 0; i < kEvents; ++i) reader.take(large);
+  reader.take(formatOctets("8.0.36"));
+  ::munmap(pages, kOctets);
+  const std::uint64_t behind = end + kEvents * kOctets;
+  ASSERT_GT(behind, std::uint64_t{UINT32_MAX});
+  end = static_cast<std::uint32_t>(behind);
+  commit();
+  EXPECT_EQ(handedOver(), "insert 1 insert 998 ");
+  EXPECT_EQ(positionToText(events.at(0).position), "file:1/3/" + std::to_string(behind + 50));
 }
 
 TEST_F(BinlogOfMySql, APlaceBeyondFourGibibytesIsReachedFromTheFilesBeginningOrTheNextOnes) {

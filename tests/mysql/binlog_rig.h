@@ -73,9 +73,10 @@ class BinlogTest : public ::testing::Test {
       });
       return all;
     };
-    EXPECT_TRUE(reader->await([&] { return ofStream().size() >= count; }))
-        << "got " << ofStream().size() << failureText();
-    return ofStream();
+    std::vector<ChangeEvent> got;  // copied within `await`: what comes meanwhile moves those that are held
+    const bool enough = reader->await([&] { return (got = ofStream()).size() >= count; });
+    EXPECT_TRUE(enough) << "got " << got.size() << failureText();
+    return got;
   }
   /// What the stream ended with. It must end by itself.
   Error failure() {

@@ -50,13 +50,14 @@ inline std::string nested(const std::string& event) {
   return nestedOctets(static_cast<EventType>(event[4]), event.substr(19, event.size() - 19 - 4));
 }
 
-/// FORMAT_DESCRIPTION of a server, with checksums.
-inline std::string formatOctets(const std::string& server) {
+/// FORMAT_DESCRIPTION of a server, and whether events have checksums from here on.
+inline std::string formatOctets(const std::string& server, bool checksums = true) {
   std::string version = server;
   version.resize(50, '\0');
-  return eventOctets(
-      EventType::formatDescription,
-      littleOctets(4, 2) + version + littleOctets(0, 4) + littleOctets(19, 1) + std::string(40, '\0') + '\x01', 0);
+  return eventOctets(EventType::formatDescription,
+                     littleOctets(4, 2) + version + littleOctets(0, 4) + littleOctets(19, 1) + std::string(40, '\0') +
+                         (checksums ? '\x01' : '\x00'),
+                     0);
 }
 
 inline std::string queryOctets(const std::string& statement, const std::string& database = "d",

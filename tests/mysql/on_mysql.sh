@@ -5,9 +5,11 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 usage() {
   cat <<'TEXT'
-Usage: tests/mysql/on_mysql.sh [--quick] [--build DIR] [--chaos N]
-MySQL comes from Debian's unreleased suite, unpacked into TIDEGATE_MYSQL_FOLDER (build/mysql), and is not installed.
+Usage: tests/mysql/on_mysql.sh [--server 9|8.4|8.0] [--quick] [--build DIR] [--chaos N]
+MySQL 9 comes from Debian's unreleased suite, unpacked into TIDEGATE_MYSQL_FOLDER (build/mysql), and is not installed;
+8.4 and 8.0 come from Ubuntu's archive (tests/servers/ubuntu_packages.sh), into build/mysql-8.4 and build/mysql-8.0.
 Source, sink, queries, polling and jobs, with GTIDs; then the source without them; then rounds of chaos.
+  --server V   which MySQL (9)
   --quick      only the source's contract, its types and what only MySQL has, with GTIDs; where MySQL cannot be had, that
                is said, and is no failure
   --build DIR  the build whose test programs are run (build/release); they must be there
@@ -16,10 +18,11 @@ Exit status: 0 all passed, 1 one failed, 2 wrong usage, 75 to 77 MySQL cannot be
 TEXT
 }
 
-quick= build=$top/build/release chaos=22
+quick= build=$top/build/release chaos=22 server=9
 while (($#)); do
   case $1 in
     --help | -h) usage; exit 0 ;;
+    --server) server=${2:-}; shift ;;
     --quick) quick=1 ;;
     --build) build=$(cd "${2:?--build needs a folder}" && pwd); shift ;;
     --chaos) chaos=${2:?--chaos needs a number}; shift ;;
@@ -28,10 +31,18 @@ while (($#)); do
   shift
 done
 
-export TIDEGATE_MYSQL_SERVER=mysql TIDEGATE_MYSQL_FOLDER=${TIDEGATE_MYSQL_FOLDER:-$top/build/mysql}
+# `tried`: that suite moves on by itself. What fails with a MySQL that nobody has tried is told, and is not this checkout's
+# fault.
+case $server in
+  9) unpack=debian_packages.sh suite=sid folder=mysql package=mysql-server-core tried=9.7.4 ;;
+  8.4) unpack=ubuntu_packages.sh suite=resolute folder=mysql-8.4 package=mysql-server-core tried=8.4.8 ;;
+  8.0) unpack=ubuntu_packages.sh suite=noble folder=mysql-8.0 package=mysql-server-core-8.0 tried=8.0.36 ;;
+  *) echo "tests/mysql/on_mysql.sh: --server takes 9, 8.4 or 8.0" >&2; exit 2 ;;
+esac
+export TIDEGATE_MYSQL_SERVER=mysql TIDEGATE_MYSQL_FOLDER=${TIDEGATE_MYSQL_FOLDER:-$top/build/$folder}
 patience=600
 [[ -z $quick ]] || patience=90
-timeout "$patience" "$top/tests/servers/debian_packages.sh" sid "$TIDEGATE_MYSQL_FOLDER" mysql-server-core
+timeout "$patience" "$top/tests/servers/$unpack" "$suite" "$TIDEGATE_MYSQL_FOLDER" "$package"
 had=$?
 if ((had != 0)); then
   if [[ -n $quick ]] && ((had == 124 || (had >= 75 && had <= 77))); then
@@ -41,9 +52,8 @@ if ((had != 0)); then
   exit "$((had == 124 ? 75 : had))"
 fi
 grep mysql-server-core "$TIDEGATE_MYSQL_FOLDER/packages"
-# That suite moves on by itself. What fails with a MySQL that nobody has tried is told, and is not this checkout's fault.
-tried=9.7.4 new=
-grep -q "mysql-server-core[^0-9]*$tried" "$TIDEGATE_MYSQL_FOLDER/packages" || new=1
+new=
+grep -q "^$package $tried" "$TIDEGATE_MYSQL_FOLDER/packages" || new=1
 
 passed=0 failed=0
 log=$(mktemp /tmp/tidegate-on-mysql.XXXXXX)

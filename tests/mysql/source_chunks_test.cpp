@@ -467,7 +467,7 @@ TEST_F(BinlogChunks, ARangeOfLargeRowsEndsWhereItsOctetsDo) {
   options.baseline = {.chunkedFromRows = 0, .chunkRows = 10'000, .chunkBytes = 8u << 20};
   execute(writer,
           {"CREATE TABLE t (id INT, part VARCHAR(9) CHARACTER SET latin1, big LONGTEXT, PRIMARY KEY (id, part))",
-           "INSERT INTO t SELECT seq DIV 2, CONCAT('ä', seq), REPEAT('x', 1048576) FROM seq_1_to_64"});
+           "INSERT INTO t SELECT seq DIV 2, CONCAT('ä', seq), REPEAT('x', 1048576) FROM " + servers::numbersTo(64)});
   begin();
   await([&] { return model.reads >= 30; });
   stop();

@@ -149,8 +149,10 @@ TEST_F(StreamLarge, AFullDiskIsToldAndMended) {
 }
 
 TEST_F(StreamLarge, EveryProtocolVersionGivesTheSame) {
-  for (const std::uint32_t version : {1u, 2u, 3u}) {
+  const std::uint32_t newest = PQserverVersion(db().raw()) >= 160'000 ? 4 : 3;
+  for (std::uint32_t version = 1; version <= newest; ++version) {
     for (const bool streaming : {true, false}) {
+      make();  // a stream that still ran would take its slot again and again
       clean();
       db().execute({"CREATE TABLE s.t (id int PRIMARY KEY, v text)"});
       SourceOptions options = testSource();
@@ -163,6 +165,7 @@ TEST_F(StreamLarge, EveryProtocolVersionGivesTheSame) {
       EXPECT_EQ(reader->texts().back(), "update s.t (7, z)");
     }
   }
+  if (newest == 4) return;
   SourceOptions options = testSource();
   options.protocolVersion = 4;
   make(options);

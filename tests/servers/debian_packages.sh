@@ -9,7 +9,8 @@
 #
 # A folder that is whole and was made of the same suite and packages is used as it is, without asking anybody. Those who
 # ask at the same time wait for the first. apt checks the signatures with Debian's keyring. The archive is the one that the
-# machine's own packages come from, or TIDEGATE_DEBIAN_ARCHIVE (a URI, that of the folder with "dists").
+# machine's own packages come from, or TIDEGATE_DEBIAN_ARCHIVE (a URI, that of the folder with "dists"), whose signatures
+# TIDEGATE_DEBIAN_KEYRING checks where they are not Debian's.
 # Exit codes: 0 the folder is whole; 75 the archive cannot be reached; 76 it has no such packages now; 77 this machine
 # cannot do it (no apt, no keyring); 1 anything else.
 set -euo pipefail
@@ -28,7 +29,7 @@ folder=$(cd "$(dirname "$folder")" && pwd)/$(basename "$folder")
 wanted="$suite $*"
 [ "$(cat "$folder/whole" 2>/dev/null || :)" != "$wanted" ] || exit 0
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+keyring=${TIDEGATE_DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 for tool in apt-get dpkg dpkg-deb flock; do
   command -v "$tool" >/dev/null || fail 77 "this needs $tool, so a Debian"
 done

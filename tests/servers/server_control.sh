@@ -53,11 +53,9 @@ case $server in
     ;;
   mysql)
     server_user=$mysql_user log=$dir/mysql.log pidfile=$dir/run/mysql.pid
-    program=(mariadbd)
-    [ -z "$mysql_run" ] || program=("$mysql_run" usr/sbin/mysqld)
     start() {
       # The shell in between is redirected too: it must not hold the caller's output open for as long as the server runs.
-      (cd / && as_owner setsid "${program[@]}" --defaults-file="$dir/mysql.cnf") </dev/null >>"$log" 2>&1 &
+      (cd / && as_owner setsid "${mysql_program[@]}" --defaults-file="$dir/mysql.cnf") </dev/null >>"$log" 2>&1 &
       until_true 60 start answers
     }
     answers() { mariadb-admin --no-defaults --socket="$dir/run/mysql.sock" --user=tidegate --password="$password" ping; }

@@ -11,6 +11,9 @@
 # TIDEGATE_MYSQL_SERVER=mysql starts MySQL in MariaDB's place: Debian's unreleased suite has it, and debian_packages.sh,
 # whose exit codes (75 to 77: it cannot be had) are this one's then, unpacks it into TIDEGATE_MYSQL_FOLDER, build/mysql if
 # that is not set. TIDEGATE_MYSQL_GTID (ON, OFF) is its gtid_mode.
+# TIDEGATE_POSTGRES_BIN is the folder of another Postgres's programs, TIDEGATE_MARIADB_FOLDER one into which another MariaDB
+# was unpacked: tests/postgres/newer_server.sh and tests/mysql/newer_server.sh set them. TIDEGATE_MYSQL_SETTINGS are lines
+# for the settings of MariaDB or MySQL.
 # Runs as root (the servers run as the users postgres and mysql) or as any user.
 set -euo pipefail
 [ "${1:-}" != --help ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0; }
@@ -18,23 +21,31 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 missing() { echo "with_servers.sh: $1 was not found; \`cmake/install_packages.sh test\` installs it" >&2; exit 1; }
-postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+postgres_bin=${TIDEGATE_POSTGRES_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)}
 [ -x "${postgres_bin:-}/initdb" ] || missing "Postgres (Debian: postgresql)"
 PATH=$PATH:/usr/sbin
 export TIDEGATE_MYSQL_SERVER=${TIDEGATE_MYSQL_SERVER:-mariadb}
 case $TIDEGATE_MYSQL_SERVER in
-  mariadb) mysql_tools="mariadbd mariadb-install-db" ;;
+  mariadb) mysql_tools=$([ -n "${TIDEGATE_MARIADB_FOLDER:-}" ] || echo mariadbd mariadb-install-db) ;;
   mysql) mysql_tools="" ;;
   *) echo "with_servers.sh: TIDEGATE_MYSQL_SERVER is mariadb or mysql" >&2; exit 2 ;;
 esac
 for tool in $mysql_tools mariadb openssl; do
   command -v "$tool" >/dev/null || missing "$tool (Debian: mariadb-server, openssl)"
 done
-mysql_run=
+# Where it was unpacked; nothing for the installed one.
+mysql_root=
+mysql_program=(mariadbd)
 if [ "$TIDEGATE_MYSQL_SERVER" = mysql ]; then
   mysql_folder=${TIDEGATE_MYSQL_FOLDER:-$here/../../build/mysql}
-  "$here/debian_packages.sh" sid "$mysql_folder" mysql-server-core
-  mysql_run=$(readlink -f "$mysql_folder")/run
+  [ -n "${TIDEGATE_MYSQL_FOLDER:-}" ] && [ -e "$mysql_folder/whole" ] ||
+    "$here/debian_packages.sh" sid "$mysql_folder" mysql-server-core
+  mysql_folder=$(readlink -f "$mysql_folder")
+  mysql_root=$mysql_folder/root/usr
+  mysql_program=("$mysql_folder/run" usr/sbin/mysqld)
+elif [ -n "${TIDEGATE_MARIADB_FOLDER:-}" ]; then
+  mysql_root=$(readlink -f "$TIDEGATE_MARIADB_FOLDER")/root/usr
+  mysql_program=("$mysql_root/sbin/mariadbd")
 fi
 
 export TIDEGATE_SERVERS_DIR
@@ -59,7 +70,7 @@ trap 'exit 143' TERM HUP
 postgres_user=$(id -un) mysql_user=$(id -un)
 if [ "$(id -u)" = 0 ]; then postgres_user=postgres mysql_user=mysql; fi
 # The unpacked one need not lie where another user may read it, and agrees to run as root.
-[ -z "$mysql_run" ] || mysql_user=$(id -un)
+[ -z "$mysql_root" ] || mysql_user=$(id -un)
 as() {
   local user=$1
   shift
@@ -127,7 +138,7 @@ make_mysql() {
   mkdir -m 700 "$dir/mysql" "$dir/mysql-tmp"
   [ "$(id -u)" != 0 ] || chown "$mysql_user" "$dir/mysql" "$dir/mysql-tmp"
   cat >"$dir/mysql.cnf" <<CONF
-[$([ -n "$mysql_run" ] && echo mysqld || echo mariadbd)]
+[$([ "$TIDEGATE_MYSQL_SERVER" = mysql ] && echo mysqld || echo mariadbd)]
 datadir=$dir/mysql
 tmpdir=$dir/mysql-tmp
 socket=$dir/run/mysql.sock
@@ -150,7 +161,9 @@ skip-name-resolve
 ssl-ca=$dir/tls/ca.pem
 ssl-cert=$dir/tls/server.pem
 ssl-key=$dir/tls/mysql.key
-$([ -n "$mysql_run" ] && settings_of_mysql || echo sync-frm=0)
+$([ -z "$mysql_root" ] || settings_of_unpacked)
+$([ "$TIDEGATE_MYSQL_SERVER" = mysql ] && settings_of_mysql || echo sync-frm=0)
+${TIDEGATE_MYSQL_SETTINGS:-}
 CONF
   chmod 644 "$dir/mysql.cnf"
   touch "$dir/mysql.log"
@@ -164,16 +177,23 @@ GRANT ALL ON *.* TO tidegate@localhost WITH GRANT OPTION;
 SQL
   local install=(mariadb-install-db --no-defaults --datadir="$dir/mysql" --tmpdir="$dir/mysql-tmp" --skip-test-db
     --skip-name-resolve --auth-root-authentication-method=normal)
-  [ -z "$mysql_run" ] || install=("$mysql_run" usr/sbin/mysqld --defaults-file="$dir/mysql.cnf" --log-error=stderr
+  [ -z "$mysql_root" ] || install=("$mysql_root/bin/mariadb-install-db" "${install[@]:1}" --basedir="$mysql_root" --user="$mysql_user")
+  [ "$TIDEGATE_MYSQL_SERVER" != mysql ] || install=("${mysql_program[@]}" --defaults-file="$dir/mysql.cnf" --log-error=stderr
     --skip-log-bin --initialize-insecure)
   (cd / && as "$mysql_user" "${install[@]}" >"$dir/mysql-install.log" 2>&1) || { cat "$dir/mysql-install.log" >&2; exit 1; }
 }
-settings_of_mysql() {
-  local root=${mysql_run%/run}/root/usr
+settings_of_unpacked() {
+  local messages
+  messages=$(find "$mysql_root/share" -name errmsg.sys -path '*english*' | head -n 1)
   cat <<CONF
 user=$mysql_user
-basedir=$root
-lc-messages-dir=$root/share/mysql
+basedir=$mysql_root
+plugin-dir=$mysql_root/lib/mysql/plugin
+CONF
+  [ -z "$messages" ] || echo "lc-messages-dir=$(dirname "$(dirname "$messages")")"
+}
+settings_of_mysql() {
+  cat <<CONF
 secure-file-priv=NULL
 mysqlx=OFF
 # A new server is made for each run; its pages need no second copy.
@@ -190,7 +210,7 @@ mkdir -m 777 "$dir/run"
 postgres_port=$(free_port)
 mysql_port=$(free_port)
 replica_port=$(free_port)
-{ declare -p postgres_bin postgres_port replica_port mysql_port mysql_user mysql_run password; } >"$dir/settings"
+{ declare -p postgres_bin postgres_port replica_port mysql_port mysql_user mysql_program password; } >"$dir/settings"
 chmod 644 "$dir/settings"
 make_certificates
 make_postgres postgres "$postgres_port"

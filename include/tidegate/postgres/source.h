@@ -58,6 +58,9 @@ struct PublicationOptions {
   /// Changes of partitions come as changes of the partitioned table; else each partition is a table of its own, to be
   /// asked for by its own name.
   bool viaPartitionRoot = true;
+  /// Generated columns that are stored come like any others (PostgreSQL 18 and later), also in baselines. With REPLICA
+  /// IDENTITY FULL the server refuses updates of a table that has some, unless they do.
+  bool generatedColumns = false;
 };
 
 /// How tables are read before their changes are streamed.
@@ -75,6 +78,10 @@ struct SourceOptions {
   /// Lower-case letters, digits and underscores, up to 63. One replica, one slot. In ephemeral mode the beginning of a
   /// name that no other process uses.
   std::string slot = "tidegate";
+  /// Standbys keep a copy of the slot, so that a failover is no loss of place (PostgreSQL 17 and later, `stateful`
+  /// only). Needs `sync_replication_slots` at the standby and `synchronized_standby_slots` at the primary; a slot that
+  /// is there already is altered. Where a standby had not all that was delivered, the place is lost all the same.
+  bool failover = false;
   PublicationOptions publication{};
   BaselineOptions baseline{};
 

@@ -98,6 +98,14 @@ MariaGtidEvent readMariaGtid(const BinlogEvent& event) {
   out.standalone = (flags & 0x01) != 0;
   out.prepares = (flags & 0x40) != 0;
   out.completes = (flags & 0x80) != 0;
+  if ((flags & 0x02) != 0) in.take(8);  // the group that it was committed with
+  if (out.prepares || out.completes) {
+    in.take(4);
+    const std::size_t global = in.octet(), branch = in.octet();
+    in.take(global + branch);
+  }
+  const std::uint8_t more = in.done() ? std::uint8_t{0} : in.octet();
+  out.halfAltered = (more & (0x02 | 0x08)) != 0;
   return out;
 }
 

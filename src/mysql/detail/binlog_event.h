@@ -83,6 +83,9 @@ struct MariaGtidEvent {
   bool standalone = false;  ///< one event follows, and no COMMIT
   bool prepares = false;    ///< an XA transaction is prepared, and not yet decided
   bool completes = false;   ///< one that was prepared is decided
+  /// An ALTER begins, or is undone (10.8 and later, binlog_alter_two_phase): its statement stands here as well, and the
+  /// table is as it was. What takes effect comes by a GTID of its own.
+  bool halfAltered = false;
 };
 MariaGtidEvent readMariaGtid(const BinlogEvent& event);
 

@@ -15,6 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kFatalBinlogError = 1236;
+constexpr int kSameServerId = 4052;  ///< of newer MariaDB; older ones, and MySQL, say 1236
 /// MySQL's COM_BINLOG_DUMP_GTID, and its flag that the set is meant.
 constexpr int kDumpByGtid = 0x1E;
 constexpr std::uint64_t kThroughGtid = 0x04;
@@ -36,7 +37,7 @@ bool awaitReadable(int socket, int wake, int beside, milliseconds wait) {
 }  // namespace
 
 Error binlogFailure(int number, const std::string& sqlState, const std::string& text) {
-  if (text.find("same server_uuid/server_id") != std::string::npos) {
+  if (number == kSameServerId || text.find("same server_uuid/server_id") != std::string::npos) {
     return Error(
         ErrorCode::slotInvalid, Retry::later,
         fmt::format("another replica uses our server id: {} (error {}). Set SourceOptions::serverId to one that "

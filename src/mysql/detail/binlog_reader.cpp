@@ -36,6 +36,15 @@ void waitFor(const tidegate::detail::WakeUp& wake, milliseconds wait) {
   ::poll(&polled, 1, static_cast<int>(wait.count()));
 }
 
+/// Offsets past 4 GiB are sent without their upper half. What events add up to may be some octets off, and an event has
+/// less than 1 GiB.
+std::uint64_t offsetNear(std::uint64_t about, std::uint32_t sent) {
+  constexpr std::uint64_t kUpper = std::uint64_t{1} << 32, kSlack = std::uint64_t{1} << 30;
+  const std::uint64_t offset = (about & ~std::uint64_t{UINT32_MAX}) | sent;
+  if (offset + kSlack < about) return offset + kUpper;
+  return offset >= kUpper && offset > about + (kUpper - kSlack) ? offset - kUpper : offset;
+}
+
 }  // namespace
 
 BinlogReader::BinlogReader(SourceCore& core, const ChangeHandler& handler, BinlogTables& tables, RowChanges::Fill fill,
@@ -203,9 +212,10 @@ void BinlogReader::take(std::string_view octets) {
   const BinlogEvent event = readEvent(octets, format_);
   const bool inFile = event.end != 0 && (event.flags & kArtificial) == 0;
   const std::uint64_t before = offset_;
-  if (inFile) {  // offsets past 4 GiB are sent without their upper half
-    const std::uint64_t upper = offset_ & ~std::uint64_t{UINT32_MAX};
-    offset_ = (upper | event.end) < offset_ ? (upper | event.end) + (std::uint64_t{1} << 32) : upper | event.end;
+  if (inFile) {
+    offset_ = offsetNear(offset_, event.end);
+  } else if (inGroup_ && (event.flags & kArtificial) == 0) {
+    offset_ += event.size;  // MariaDB from 11.7 on says none within a transaction
   }
   if (border_.byFile() && !inGroup_) border_.file.offset = event.type == EventType::heartbeat ? offset_ : before;
   dispatch(event);
@@ -254,7 +264,7 @@ void BinlogReader::rotate(const BinlogEvent& event) {
 
 void BinlogReader::open(const BinlogEvent& event) {
   inGroup_ = true;
-  sawBegin_ = preparing_ = deciding_ = false;
+  sawBegin_ = preparing_ = deciding_ = halfAltered_ = false;
   xid_.clear();
   const bool done = border_.byFile() ? compareBorders(border_, from_.before) == std::partial_ordering::less
                                      : from_.before.has(current_);
@@ -295,6 +305,7 @@ void BinlogReader::gtid(const BinlogEvent& event) {
   sawBegin_ = !head.standalone;
   preparing_ = head.prepares;
   deciding_ = head.completes;
+  halfAltered_ = head.halfAltered;
   if (preparing_ || deciding_) xid_ = xaIdOf(event);
   if (preparing_) prepared_[xid_] = {border_, {}};
 }
@@ -378,7 +389,7 @@ void BinlogReader::query(const BinlogEvent& event) {
     default:
       break;
   }
-  if (!skip_) definition(statement);
+  if (!skip_ && !halfAltered_) definition(statement);
   if (!sawBegin_) close();
 }
 

@@ -99,6 +99,7 @@ class BinlogReader {
   bool skip_ = false;      ///< the group was delivered before
   std::string xid_;        ///< of an XA transaction that the group prepares or decides
   bool preparing_ = false, deciding_ = false;
+  bool halfAltered_ = false;  ///< the statement that comes has not taken effect
   std::map<std::string, PreparedXa> prepared_;
   std::size_t preparedBytes_ = 0;
   std::string inflated_;

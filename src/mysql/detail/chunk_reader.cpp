@@ -93,7 +93,7 @@ bool ChunkReader::begin() {
   chunk_->most = place->most.name();
   // Until the transaction ends, nobody alters it. One that was altered since the snapshot is refused by the server.
   link_->run(fmt::format("SELECT 1 FROM {} LIMIT 0", chunk_->name.quoted()));
-  std::optional<CatalogueTable> table = readCatalogueTable(*link_, chunk_->name);
+  std::optional<CatalogueTable> table = readFollowedTable(*link_, chunk_->name);
   if (!table) {
     throw Error(ErrorCode::tableNotFound, Retry::later, fmt::format("table {} is gone", chunk_->name.full()));
   }

@@ -117,7 +117,7 @@ bool suits(const WireColumn& wire, const CatalogueColumn& column) {
     case WireType::varchar:
     case WireType::varString:
     case WireType::varcharCompressed:
-      return among(type, {"varchar", "varbinary"});
+      return among(type, {"varchar", "varbinary", "vector"});
     default:
       return among(type, {"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob",
                           "json", "vector"});

@@ -174,9 +174,11 @@ void readRename(Words& words, std::string_view database, LoggedStatement& out) {
   } while (words.take(","));
 }
 
-/// Whatever a table's partitions are told to do but to be checked may move rows.
-bool isOfPartitions(std::string_view word) {
-  constexpr std::array<std::string_view, 4> kWords{"PARTITION", "PARTITIONS", "TABLESPACE", "PARTITIONING"};
+/// Whatever a table's partitions are told to do but to be checked may move rows. While a table is system-versioned its
+/// history stands among its rows: what came until then is not to be relied on.
+bool movesRowsWith(std::string_view word) {
+  constexpr std::array<std::string_view, 5> kWords{"PARTITION", "PARTITIONS", "TABLESPACE", "PARTITIONING",
+                                                   "VERSIONING"};
   return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view w) { return sameWord(word, w); });
 }
 
@@ -227,7 +229,7 @@ void readAlter(Words& words, std::string_view database, LoggedStatement& out) {
     if (depth == 0 && readOther(words, database, out)) continue;
     if (words.is("(")) ++depth;
     if (words.is(")")) --depth;
-    out.movesRows = out.movesRows || isOfPartitions(words.word());
+    out.movesRows = out.movesRows || movesRowsWith(words.word());
     const bool renames = depth == 0 && words.is("RENAME");
     words.next();
     if (!renames || words.is("COLUMN") || words.is("INDEX") || words.is("KEY")) continue;
@@ -244,7 +246,6 @@ void readCreate(Words& words, std::string_view database, LoggedStatement& out) {
   if (auto table = words.takeTable(database)) out.tables.push_back(std::move(*table));
 }
 
-/// MariaDB 10.8 and later log an ALTER in two parts where they are told to; its rows follow only the second.
 void skipModifiers(Words& words) {
   while (words.is("SET") || words.is("STATEMENT")) {  // SET STATEMENT a = 1 FOR …
     while (!words.done() && !words.is("FOR")) words.next();

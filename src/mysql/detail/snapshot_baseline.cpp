@@ -78,7 +78,7 @@ class Picture {
 };
 
 CatalogueTable requireTable(CLink& link, const TableName& name) {
-  if (std::optional<CatalogueTable> table = readCatalogueTable(link, name)) return std::move(*table);
+  if (std::optional<CatalogueTable> table = readFollowedTable(link, name)) return std::move(*table);
   throw Error(
       ErrorCode::tableNotFound, Retry::afterOperator,
       fmt::format("table {} does not exist, or the account may not see it; make it, or: GRANT SELECT ON {} TO …",

@@ -76,7 +76,7 @@ void SourceCore::warn(const std::string& message) const {
 }
 
 std::optional<CatalogueTable> SourceCore::catalogue(const TableName& name, const std::stop_token& stop) {
-  return ask(stop, [&](CLink& link) { return readCatalogueTable(link, name); });
+  return ask(stop, [&](CLink& link) { return readFollowedTable(link, name); });
 }
 
 BorderBy SourceCore::positionsOn(CLink& link) const {

@@ -206,6 +206,10 @@ std::vector<TableIssue> issuesOfTable(CLink& link, const std::string& asked, con
                     name.full(), name.quoted()));
     return issues;
   }
+  if (table->keepsHistory()) {
+    add(ErrorCode::typeUnsupported, historyText(name));
+    return issues;
+  }
   if (table->type != "BASE TABLE") {
     add(ErrorCode::typeUnsupported,
         fmt::format("{} is a {}, whose changes the binlog does not have as rows of their own; name the tables it reads "

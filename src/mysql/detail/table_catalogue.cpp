@@ -79,6 +79,13 @@ TableName tableNameOf(std::string_view text, const std::string& database) {
               fmt::format("\"{}\" names no table: write database.table, or name a database in ConnectOptions", text));
 }
 
+std::string historyText(const TableName& name) {
+  return fmt::format(
+      "{} is system-versioned: the binlog has the rows that were as rows of their own, and those that were "
+      "erased as changed ones. Mend it with: ALTER TABLE {} DROP SYSTEM VERSIONING",
+      name.full(), name.quoted());
+}
+
 std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& name) {
   std::optional<CatalogueTable> table = readOnce(link, name);
   // Until two readings agree: none of one reading's answers is then of another time than the others.
@@ -89,6 +96,12 @@ std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& n
     if (same) break;
   }
   return table;
+}
+
+std::optional<CatalogueTable> readFollowedTable(CLink& link, const TableName& name) {
+  std::optional<CatalogueTable> table = readCatalogueTable(link, name);
+  if (!table || !table->keepsHistory()) return table;
+  throw Error(ErrorCode::typeUnsupported, Retry::afterOperator, historyText(name));
 }
 
 ValueKind kindOf(const CatalogueColumn& column) {

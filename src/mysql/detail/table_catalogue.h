@@ -49,10 +49,18 @@ struct CatalogueTable {
   std::vector<CatalogueColumn> columns{};
   std::vector<std::string> key{};  ///< of the primary key, in its order
   std::uint64_t rows = 0;          ///< the server's guess
+
+  /// MariaDB's WITH SYSTEM VERSIONING: the binlog has what was as rows of their own, and an erased row as changed.
+  bool keepsHistory() const { return type == "SYSTEM VERSIONED"; }
 };
+/// Why such a table is not followed, and what helps.
+std::string historyText(const TableName& name);
 
 /// @return nullopt if there is no such table, or none that we may see. @throws Error
 std::optional<CatalogueTable> readCatalogueTable(CLink& link, const TableName& name);
+
+/// The same, of a table that is to be followed. @throws Error also where it keeps its history
+std::optional<CatalogueTable> readFollowedTable(CLink& link, const TableName& name);
 
 /// The kind that values of the column have (docs/types.md).
 ValueKind kindOf(const CatalogueColumn& column);

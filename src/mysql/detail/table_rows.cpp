@@ -68,7 +68,7 @@ class TableRows final : public RowStream {
 
 std::unique_ptr<RowStream> readTableRows(const SourceCore& core, const TableName& name, std::stop_token stop) {
   std::unique_ptr<CLink> link = core.connect(kRowPatience, stop);
-  const std::optional<CatalogueTable> table = readCatalogueTable(*link, name);
+  const std::optional<CatalogueTable> table = readFollowedTable(*link, name);
   if (table) return std::make_unique<TableRows>(std::move(link), *table, std::move(stop));
   throw Error(ErrorCode::tableNotFound, Retry::afterOperator,
               fmt::format("table {} does not exist, or the account may not see it", name.full()));

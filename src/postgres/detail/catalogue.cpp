@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "postgres/detail/server_versions.h"
 #include "postgres/detail/sql.h"
 #include "tidegate/core/error.h"
 
@@ -39,8 +40,11 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident,
   (SELECT coalesce(sum(l.relfilenode::int8), 0)::int8 FROM leaf l) AS file
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1)";
 
+/// From 18 on a NOT NULL may be NOT VALID: then rows of before may still have none.
 constexpr const char* kColumns = R"(
-SELECT a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '' AS generated
+SELECT a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
+      AND k.conkey = ARRAY[a.attnum]) AS filled, a.attgenerated
 FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)";
 
 constexpr const char* kKeys = R"(
@@ -63,8 +67,6 @@ JOIN pg_catalog.pg_class c ON c.oid = t.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE t.isleaf AND t.relid <> $1 ORDER BY n.nspname, c.relname)";
 
-constexpr int kViaRootSince = 130'000, kColumnListsSince = 150'000;
-
 void readColumns(PGconn* connection, const std::string& oid, TableFacts& facts) {
   const OwnedResult rows = runSql(connection, kColumns, {oid});
   std::vector<TypeAsked> asked;
@@ -73,7 +75,9 @@ void readColumns(PGconn* connection, const std::string& oid, TableFacts& facts) 
     column.name = cell(rows.get(), i, 0);
     column.number = static_cast<int>(integerCell(rows.get(), i, 1));
     column.nullable = !isTrue(rows.get(), i, 4);
-    column.generated = isTrue(rows.get(), i, 5);
+    const std::string_view generated = cell(rows.get(), i, 5);
+    if (!generated.empty()) column.generated = static_cast<Generated>(generated.front());
+    column.published = column.generated == Generated::no;
     asked.push_back({static_cast<unsigned>(integerCell(rows.get(), i, 2)),
                      static_cast<std::int32_t>(integerCell(rows.get(), i, 3))});
     facts.columns.push_back(std::move(column));
@@ -110,18 +114,24 @@ void readListing(PGconn* connection, const std::string& publication, TableFacts&
   const std::string sql = fmt::format(
       "SELECT {} FROM pg_catalog.pg_publication_tables p "
       "WHERE p.pubname = $1 AND p.schemaname = $2 AND p.tablename = $3",
-      lists ? "p.rowfilter, ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $4::oid "
-              "AND a.attname = ANY (p.attnames))::text"
-            : "NULL, NULL, $4::oid");
+      lists
+          ? "p.rowfilter, ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = $4::oid "
+            "AND a.attname = ANY (p.attnames))::text, EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN "
+            "pg_catalog.pg_publication o ON o.oid = r.prpubid WHERE o.pubname = p.pubname AND r.prrelid = $4::oid AND "
+            "r.prattrs IS NOT NULL)"
+          : "NULL, NULL, $4::oid");
   const OwnedResult rows = runSql(connection, sql, {publication, facts.schema, facts.name, std::to_string(facts.oid)});
   facts.publication.listed = PQntuples(rows.get()) > 0;
   if (!facts.publication.listed || !lists) return;
   facts.publication.rowFilter = cell(rows.get(), 0, 0);
   std::string numbers{cell(rows.get(), 0, 1)};  // "{1,2}"
   numbers.front() = numbers.back() = ',';
+  const bool sendsGenerated = PQserverVersion(connection) >= kGeneratedSince;
   for (ColumnFacts& column : facts.columns) {
-    column.published = numbers.find(fmt::format(",{},", column.number)) != std::string::npos;
+    column.published = (sendsGenerated || column.generated == Generated::no) &&
+                       numbers.find(fmt::format(",{},", column.number)) != std::string::npos;
   }
+  facts.publication.columnList = isTrue(rows.get(), 0, 2);
 }
 
 void readPublication(PGconn* connection, const std::string& publication, TableFacts& facts) {
@@ -173,6 +183,7 @@ std::optional<TableFacts> readTableFacts(PGconn* connection, const std::string& 
   const OwnedResult rows = runSql(connection, kTable, {oid});
   if (PQntuples(rows.get()) == 0) return std::nullopt;  // dropped just now
   TableFacts facts = tableRow(rows.get());
+  facts.serverVersion = PQserverVersion(connection);
   readColumns(connection, oid, facts);
   readKeys(connection, oid, facts);
   if (facts.kind == 'p') readLeaves(connection, oid, facts);

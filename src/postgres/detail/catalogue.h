@@ -30,13 +30,17 @@ std::string fullNameOf(std::string_view schema, std::string_view name);
 /// pg_class.relreplident.
 enum class ReplicaIdentity : char { byDefault = 'd', nothing = 'n', full = 'f', usingIndex = 'i' };
 
+/// pg_attribute.attgenerated. Stored ones are published from PostgreSQL 18 on, where the publication says so; those
+/// that are computed as they are read never are.
+enum class Generated : char { no = '\0', stored = 's', computed = 'v' };
+
 struct ColumnFacts {
   std::string name{};
   TypeFacts type{};
   int number = 0;  ///< pg_attribute.attnum
   bool nullable = true;
-  bool generated = false;  ///< GENERATED ALWAYS AS (…) STORED: the stream does not send it, so no shape has it
-  bool published = true;   ///< false: the publication's column list leaves it out
+  Generated generated = Generated::no;
+  bool published = true;  ///< the stream sends it: not what a column list leaves out, nor, as a rule, what is generated
 };
 
 /// What a publication says of the table; the defaults are those of a publication that this process makes itself.
@@ -45,11 +49,13 @@ struct PublicationFacts {
   bool listed = true;  ///< changes of this table come, under this table's name
   bool viaRoot = false;
   bool inserts = true, updates = true, erases = true, truncates = true;
+  bool columnList = false;  ///< it names the table's columns one by one
   std::string rowFilter{};  ///< SQL condition over the table's columns; empty: none
 };
 
 struct TableFacts {
   unsigned oid = 0;
+  int serverVersion = 0;  ///< 180001
   std::string schema{}, name{};
   char kind = 'r';                    ///< pg_class.relkind: r table, p partitioned table, v view, …
   char persistence = 'p';             ///< p permanent, u unlogged, t temporary
@@ -91,8 +97,10 @@ Shape shapeOf(const TableFacts& facts);
 /// How the publication comes to be.
 struct PublicationUse {
   std::string name{};
-  bool managed = false;  ///< this process makes it and keeps it in step: what it lacks is no issue
-  bool viaRoot = false;  ///< of a managed one
+  bool managed = false;                ///< this process makes it and keeps it in step: what it lacks is no issue
+  bool viaRoot = false;                ///< of a managed one, as what follows
+  bool generated = false;              ///< stored columns that are generated, too
+  std::vector<std::string> columns{};  ///< of the table; empty: all
 };
 
 /// Every reason why the table cannot be streamed as asked, with the SQL that mends it.

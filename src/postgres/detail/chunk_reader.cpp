@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "postgres/detail/errors.h"
+#include "postgres/detail/server_versions.h"
 #include "postgres/detail/table_copy.h"
 #include "tidegate/core/error.h"
 #include "tidegate/core/query.h"
@@ -20,15 +21,21 @@ constexpr std::size_t kRowsPerStep = 5'000;
 /// name.
 std::string fingerprintSql(const std::string& quotedTable, int serverVersion) {
   const std::string listed =
-      serverVersion >= 150'000
+      serverVersion >= kColumnListsSince
           ? "(SELECT pg_catalog.string_agg(r.xmin::text, ',' ORDER BY r.oid) FROM pg_catalog.pg_publication_rel r "
             "WHERE r.prrelid = a.attrelid)"
           : "''";
+  // Which columns are published is said there as well.
+  const std::string publications =
+      serverVersion >= kGeneratedSince
+          ? "(SELECT pg_catalog.string_agg(p.xmin::text, ',' ORDER BY p.oid) FROM pg_catalog.pg_publication p)"
+          : "''";
   return fmt::format(
-      "(SELECT pg_catalog.concat(a.attrelid, '/', {}, '/', pg_catalog.string_agg(a.attnum || ':' || a.xmin::text, ',' "
+      "(SELECT pg_catalog.concat(a.attrelid, '/', {}, '/', {}, '/', pg_catalog.string_agg(a.attnum || ':' || "
+      "a.xmin::text, ',' "
       "ORDER BY a.attnum)) FROM pg_catalog.pg_attribute a WHERE a.attrelid = {}::pg_catalog.regclass AND a.attnum > 0 "
       "GROUP BY a.attrelid)",
-      listed, quotedLiteral(quotedTable));
+      listed, publications, quotedLiteral(quotedTable));
 }
 
 const ColumnFacts& keyColumn(const TableFacts& facts, const std::string& name) {
@@ -135,8 +142,9 @@ void ChunkReader::lock() {
   const std::string table = quotedTable(chunk_->table);
   // The insert place is asked for within the statement that takes the snapshot, and so after it.
   link_.send(
-      fmt::format("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; LOCK TABLE {} IN ACCESS SHARE MODE; "
+      fmt::format("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {}LOCK TABLE {} IN ACCESS SHARE MODE; "
                   "SELECT pg_catalog.pg_current_snapshot(), pg_catalog.pg_current_wal_insert_lsn(), {}",
+                  PQserverVersion(link_.raw()) >= kTransactionTimeoutSince ? "SET LOCAL transaction_timeout = 0; " : "",
                   table, fingerprintSql(table, PQserverVersion(link_.raw()))));
   stage_ = Stage::lock;
 }

@@ -15,6 +15,7 @@ ConnectOptions withoutTimeout(ConnectOptions options) {
 
 CopyLink::CopyLink(const ConnectOptions& options, const std::stop_token& stop)
     : session_(withoutTimeout(options)), stop_(stop) {
+  session_.patient = true;
   try {
     session_.prepare({}, stop);
   } catch (...) {

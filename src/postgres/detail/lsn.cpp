@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace tidegate::postgres::detail {
@@ -25,6 +26,19 @@ std::optional<Lsn> lsnFromText(std::string_view text) {
   const auto high = hexFrom(text.substr(0, slash)), low = hexFrom(text.substr(slash + 1));
   if (!high || !low) return std::nullopt;
   return Lsn{*high} << 32 | *low;
+}
+
+std::vector<Lsn> partingsIn(std::string_view history) {
+  std::vector<Lsn> partings;
+  while (!history.empty()) {  // "1\t0/3000148\tno recovery target specified", and lines that begin with '#'
+    const std::string_view line = history.substr(0, history.find('\n'));
+    history.remove_prefix(std::min(line.size() + 1, history.size()));
+    const auto begin = line.find('\t');
+    if (begin == std::string_view::npos || line.front() == '#') continue;
+    const std::string_view rest = line.substr(begin + 1);
+    if (const auto parting = lsnFromText(rest.substr(0, rest.find('\t')))) partings.push_back(*parting);
+  }
+  return partings;
 }
 
 }  // namespace tidegate::postgres::detail

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tidegate::postgres::detail {
 
@@ -15,5 +16,8 @@ using Lsn = std::uint64_t;
 std::string lsnToText(Lsn lsn);
 /// nullopt for anything that is not exactly that form, of up to 8 hexadecimal digits on each side.
 std::optional<Lsn> lsnFromText(std::string_view text);
+
+/// The places where a server's log left that of its predecessors, from the text of a timeline's history.
+std::vector<Lsn> partingsIn(std::string_view history);
 
 }  // namespace tidegate::postgres::detail

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "postgres/detail/catalogue.h"
+#include "postgres/detail/server_versions.h"
 #include "postgres/detail/sql.h"
 #include "tidegate/core/error.h"
 #include "tidegate/core/query.h"
@@ -13,7 +14,7 @@
 namespace tidegate::postgres::detail {
 namespace {
 
-constexpr int kFiltersSince = 150'000, kViaRootSince = 130'000;
+constexpr const char* kGeneratedStored = "publish_generated_columns = stored";
 
 std::string quoted(std::string_view name) { return quoteIdentifier(Dialect::postgres, name); }
 
@@ -26,7 +27,7 @@ struct Member {
 Member memberOf(const TableFacts& facts, const PublishedTable* how, int serverVersion) {
   Member member{facts.quoted(), false};
   if (how == nullptr || (how->columns.empty() && how->rowFilter.empty())) return member;
-  if (serverVersion < kFiltersSince) {
+  if (serverVersion < kColumnListsSince) {
     throw Error(
         ErrorCode::invalidConfig, Retry::never,
         fmt::format("row filters and column lists of table {} need PostgreSQL 15; filter in the pipeline instead",
@@ -66,6 +67,7 @@ struct Published {
   bool all = false;  ///< FOR ALL TABLES, or for schemas: nothing to keep in step
   bool viaRoot = false;
   bool everything = true;                ///< inserts, updates, deletes, truncates
+  bool generated = false;                ///< columns that are, too
   std::map<std::string, bool> tables{};  ///< by full name: whether filtered, or with a column list
 };
 
@@ -73,17 +75,19 @@ Published readPublished(PGconn* connection, const std::string& name) {
   const int version = PQserverVersion(connection);
   const OwnedResult head = runSql(connection,
                                   fmt::format("SELECT puballtables, {}, pubinsert AND pubupdate AND pubdelete AND "
-                                              "pubtruncate FROM pg_catalog.pg_publication WHERE pubname = $1",
-                                              version >= kViaRootSince ? "pubviaroot" : "false"),
+                                              "pubtruncate, {} FROM pg_catalog.pg_publication WHERE pubname = $1",
+                                              version >= kViaRootSince ? "pubviaroot" : "false",
+                                              version >= kGeneratedSince ? "pubgencols = 's'" : "false"),
                                   {name});
   Published out{.all = isTrue(head.get(), 0, 0), .viaRoot = isTrue(head.get(), 0, 1)};
   out.everything = isTrue(head.get(), 0, 2);
+  out.generated = isTrue(head.get(), 0, 3);
   const OwnedResult rows = runSql(
       connection,
       fmt::format("SELECT n.nspname, c.relname, {} FROM pg_catalog.pg_publication p "
                   "JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid JOIN pg_catalog.pg_class c ON c.oid = "
                   "r.prrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1",
-                  version >= kFiltersSince ? "r.prqual IS NOT NULL OR r.prattrs IS NOT NULL" : "false"),
+                  version >= kColumnListsSince ? "r.prqual IS NOT NULL OR r.prattrs IS NOT NULL" : "false"),
       {name});
   for (int i = 0; i < PQntuples(rows.get()); ++i) {
     out.tables[fullNameOf(cell(rows.get(), i, 0), cell(rows.get(), i, 1))] = isTrue(rows.get(), i, 2);
@@ -102,12 +106,21 @@ void alter(PGconn* connection, const std::string& sql) {
   }
 }
 
+bool publishesGenerated(PGconn* connection, const PublicationOptions& options) {
+  if (!options.generatedColumns) return false;
+  if (PQserverVersion(connection) >= kGeneratedSince) return true;
+  throw Error(ErrorCode::invalidConfig, Retry::never,
+              "PublicationOptions::generatedColumns needs PostgreSQL 18; compute them where they are read instead");
+}
+
 void create(PGconn* connection, const PublicationOptions& options, const Members& members) {
-  const std::string with = PQserverVersion(connection) >= kViaRootSince && options.viaPartitionRoot
-                               ? " WITH (publish_via_partition_root = true)"
-                               : "";
-  alter(connection,
-        "CREATE PUBLICATION " + quoted(options.name) + (members.empty() ? "" : " FOR TABLE " + listOf(members)) + with);
+  const int version = PQserverVersion(connection);
+  std::string with;
+  if (version >= kViaRootSince && options.viaPartitionRoot) with = "publish_via_partition_root = true";
+  if (publishesGenerated(connection, options)) with += std::string(with.empty() ? "" : ", ") + kGeneratedStored;
+  alter(connection, "CREATE PUBLICATION " + quoted(options.name) +
+                        (members.empty() ? "" : " FOR TABLE " + listOf(members)) +
+                        (with.empty() ? "" : " WITH (" + with + ")"));
 }
 
 void keepInStep(PGconn* connection, const PublicationOptions& options, Members members, OtherTables others) {
@@ -118,6 +131,9 @@ void keepInStep(PGconn* connection, const PublicationOptions& options, Members m
           publication + " SET (publish_via_partition_root = " + (options.viaPartitionRoot ? "true)" : "false)"));
   }
   if (!now.everything) alter(connection, publication + " SET (publish = 'insert, update, delete, truncate')");
+  if (!now.generated && publishesGenerated(connection, options)) {
+    alter(connection, publication + " SET (" + kGeneratedStored + ")");
+  }
   if (now.all) return;
   Members missing, unwanted;
   for (const auto& [name, member] : members) {

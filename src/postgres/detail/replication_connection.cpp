@@ -12,6 +12,9 @@
 namespace tidegate::postgres::detail {
 namespace {
 
+/// SQLSTATE of what older servers answer for a publication that is not there.
+constexpr const char* kMissing = "42704";
+
 Keywords replicationKeywords(const ConnectOptions& options) {
   Keywords keywords = keywordsOf(options);
   keywords["replication"] = "database";
@@ -39,7 +42,20 @@ void ReplicationConnection::configure(const ConnectOptions& options, const std::
   if (!trustedEncoding_) set("client_encoding", "SQL_ASCII");
   for (const auto& [name, value] : outputSettings()) set(name, value);
   for (const auto& [name, value] : options.settings) set(name, value);
-  set("statement_timeout", "0");
+  command(kNoTimeouts, stop);
+  set("client_min_messages", "warning");
+  PQsetNoticeReceiver(connection_.get(), &ReplicationConnection::noticed, this);
+}
+
+/// From 18 on the server goes on without a publication that was not there when a change was made, and only warns. It
+/// says so in its own language: the function that warns is named in none.
+void ReplicationConnection::noticed(void* self, const PGresult* notice) {
+  const auto field = [&](int code) -> std::string_view {
+    const char* const text = PQresultErrorField(notice, code);
+    return text == nullptr ? std::string_view() : text;
+  };
+  if (field(PG_DIAG_SOURCE_FUNCTION) != "LoadPublications") return;
+  static_cast<ReplicationConnection*>(self)->skipped_ = field(PG_DIAG_MESSAGE_PRIMARY);
 }
 
 void ReplicationConnection::fail(const PGresult* result) const {
@@ -76,6 +92,8 @@ ReplicationConnection::Received ReplicationConnection::receive(std::string_view&
     if (PQconsumeInput(connection_.get()) != 1) fail(nullptr);
     size = PQgetCopyData(connection_.get(), &buffer_, 1);
   }
+  // Behind it the changes of before would be missing: as an older server, which ends the stream there.
+  if (!skipped_.empty()) throw ServerError(fromSqlState(kMissing, skipped_), kMissing);
   if (size > 0) {
     octets = {buffer_, static_cast<std::size_t>(size)};
     return Received::message;

@@ -51,6 +51,7 @@ class ReplicationConnection {
 
  private:
   [[noreturn]] void fail(const PGresult* result) const;
+  static void noticed(void* self, const PGresult* notice);
   void configure(const ConnectOptions& options, const std::stop_token& stop);
 
   std::string where_;
@@ -58,6 +59,7 @@ class ReplicationConnection {
   std::shared_ptr<SocketHandle> socket_;
   char* buffer_ = nullptr;  ///< of libpq: what `receive` gave out
   std::string statusOctets_;
+  std::string skipped_{};  ///< what the server said of a publication that it went on without
   bool trustedEncoding_ = true;
   bool streaming_ = false;
 };

@@ -11,6 +11,7 @@
 
 #include "postgres/detail/connect.h"
 #include "postgres/detail/errors.h"
+#include "postgres/detail/sql.h"
 
 namespace tidegate::postgres::detail {
 
@@ -72,6 +73,7 @@ void Session::configure() {
     }
   }
   for (const auto& [name, value] : options_.settings) setting(name, value);
+  if (patient) pqxx::nontransaction(*connection_).exec(kNoTimeouts);
   if (options_.readOnly) setting("default_transaction_read_only", "on");
   timeoutSet_ = std::chrono::milliseconds{-1};
 }

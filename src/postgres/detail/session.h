@@ -64,6 +64,7 @@ class Session {
   /// Drops what is known to be broken.
   void dropIfBroken() noexcept;
 
+  bool patient = false;    ///< none of the server's own timeouts ends it; set before it connects
   bool streaming = false;  ///< a row stream holds the connection
 
  private:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "postgres/detail/server_versions.h"
 #include "postgres/detail/sql.h"
 #include "tidegate/core/query.h"
 
@@ -11,12 +12,38 @@ namespace {
 constexpr const char* kSlot = R"(
 SELECT coalesce(plugin, ''), slot_type = 'logical', coalesce(database, ''), pg_catalog.current_database(), temporary,
   active, coalesce(active_pid, 0), coalesce(restart_lsn, '0/0'), coalesce(confirmed_flush_lsn, '0/0'),
-  coalesce(wal_status, '')
+  coalesce(wal_status, ''), {}
 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1)";
 
 constexpr const char* kLogEnd =
     "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() "
     "ELSE pg_catalog.{}() END";
+
+/// Why the server gave a slot up, and what keeps it from doing so again.
+std::string invalidationText(std::string_view reason) {
+  if (reason == "wal_removed") {
+    return "it held more log than max_slot_wal_keep_size allows. A new baseline makes a new slot; where this source "
+           "may "
+           "be away for longer: ALTER SYSTEM SET max_slot_wal_keep_size = '…'";
+  }
+  if (reason == "idle_timeout") {
+    return "nobody used it for longer than idle_replication_slot_timeout. A new baseline makes a new slot; where this "
+           "source may be away for longer: ALTER SYSTEM SET idle_replication_slot_timeout = 0";
+  }
+  if (reason == "wal_level_insufficient") {
+    return "wal_level was lowered. Mend it with: ALTER SYSTEM SET wal_level = 'logical', then restart the server; a "
+           "new "
+           "baseline makes a new slot";
+  }
+  if (reason == "rows_removed") {
+    return "rows of the catalogue that it needed were removed. A new baseline makes a new slot; on a standby: ALTER "
+           "SYSTEM SET hot_standby_feedback = on";
+  }
+  return fmt::format(
+      "it held more log than max_slot_wal_keep_size allows, or the server removed it for another reason{}. A "
+      "new baseline makes a new slot; raise that setting if this source may be away for longer",
+      reason.empty() ? "" : fmt::format(" ({})", reason));
+}
 
 Lsn lsnCell(const PGresult* rows, int column) {
   const auto lsn = lsnFromText(cell(rows, 0, column));
@@ -28,7 +55,11 @@ Lsn lsnCell(const PGresult* rows, int column) {
 }  // namespace
 
 std::optional<SlotFacts> readSlot(PGconn* connection, const std::string& slot) {
-  const OwnedResult rows = runSql(connection, kSlot, {slot});
+  const int version = PQserverVersion(connection);
+  const std::string_view news = version >= kFailoverSince   ? "two_phase, failover, coalesce(invalidation_reason, '')"
+                                : version >= kTwoPhaseSince ? "two_phase, false, ''"
+                                                            : "false, false, ''";
+  const OwnedResult rows = runSql(connection, fmt::format(fmt::runtime(kSlot), news), {slot});
   if (PQntuples(rows.get()) == 0) return std::nullopt;
   SlotFacts facts;
   facts.plugin = cell(rows.get(), 0, 0);
@@ -41,6 +72,9 @@ std::optional<SlotFacts> readSlot(PGconn* connection, const std::string& slot) {
   facts.restart = lsnCell(rows.get(), 7);
   facts.confirmed = lsnCell(rows.get(), 8);
   facts.walStatus = cell(rows.get(), 0, 9);
+  facts.twoPhase = isTrue(rows.get(), 0, 10);
+  facts.failover = isTrue(rows.get(), 0, 11);
+  facts.invalidation = cell(rows.get(), 0, 12);
   return facts;
 }
 
@@ -71,13 +105,17 @@ std::optional<Error> slotFault(const std::string& slot, const std::optional<Slot
                         : std::string("a physical one"),
                     facts->currentDatabase, quotedLiteral(slot)));
   }
-  if (facts->walStatus == "lost" || facts->restart == 0) {
+  if (facts->walStatus == "lost" || facts->restart == 0 || !facts->invalidation.empty()) {
     return Error(
         ErrorCode::positionLost, Retry::afterOperator,
-        fmt::format("replication slot \"{}\" was invalidated: it held more log than max_slot_wal_keep_size "
-                    "allows, or the server removed it for another reason. A new baseline makes a new slot; raise "
-                    "that setting if this source may be away for longer",
-                    slot));
+        fmt::format("replication slot \"{}\" was invalidated: {}", slot, invalidationText(facts->invalidation)));
+  }
+  if (facts->twoPhase) {
+    return Error(ErrorCode::slotInvalid, Retry::afterOperator,
+                 fmt::format("replication slot \"{}\" was made with two_phase: it sends transactions when they are "
+                             "prepared, and may never say how they ended. Drop it, and a new baseline makes a new one: "
+                             "SELECT pg_drop_replication_slot({})",
+                             slot, quotedLiteral(slot)));
   }
   if (facts->active) {
     return Error(
@@ -90,16 +128,26 @@ std::optional<Error> slotFault(const std::string& slot, const std::optional<Slot
   return std::nullopt;
 }
 
-CreatedSlot createSlot(ReplicationConnection& connection, const std::string& slot, bool temporary,
+CreatedSlot createSlot(ReplicationConnection& connection, const std::string& slot, SlotKind kind,
                        const std::stop_token& stop) {
   const bool newSyntax = connection.serverVersion() >= 150'000;
+  const bool failover = kind == SlotKind::failover && connection.serverVersion() >= kFailoverSince;
+  const std::string_view options = !newSyntax ? "EXPORT_SNAPSHOT"
+                                   : failover ? "(SNAPSHOT 'export', FAILOVER true)"
+                                              : "(SNAPSHOT 'export')";
   const OwnedResult made = connection.command(
       fmt::format("CREATE_REPLICATION_SLOT {} {}LOGICAL pgoutput {}", quoteIdentifier(Dialect::postgres, slot),
-                  temporary ? "TEMPORARY " : "", newSyntax ? "(SNAPSHOT 'export')" : "EXPORT_SNAPSHOT"),
+                  kind == SlotKind::temporary ? "TEMPORARY " : "", options),
       stop);
   CreatedSlot out{.name = std::string(cell(made.get(), 0, 0)), .snapshot = std::string(cell(made.get(), 0, 2))};
   out.consistentPoint = lsnCell(made.get(), 1);
   return out;
+}
+
+void letFailOver(ReplicationConnection& connection, const std::string& slot, const std::stop_token& stop) {
+  if (connection.serverVersion() < kFailoverSince) return;
+  connection.command(fmt::format("ALTER_REPLICATION_SLOT {} (FAILOVER true)", quoteIdentifier(Dialect::postgres, slot)),
+                     stop);
 }
 
 void dropSlot(PGconn* connection, const std::string& slot) {

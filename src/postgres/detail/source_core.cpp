@@ -44,6 +44,9 @@ void checkOptions(const SourceOptions& options) {
   if (options.baseline.parallelConnections < 1 || options.baseline.parallelConnections > 64) {
     refuse("baseline.parallelConnections must be 1 to 64");
   }
+  if (options.failover && options.mode == SlotMode::ephemeral) {
+    refuse("failover is for stateful slots: an ephemeral one ends with its connection");
+  }
   Backoff{options.backoff, 1};
 }
 
@@ -57,7 +60,9 @@ SourceCore::SourceCore(SourceOptions given)
       slot(options.mode == SlotMode::stateful ? options.slot : ephemeralName(options.slot)),
       clock(&systemClock()),
       scheduler(&systemScheduler()),
-      session(forWriting(options.connect)) {}
+      session(forWriting(options.connect)) {
+  session.patient = true;
+}
 
 Error SourceCore::askFailure(const std::stop_token& stop) const {
   if (stop.stop_requested()) return Error(ErrorCode::queryCancelled, Retry::later, "stopped");

@@ -117,6 +117,9 @@ void SourceStream::open() {
   if (!described_) relations_.want(tables_);
   described_ = true;
   if (!core_.replication) core_.replication = std::make_unique<ReplicationConnection>(core_.options.connect, stop_);
+  if (letFailOver_) letFailOver(*core_.replication, core_.slot, stop_);
+  letFailOver_ = false;
+  checkHistory();
   relations_.setTrustedEncoding(core_.replication->trustedEncoding());
 }
 
@@ -158,7 +161,8 @@ void SourceStream::checkSlot() {
   core_.ask(stop_, [&](PGconn* side) {
     const std::optional<SlotFacts> facts = readSlot(side, core_.slot);
     if (const auto fault = slotFault(core_.slot, facts)) throw *fault;
-    core_.confirmedBefore = facts->confirmed;
+    core_.confirmedBefore = confirmed_ = facts->confirmed;
+    letFailOver_ = core_.options.failover && !facts->failover;
     if (from_.empty()) from_ = positionOf({facts->confirmed, 0});
     const Place place = placeOf(from_);
     const Lsn end = readLogEnd(side);
@@ -173,6 +177,27 @@ void SourceStream::checkSlot() {
         std::max(core_.slotBegin, notedSlotBegin(side, core_.options.publication.name, core_.slot).value_or(0));
     checkNothingForgotten(place, begin, facts->confirmed);
   });
+}
+
+/// A standby that took over has a log of its own from there on. What its predecessor told us behind that place is not
+/// in it, and other changes may be. A slot that came along was confirmed before, and one that was used since is past
+/// it.
+void SourceStream::checkHistory() {
+  const Lsn place = confirmedBy(placeOf(from_));
+  if (core_.options.mode == SlotMode::ephemeral || place <= confirmed_) return;
+  const OwnedResult system = core_.replication->command("IDENTIFY_SYSTEM", stop_);
+  const std::int64_t timeline = integerCell(system.get(), 0, 1);
+  if (timeline <= 1) return;
+  const OwnedResult file = core_.replication->command(fmt::format("TIMELINE_HISTORY {}", timeline), stop_);
+  for (const Lsn parted : partingsIn(cell(file.get(), 0, 1))) {
+    if (confirmed_ > parted || place <= parted) continue;
+    throw Error(
+        ErrorCode::positionLost, Retry::afterOperator,
+        fmt::format("this server took over from another at {}, before the position {}: it never had what was delivered "
+                    "in between. A new baseline is needed; synchronized_standby_slots makes a primary wait for its "
+                    "standbys",
+                    lsnToText(parted), positionToText(from_)));
+  }
 }
 
 /// The server would go on behind what was confirmed, whatever we ask for, and say nothing.

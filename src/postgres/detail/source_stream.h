@@ -29,6 +29,7 @@ class SourceStream {
   void open();
   void checkPublication();
   void checkSlot();
+  void checkHistory();
   void checkNothingForgotten(const Place& place, Lsn begin, Lsn confirmed) const;
   void start();
   std::string startCommand() const;
@@ -60,7 +61,9 @@ class SourceStream {
     Lsn from, until;
   };
   std::vector<Seen> seen_;
-  bool begun_ = false;  ///< the server accepted a stream in this call
+  bool letFailOver_ = false;  ///< the slot is to be altered before it is used
+  Lsn confirmed_ = 0;         ///< of the slot, when last looked at
+  bool begun_ = false;        ///< the server accepted a stream in this call
   bool warnedOfLog_ = false;
   Clock::Micros startedAt_{0}, lastMonitor_{0}, lastBeat_{0}, lastProbe_{0};
 };

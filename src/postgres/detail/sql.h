@@ -29,6 +29,12 @@ inline bool isTrue(const PGresult* rows, int row, int column) { return cell(rows
 /// @throws Error{parseError} if the cell is no such number.
 std::int64_t integerCell(const PGresult* rows, int row, int column);
 
+/// No setting of the server's, the database's or the role's ends a session that has to wait, or to take long. Of each
+/// version only those that it has.
+inline constexpr const char* kNoTimeouts =
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('statement_timeout', "
+    "'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')";
+
 /// "schema"."name", quoted.
 std::string quotedName(std::string_view schema, std::string_view name);
 /// 'text', quoted as a literal for places that take no parameter.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "postgres/detail/catalogue.h"
+#include "postgres/detail/server_versions.h"
 #include "postgres/detail/sql.h"
 #include "tidegate/core/error.h"
 #include "tidegate/core/query.h"
@@ -136,6 +137,7 @@ class Judge {
         addNoIdentity(facts_.fullName());
       }
     }
+    if (facts_.identity == ReplicaIdentity::full && (p.updates || p.erases)) judgeFullIdentity();
     judgeColumnList();
     if (facts_.primaryKey.empty() && facts_.identityKey.empty() && facts_.identityUsable) {
       add(ErrorCode::noReplicaIdentity,
@@ -149,12 +151,78 @@ class Judge {
   void judgeColumnList() {
     const std::vector<std::string>& identity = facts_.identityKey;
     for (const ColumnFacts& column : facts_.columns) {
-      if (column.published || std::find(identity.begin(), identity.end(), column.name) == identity.end()) continue;
+      if (isPublished(column) || std::find(identity.begin(), identity.end(), column.name) == identity.end()) continue;
+      if (column.generated != Generated::no) {
+        judgeGeneratedKey(column);
+        continue;
+      }
       add(ErrorCode::noReplicaIdentity,
           fmt::format("the column list of \"{}\" in publication \"{}\" leaves out \"{}\", a column of its replica "
                       "identity; add it with: ALTER PUBLICATION {} SET TABLE {} (…)",
                       facts_.fullName(), use_.name, column.name, publicationName(), facts_.quoted()));
     }
+  }
+
+  /// With FULL every column is part of the identity, and the server refuses updates where one is not published.
+  void judgeFullIdentity() {
+    if (hasColumnList()) {
+      add(ErrorCode::noReplicaIdentity,
+          fmt::format("publication \"{}\" has a column list for \"{}\", whose replica identity is FULL, so Postgres "
+                      "refuses its updates and deletes; mend it with: {}",
+                      use_.name, facts_.fullName(), plainIdentity()));
+    }
+    if (facts_.serverVersion < kGeneratedSince) return;
+    for (const ColumnFacts& column : facts_.columns) {
+      if (isPublished(column) || column.generated == Generated::no) continue;
+      const bool stored = column.generated == Generated::stored && !hasColumnList();
+      add(ErrorCode::noReplicaIdentity,
+          fmt::format("\"{}\" has REPLICA IDENTITY FULL and the generated column \"{}\", which is not published, so "
+                      "PostgreSQL 18 refuses its updates and deletes while it is published; mend it with: {}",
+                      facts_.fullName(), column.name, stored ? publishGenerated() : plainIdentity()));
+      return;
+    }
+  }
+
+  bool hasColumnList() const { return use_.managed ? !use_.columns.empty() : facts_.publication.columnList; }
+
+  /// A managed publication will be as its options say, whatever it is now.
+  bool isPublished(const ColumnFacts& column) const {
+    if (!use_.managed) return column.published;
+    if (column.generated == Generated::computed) return false;
+    const std::vector<std::string>& list = use_.columns;
+    if (!list.empty()) return std::find(list.begin(), list.end(), column.name) != list.end();
+    return column.generated == Generated::no || use_.generated || column.published;
+  }
+
+  std::string publishGenerated() const {
+    const std::string sql =
+        fmt::format("ALTER PUBLICATION {} SET (publish_generated_columns = stored)", publicationName());
+    return use_.managed ? "PublicationOptions::generatedColumns = true, or: " + sql : sql;
+  }
+
+  std::string plainIdentity() const {
+    if (!facts_.primaryKey.empty()) return fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT", facts_.quoted());
+    return fmt::format("ALTER TABLE {0} ADD PRIMARY KEY (…); ALTER TABLE {0} REPLICA IDENTITY DEFAULT",
+                       facts_.quoted());
+  }
+
+  void judgeGeneratedKey(const ColumnFacts& column) {
+    const bool refuses = facts_.serverVersion >= kGeneratedSince;
+    const std::string what =
+        fmt::format("\"{}\", a column of the replica identity of \"{}\", is generated and not published, so ",
+                    column.name, facts_.fullName());
+    if (refuses) {
+      add(ErrorCode::noReplicaIdentity,
+          fmt::format("{}PostgreSQL 18 refuses updates and deletes while it is published; mend it with: {}", what,
+                      publishGenerated()));
+      return;
+    }
+    add(ErrorCode::noReplicaIdentity,
+        fmt::format(
+            "{}its rows are told apart by all their columns; better: ALTER TABLE {} REPLICA IDENTITY USING INDEX "
+            "<a unique index over plain NOT NULL columns>",
+            what, facts_.quoted()),
+        false);
   }
 
   void addNoIdentity(const std::string& table) {
@@ -223,7 +291,7 @@ std::string TableFacts::quoted() const { return quotedName(schema, name); }
 std::vector<const ColumnFacts*> TableFacts::sentColumns() const {
   std::vector<const ColumnFacts*> sent;
   for (const ColumnFacts& column : columns) {
-    if (column.published && !column.generated) sent.push_back(&column);
+    if (column.published) sent.push_back(&column);
   }
   return sent;
 }

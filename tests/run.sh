@@ -25,7 +25,6 @@ Usage: tests/run.sh [--quick] [--only STAGE]... [--jobs N] [--verbose]
               (TIDEGATE_SEEDS_PERCENT=100 tests/run.sh --only asan: all of them)
   tsan        the same tests under ThreadSanitizer, with g++
   fuzz        each fuzz target for 10 seconds (a release: tests/fuzz/run.sh --seconds 600)
-Builds of asan and tsan begin beside the tests, at the lowest priority: servers are mostly waited for.
 Stops at the first stage that fails. The last line is "N passed, N failed": tests, and stages that are not made of tests.
   --quick       only the first four
   --only STAGE  only this one; may be repeated
@@ -139,24 +138,6 @@ failures() { # LOG
     sed -E 's/\.{4,}/.../; s/(.{300}).*/\1/' | awk '!seen[$0]++' | head -n 70
 }
 
-# Builds what is run with a sanitizer while the tests wait for servers.
-ahead=
-build_ahead() {
-  local preset presets=()
-  for preset in asan tsan; do
-    [[ " ${only[*]} " != *" $preset "* ]] || presets+=("$preset")
-  done
-  ((${#presets[@]})) || return 0
-  set -m  # a group of its own, to end it with all it has started
-  (
-    renice -n 19 -p "$BASHPID"
-    for preset in "${presets[@]}"; do build "$preset" || exit; done
-  ) </dev/null >build/logs/ahead.log 2>&1 &
-  ahead=$!
-  set +m
-}
-trap '[[ -z $ahead ]] || kill -- -"$ahead" 2>/dev/null' EXIT
-
 passed=0
 failed=0
 mkdir -p build/logs
@@ -180,10 +161,6 @@ for stage in "${only[@]}"; do
   log=build/logs/$stage.log
   printf '%-12s' "$stage"
   start=$SECONDS
-  case $stage in
-    tests) build_ahead ;;
-    asan | tsan | fuzz) [[ -z $ahead ]] || wait "$ahead" ;;  # what failed in it is built, and said, again
-  esac
   if [[ -n $verbose ]]; then
     echo
     "run_$stage" </dev/null 2>&1 | tee "$log"

@@ -40,9 +40,9 @@ struct SinkTraits {
   bool idempotent = true;
   /// Whether rows without a key can be applied (an append-only stream can).
   bool keyless = false;
-  /// Whether `apply` waits for nothing, no disk, no network and no host: it only works in memory. Then the thread that
-  /// reads the source may call it too, one call at a time as ever, which saves handing each batch to another core.
-  /// Everything else stays with the pipeline's thread.
+  /// Whether `apply`, and `prepareTable` before it, wait for nothing, no disk, no network and no host: they only work
+  /// in memory. Then the thread that reads the source may call them too, and `rollback` where they fail, one call at a
+  /// time as ever, which saves handing each batch to another core. Everything else stays with the pipeline's thread.
   bool applyNeverWaits = false;
 };
 

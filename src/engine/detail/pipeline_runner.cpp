@@ -208,7 +208,7 @@ PipelineRunner::Step PipelineRunner::stepLocked() {
     recover();
     return {.worked = true};
   }
-  commitIfDue(false);
+  commitIfDue(false);  // `applyQueued` leaves a full unit alone
   QueueItem item;
   if (!link_.queue.pop(item)) return idle(now);
   process(item);
@@ -220,7 +220,9 @@ PipelineRunner::Step PipelineRunner::stepLocked() {
 bool PipelineRunner::applyQueued() {
   if (!neverWaits_) return false;
   const std::unique_lock one(stepMutex_, std::try_to_lock);
-  if (!one.owns_lock() || health_ != Health::working || hasOutsideFailure_ || link_.hasCommands()) return false;
+  if (!one.owns_lock() || health_ != Health::working || careful_ || hasOutsideFailure_ || link_.hasCommands()) {
+    return false;
+  }
   if (atBorder() && unitIsFull(parts_.clock.steadyNow())) return false;
   QueueItem item;
   if (!link_.queue.popEvents(item)) return false;

@@ -115,6 +115,7 @@ void PipelineRunner::notePlace(const QueueItem& item) {
   if (atBorder()) border_ = seen_;
 }
 
+/// Or old enough.
 bool PipelineRunner::unitIsFull(Micros now) const {
   return unit_.events() >= spec_.commitEvents || unit_.bytes() >= spec_.commitBytes ||
          (!unit_.empty() && now - unit_.openedAt() >= spec_.commitInterval);

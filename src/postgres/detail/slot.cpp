@@ -23,8 +23,7 @@ constexpr const char* kLogEnd =
 std::string invalidationText(std::string_view reason) {
   if (reason == "wal_removed") {
     return "it held more log than max_slot_wal_keep_size allows. A new baseline makes a new slot; where this source "
-           "may "
-           "be away for longer: ALTER SYSTEM SET max_slot_wal_keep_size = '…'";
+           "may be away for longer: ALTER SYSTEM SET max_slot_wal_keep_size = '…'";
   }
   if (reason == "idle_timeout") {
     return "nobody used it for longer than idle_replication_slot_timeout. A new baseline makes a new slot; where this "
@@ -32,8 +31,7 @@ std::string invalidationText(std::string_view reason) {
   }
   if (reason == "wal_level_insufficient") {
     return "wal_level was lowered. Mend it with: ALTER SYSTEM SET wal_level = 'logical', then restart the server; a "
-           "new "
-           "baseline makes a new slot";
+           "new baseline makes a new slot";
   }
   if (reason == "rows_removed") {
     return "rows of the catalogue that it needed were removed. A new baseline makes a new slot; on a standby: ALTER "

@@ -27,13 +27,13 @@ Error noBinlog() {
                "configuration, then restart it");
 }
 
-/// The end of MySQL's binlog. The server looks between two groups of commits.
+/// The end of the binlog. The server looks between two groups of commits.
 LogPlace endOfLog(CLink& link, std::string* executed = nullptr) {
   Cells status;
   try {
-    status = link.ask("SHOW BINARY LOG STATUS");
+    status = link.ask(link.isMariaDb() ? "SHOW MASTER STATUS" : "SHOW BINARY LOG STATUS");
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::connectionFailed || e.code() == ErrorCode::permissionDenied) throw;
+    if (link.isMariaDb() || e.code() == ErrorCode::connectionFailed || e.code() == ErrorCode::permissionDenied) throw;
     status = link.ask("SHOW MASTER STATUS");  // before 8.2
   }
   if (status.empty()) throw noBinlog();
@@ -56,6 +56,19 @@ void lockForAMoment(CLink& link) {
                     e.message()));
   }
   link.run("SET SESSION lock_wait_timeout = DEFAULT");
+}
+
+/// MariaDB's GTIDs at a place that is the binlog's end: no group of commits was written while they were asked for.
+std::optional<GtidState> gtidsAtEnd(CLink& link, const LogPlace& place) {
+  try {
+    if (endOfLog(link) != place) return std::nullopt;
+    const std::string gtids = link.askText("SELECT @@GLOBAL.gtid_binlog_pos");
+    if (endOfLog(link) != place) return std::nullopt;
+    return gtidStateFromText(gtids);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::permissionDenied) throw;
+    return std::nullopt;
+  }
 }
 
 SnapshotPlace beginLockedSnapshot(CLink& link) {
@@ -90,6 +103,7 @@ SnapshotPlace beginNotedSnapshot(CLink& link) {
 }
 
 GtidState gtidsAt(CLink& link, const LogPlace& place) {
+  if (std::optional<GtidState> atEnd = gtidsAtEnd(link, place)) return std::move(*atEnd);
   const Cells gtids = link.ask(fmt::format("SELECT BINLOG_GTID_POS({}, {})", literal(place.file), place.offset));
   if (!gtids.empty() && gtids[0].at(0)) return gtidStateFromText(*gtids[0][0]);
   throw Error(ErrorCode::queryFailed, Retry::later,

@@ -39,7 +39,8 @@ void prepareForSnapshots(CLink& link);
 /// Begins a transaction on MariaDB, which notes the binlog's place with each snapshot, under the lock that orders
 /// commits: it sees exactly what lies before that place.
 SnapshotPlace beginNotedSnapshot(CLink& link);
-/// MariaDB's GTIDs at a place. The server reads the file from its beginning to find them.
+/// MariaDB's GTIDs at a place. Where it is not the binlog's end, the server reads the file from its beginning to find
+/// them.
 GtidState gtidsAt(CLink& link, const LogPlace& place);
 
 /// Whether each transaction of a MySQL server has a GTID.

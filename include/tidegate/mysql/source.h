@@ -52,7 +52,7 @@ struct SourceOptions {
   PositionBy positions = PositionBy::automatic;
 
   BaselineOptions baseline{};
-  std::size_t batchEvents = 4'000;  ///< events in one call of the handler, at most
+  std::size_t batchEvents = 1'000;  ///< events in one call of the handler, at most
   /// The server says this often that it has nothing to say. One that says nothing for ten times as long, and three
   /// seconds at least, is taken for gone. 10 ms at least.
   std::chrono::milliseconds heartbeatInterval{1'000};

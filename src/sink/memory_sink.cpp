@@ -141,17 +141,31 @@ void MemorySink::applyOne(const ChangeEvent& event) {
 }
 
 void MemorySink::commit(std::string_view checkpoint) {
-  Writer& w = writer();
+  writer();
   std::vector<MemoryChange> changes;
   {
     const auto lock = impl_->writeLock();
-    // Should memory run out half-way, the next `open` knows of no checkpoint, and a baseline makes the tables exact.
-    w.checkpoint.reset();
-    w.unit.apply(impl_->options.onCommit ? &changes : nullptr);
-    w.checkpoint = checkpoint;
-    ++impl_->unit;
+    commitLocked(checkpoint, impl_->options.onCommit ? &changes : nullptr);
   }
   if (!changes.empty()) impl_->options.onCommit(changes);
+}
+
+bool MemorySink::tryCommit(std::string_view checkpoint) {
+  writer();
+  if (impl_->options.onCommit) return false;
+  const auto lock = impl_->tryWriteLock();
+  if (!lock.owns_lock()) return false;
+  commitLocked(checkpoint, nullptr);
+  return true;
+}
+
+/// @pre the write lock is held.
+void MemorySink::commitLocked(std::string_view checkpoint, std::vector<MemoryChange>* changes) {
+  // Should memory run out half-way, the next `open` knows of no checkpoint, and a baseline makes the tables exact.
+  writer_->checkpoint.reset();
+  writer_->unit.apply(changes);
+  writer_->checkpoint = checkpoint;
+  ++impl_->unit;
 }
 
 void MemorySink::rollback() noexcept { writer_->unit.undo(); }

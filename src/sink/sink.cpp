@@ -2,6 +2,8 @@
 
 namespace tidegate {
 
+bool Sink::tryCommit(std::string_view) { return false; }
+
 std::unique_ptr<RowStream> Sink::readTable(const Shape& shape, std::stop_token) {
   throw Error(ErrorCode::invalidArgument, Retry::never,
               "this sink cannot read back table \"" + shape->schema.table + "\"; verify other pipelines only");

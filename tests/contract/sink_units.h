@@ -77,6 +77,19 @@ TEST_P(SinkContract, TheSameSinkOpensAgainAfterAFailure) {
   expectRows(t, {{1, "a", 1}, {3, "c", 3}});
 }
 
+TEST_P(SinkContract, TryCommitCommitsOrDoesNothing) {
+  const Shape t = users();
+  start(t, {{1, "a", 1}});
+  insert(t, {2, "b", 2});
+  flush();
+  if (!sink->tryCommit("second")) {
+    expectRows(t, {{1, "a", 1}});
+    commit("second");
+  }
+  expectRows(t, {{1, "a", 1}, {2, "b", 2}});
+  EXPECT_EQ(crashAndOpen(), "second");
+}
+
 TEST_P(SinkContract, ACommitWithoutChangesKeepsItsCheckpoint) {
   sink->commit("nothing happened up to here");
   EXPECT_EQ(crashAndOpen(), "nothing happened up to here");

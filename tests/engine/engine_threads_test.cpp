@@ -16,8 +16,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Over both ways to the sink: its pipeline's thread alone, or the source's too.
-class EngineThreads : public ::testing::TestWithParam<bool> {
+/// Who works on the sink: its pipeline's thread alone; or the source's too, which applies, and may commit.
+enum class Way { pipelineAlone, sourceApplies, sourceMayCommit, sourceCommits };
+
+class EngineThreads : public ::testing::TestWithParam<Way> {
  protected:
   EngineThreads() { db->createTable(test::peopleSchema()); }
   void TearDown() override { EXPECT_EQ(target->complaints(), ""); }
@@ -28,12 +30,20 @@ class EngineThreads : public ::testing::TestWithParam<bool> {
     spec.source = "shop";
     spec.tables = {{.table = "people"}};
     spec.sink = std::make_shared<test::FakeSink>(target, sinkOptions());
+    // Small units, so that the source has some that are full.
+    if (GetParam() == Way::sourceMayCommit || GetParam() == Way::sourceCommits) spec.commitEvents = 3;
     return {.sources = {{.name = "shop", .source = source}},
             .pipelines = {spec},
             .observer = observer,
             .ackInterval = 10ms};
   }
-  static test::FakeSinkOptions sinkOptions() { return {.traits = {.applyNeverWaits = GetParam()}}; }
+  static test::FakeSinkOptions sinkOptions() {
+    const Way way = GetParam();
+    return {.traits = {.applyNeverWaits = way != Way::pipelineAlone},
+            .tryCommit = way == Way::sourceCommits     ? test::TryCommit::always
+                         : way == Way::sourceMayCommit ? test::TryCommit::everySecond
+                                                       : test::TryCommit::never};
+  }
   /// Waits for it, for as long as a slow machine may need.
   template <class Condition>
   static bool eventually(const Condition& holds) {
@@ -53,8 +63,15 @@ class EngineThreads : public ::testing::TestWithParam<bool> {
   std::shared_ptr<test::RecordingObserver> observer = std::make_shared<test::RecordingObserver>();
 };
 
-INSTANTIATE_TEST_SUITE_P(Sinks, EngineThreads, ::testing::Bool(),
-                         [](const auto& which) { return which.param ? "ThatNeverWait" : "ThatMayWait"; });
+std::string nameOf(const ::testing::TestParamInfo<Way>& info) {
+  static const std::map<Way, std::string> names{{Way::pipelineAlone, "OfThePipelineAlone"},
+                                                {Way::sourceApplies, "AppliedToByTheSource"},
+                                                {Way::sourceMayCommit, "CommittedHereAndThere"},
+                                                {Way::sourceCommits, "CommittedByTheSource"}};
+  return names.at(info.param);
+}
+const auto kWays = ::testing::Values(Way::pipelineAlone, Way::sourceApplies, Way::sourceMayCommit, Way::sourceCommits);
+INSTANTIATE_TEST_SUITE_P(Sinks, EngineThreads, kWays, nameOf);
 
 TEST_P(EngineThreads, ARowReachesTheSinkAndIsAcknowledged) {
   for (int i = 0; i < 500; ++i) db->insert("people", {i, "old", i});
@@ -355,17 +372,32 @@ class EngineHandOver : public EngineThreads {
   }
   ThreadNotes notes;
 };
-INSTANTIATE_TEST_SUITE_P(Sinks, EngineHandOver, ::testing::Bool(),
-                         [](const auto& which) { return which.param ? "ThatNeverWait" : "ThatMayWait"; });
+INSTANTIATE_TEST_SUITE_P(Sinks, EngineHandOver, kWays, nameOf);
 
 TEST_P(EngineHandOver, OnlyASinkThatNeverWaitsIsAppliedToOnTheSourcesThread) {
   Engine engine(noted());
   engine.start();
   ASSERT_TRUE(engine.awaitReady(10s));
-  write(GetParam() ? 10'000 : 50);
+  write(GetParam() != Way::pipelineAlone ? 10'000 : 50);
   engine.stop();
-  EXPECT_EQ(notes.met("source", "apply"), GetParam());
-  EXPECT_FALSE(notes.met("source", "commit"));
+  EXPECT_EQ(notes.met("source", "apply"), GetParam() != Way::pipelineAlone);
+  EXPECT_FALSE(notes.met("source", "commit")) << "of a few rows";
+}
+
+TEST_P(EngineHandOver, AUnitThatIsFullIsCommittedOnTheSourcesThreadWhereTheSinkCan) {
+  EngineOptions given = noted();
+  given.pipelines[0].commitEvents = 1;
+  Engine engine(std::move(given));
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  const bool may = GetParam() == Way::sourceMayCommit || GetParam() == Way::sourceCommits;
+  for (int i = 0; i < (may ? 10'000 : 50) && !notes.met("source", "commit"); ++i) {
+    db->insert("people", {i, "x", i});
+    EXPECT_TRUE(eventually([&] { return same(); }));
+  }
+  EXPECT_EQ(notes.met("source", "commit"), may);
+  EXPECT_TRUE(eventually([&] { return source->lastAckedPosition() == source->end(); }));
+  EXPECT_EQ(engine.stop(), StopOutcome::drained);
 }
 
 TEST_P(EngineHandOver, AFunctionOfTheHostsIsNeverCalledOnTheSourcesThread) {

@@ -282,6 +282,15 @@ void FakeSink::commit(std::string_view checkpoint) {
   throw Error(fault->error);
 }
 
+bool FakeSink::tryCommit(std::string_view checkpoint) {
+  if (options_.tryCommit == TryCommit::never) return false;
+  const std::lock_guard lock(target_->mutex_);
+  if (!options_.traits.applyNeverWaits) target_->complain("tryCommit of a sink that may wait");
+  refused_ = options_.tryCommit == TryCommit::everySecond && !refused_;
+  if (!refused_) commit(checkpoint);
+  return !refused_;
+}
+
 void FakeSink::rollback() noexcept {
   const std::lock_guard lock(target_->mutex_);
   staged_ = target_->durable_;

@@ -79,8 +79,12 @@ class FakeTarget {
   std::string complaints_;
 };
 
+/// What `tryCommit` does.
+enum class TryCommit { never, everySecond, always };
+
 struct FakeSinkOptions {
   SinkTraits traits{};
+  TryCommit tryCommit = TryCommit::never;
   /// Complains of a change that comes twice.
   bool exactlyOnce = true;
   /// Complains of an insert of a row that is there.
@@ -99,6 +103,7 @@ class FakeSink final : public Sink {
   void prepareTable(const Shape& shape) override;
   void apply(const ChangeBatch& batch) override;
   void commit(std::string_view checkpoint) override;
+  bool tryCommit(std::string_view checkpoint) override;
   void rollback() noexcept override;
   void close() noexcept override;
   std::unique_ptr<RowStream> readTable(const Shape& shape, std::stop_token stop) override;
@@ -114,7 +119,7 @@ class FakeSink final : public Sink {
   const std::shared_ptr<FakeTarget> target_;
   const FakeSinkOptions options_;
   std::uint64_t generation_ = 0;
-  bool open_ = false, atBorder_ = true;
+  bool open_ = false, atBorder_ = true, refused_ = false;
   std::set<std::string> prepared_;
   FakeTarget::State staged_;
 };

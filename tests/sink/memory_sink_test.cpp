@@ -153,6 +153,31 @@ TEST(MemorySink, TellsWhatACommitDid) {
   EXPECT_EQ(told, (std::vector<std::string>{"insert 1", "insert 2", "update 2", "erase 1", "truncate"}));
 }
 
+TEST(MemorySink, TryCommitWaitsForNoReader) {
+  Rig rig;
+  rig.put({1, "ada", 36});
+  rig.sink.apply(rig.batch);
+  {
+    const MemoryView view = rig.sink.view();
+    std::thread([&] { EXPECT_FALSE(rig.sink.tryCommit("first")); }).join();
+    EXPECT_EQ(view.count("people"), 0u);
+  }
+  EXPECT_TRUE(rig.sink.tryCommit("first"));
+  EXPECT_EQ(rig.sink.view().count("people"), 1u);
+  EXPECT_EQ(rig.sink.open({.pipeline = "p"}), "first");
+}
+
+TEST(MemorySink, TryCommitLeavesTheHostsFunctionToCommit) {
+  std::size_t told = 0;
+  Rig rig({.onCommit = [&](const std::vector<MemoryChange>& changes) { told += changes.size(); }});
+  rig.put({1, "ada", 36});
+  rig.sink.apply(rig.batch);
+  EXPECT_FALSE(rig.sink.tryCommit("first"));
+  EXPECT_EQ(told, 0u);
+  rig.sink.commit("first");
+  EXPECT_EQ(told, 1u);
+}
+
 TEST(MemorySink, AViewIsOneCommitWhateverTheWriterDoes) {
   constexpr std::int64_t kRows = 50;
   Rig rig({.indexes = {{"people", "age", false}}});

@@ -107,6 +107,8 @@ class MemorySink final : public Sink {
   void prepareTable(const Shape& shape) override;
   void apply(const ChangeBatch& batch) override;
   void commit(std::string_view checkpoint) override;
+  /// Not while somebody reads, and never with `onCommit`.
+  bool tryCommit(std::string_view checkpoint) override;
   void rollback() noexcept override;
   void close() noexcept override;
   /// Rows of one commit are read together some at a time; a commit may come in between.
@@ -121,6 +123,7 @@ class MemorySink final : public Sink {
   Writer& writer();
   void makeTable(const Shape& shape);
   void applyOne(const ChangeEvent& event);
+  void commitLocked(std::string_view checkpoint, std::vector<MemoryChange>* changes);
 
   std::shared_ptr<Impl> impl_;  ///< shared with views, and with streams of `readTable`
   std::unique_ptr<Writer> writer_;

@@ -89,6 +89,10 @@ class Sink {
   /// @throws Error{fenced, Retry::afterOperator} if another writer took over; Error{…, Retry::outcomeUnknown} if the
   ///         connection was lost meanwhile: `open` then tells which it was.
   virtual void commit(std::string_view checkpoint) = 0;
+  /// `commit`, where it need wait for nobody just now and calls no function of the host's; else it does nothing. Only
+  /// asked of sinks whose `apply` never waits, and may then come on the thread that reads the source.
+  /// @return whether it did (the default: never). @throws Error as `commit`.
+  virtual bool tryCommit(std::string_view checkpoint);
   /// Undoes what was applied since the last `commit`.
   virtual void rollback() noexcept = 0;
   /// Rolls back and disconnects. Idempotent.

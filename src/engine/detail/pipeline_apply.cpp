@@ -54,6 +54,7 @@ void PipelineRunner::commitWithin(const Piece& piece, std::size_t done) {
   pendingText_ = checkpointJson(checkpoint, tablesJson_, parts_.source);
   spec_.sink->commit(*pendingText_);
   committedWithin();
+  parts_.acks.tick();
 }
 
 void PipelineRunner::committedWithin() {
@@ -68,7 +69,6 @@ void PipelineRunner::committedWithin() {
   lastCheckpoint_ = parts_.clock.steadyNow();
   stats_.committed(0, lastCheckpoint_);
   publish();
-  parts_.acks.tick();
 }
 
 void PipelineRunner::applyAside(const ChangeBatch& changes) {

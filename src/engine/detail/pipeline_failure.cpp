@@ -152,6 +152,7 @@ void PipelineRunner::recover() {
       committedWithin();
     else
       committed(unit_.events(), Micros(0));
+    parts_.acks.tick();
   } else if (found != durableText_ && !forgets) {
     adopt(found);
     mustStartOver_ = true;

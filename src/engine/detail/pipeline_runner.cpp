@@ -8,6 +8,9 @@
 namespace tidegate::detail {
 namespace {
 
+/// A commit costs some microseconds by itself. Below this many events the pipeline's thread may as well do it.
+constexpr std::uint64_t kWorthACommit = 500;
+
 /// Whether a row passes a function of the host's on its way to the sink.
 bool callsHost(const PipelineSpec& spec) {
   return std::any_of(spec.tables.begin(), spec.tables.end(), [](const TableRoute& route) {
@@ -192,6 +195,7 @@ PipelineRunner::Step PipelineRunner::step() {
   const std::lock_guard one(stepMutex_);
   Step did{.worked = true};
   guarded([&] { did = stepLocked(); });
+  if (!did.worked) sleepsUntil_ = did.due.value_or(Micros::max());
   return did;
 }
 
@@ -217,13 +221,24 @@ PipelineRunner::Step PipelineRunner::stepLocked() {
   return {.worked = true};
 }
 
-bool PipelineRunner::applyQueued() {
+bool PipelineRunner::workAtSource() {
   if (!neverWaits_) return false;
   const std::unique_lock one(stepMutex_, std::try_to_lock);
-  if (!one.owns_lock() || health_ != Health::working || careful_ || hasOutsideFailure_ || link_.hasCommands()) {
-    return false;
-  }
-  if (atBorder() && unitIsFull(parts_.clock.steadyNow())) return false;
+  if (!one.owns_lock()) return false;
+  do {
+    while (applyQueued()) {
+    }
+  } while (commitAtSource() && !link_.queue.empty());
+  const bool nothingOpen = unit_.empty() && !ahead() && !router_.tables().changed;
+  return mayWorkAtSource() && nothingOpen && link_.queue.empty() && !ackIsSooner();
+}
+
+bool PipelineRunner::mayWorkAtSource() const {
+  return health_ == Health::working && !careful_ && !hasOutsideFailure_ && !link_.hasCommands();
+}
+
+bool PipelineRunner::applyQueued() {
+  if (!mayWorkAtSource() || (atBorder() && unitIsFull(parts_.clock.steadyNow()))) return false;
   QueueItem item;
   if (!link_.queue.popEvents(item)) return false;
   guarded([&] {
@@ -231,6 +246,20 @@ bool PipelineRunner::applyQueued() {
     handled();
   });
   return true;
+}
+
+bool PipelineRunner::commitAtSource() {
+  const bool worth = unit_.events() >= kWorthACommit || unitIsFull(parts_.clock.steadyNow());
+  if (!worth || !atBorder() || !mayWorkAtSource()) return false;
+  bool did = false;
+  guarded([&] { did = commitBy([this](const std::string& checkpoint) { return spec_.sink->tryCommit(checkpoint); }); });
+  return did;
+}
+
+/// Whether the source is to be told something before the pipeline's thread means to wake.
+bool PipelineRunner::ackIsSooner() const {
+  const std::optional<Micros> due = parts_.acks.due();
+  return due && sleepsUntil_ && *due < *sleepsUntil_;
 }
 
 /// Nothing is queued: what can be made durable is, and timers run.

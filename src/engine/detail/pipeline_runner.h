@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,7 +29,7 @@ namespace tidegate::detail {
 
 class DeadLetterWriter;
 
-/// @thread Construction, `open`, `step`, `finish` and what commands run: one at a time; `applyQueued` beside them. The
+/// @thread Construction, `open`, `step`, `finish` and what commands run: one at a time; `workAtSource` beside them. The
 /// rest: any.
 class PipelineRunner {
  public:
@@ -64,9 +65,9 @@ class PipelineRunner {
     std::optional<Micros> due{};  ///< steady time at which there is something to do; nullopt: only when woken
   };
   Step step();
-  /// On the source's thread: applies a queued batch, where the sink never waits and the pipeline's thread does nothing
-  /// just then. That one is to be woken all the same, since it commits. @return whether it did.
-  bool applyQueued();
+  /// On the source's thread: applies what is queued, and commits a unit that is worth it, where the sink never waits
+  /// and the pipeline's thread does nothing just then. @return whether that one has nothing left to do: else wake it.
+  bool workAtSource();
   /// Whether nothing is left to do that could be done now: queue, unit and commands.
   bool drained() const;
   /// Ends: what is open is undone. @return whether everything that was received is durable.
@@ -105,6 +106,10 @@ class PipelineRunner {
   template <typename Work>
   void guarded(Work work);
   Step idle(Micros now);
+  bool mayWorkAtSource() const;
+  bool applyQueued();
+  bool commitAtSource();
+  bool ackIsSooner() const;
   void adopt(const std::optional<std::string>& checkpoint);
   Checkpoint makeCheckpoint();
   void prepareKnown();
@@ -123,6 +128,7 @@ class PipelineRunner {
   bool unitIsFull(Micros now) const;
   void restartIfWanted();
   void commit();
+  bool commitBy(const std::function<bool(const std::string&)>& give);
   void committed(std::uint64_t events, Micros took);
   void sweep(Micros now);
   bool atBorder() const noexcept { return !wholeTransactions_ || !inTransaction_; }
@@ -157,7 +163,8 @@ class PipelineRunner {
   std::vector<std::string> names_;
   std::stop_source sinkStop_;
   bool wholeTransactions_ = true, keepsCheckpoints_ = true, neverWaits_ = false;
-  std::mutex stepMutex_;  ///< held by whoever does a step; what only steps touch is guarded by it
+  std::optional<Micros> sleepsUntil_{};  ///< what the last step that had nothing to do meant to wait for
+  std::mutex stepMutex_;                 ///< held by whoever does a step; what only steps touch is guarded by it
 
   // The place in the stream.
   Position seen_{};    ///< of the last event routed

@@ -133,11 +133,24 @@ void PipelineRunner::commitIfDue(bool nothingQueued) {
 }
 
 void PipelineRunner::commit() {
+  commitBy([this](const std::string& checkpoint) {
+    spec_.sink->commit(checkpoint);
+    return true;
+  });
+  parts_.acks.tick();
+}
+
+/// @param give hands the checkpoint to the sink, and says whether that took it.
+bool PipelineRunner::commitBy(const std::function<bool(const std::string&)>& give) {
   const Checkpoint checkpoint = makeCheckpoint();
   pendingText_ = checkpointJson(checkpoint, tablesJson_, parts_.source);
   const Micros began = parts_.clock.steadyNow();
-  spec_.sink->commit(*pendingText_);
-  committed(unit_.events(), parts_.clock.steadyNow() - began);
+  const bool took = give(*pendingText_);
+  if (took)
+    committed(unit_.events(), parts_.clock.steadyNow() - began);
+  else
+    pendingText_.reset();
+  return took;
 }
 
 void PipelineRunner::committed(std::uint64_t events, Micros took) {
@@ -164,7 +177,6 @@ void PipelineRunner::committed(std::uint64_t events, Micros took) {
     }
   }
   if (tablesChanged || stats_.state() == PipelineState::retrying) settleState();
-  parts_.acks.tick();
   restartIfWanted();
 }
 

@@ -91,11 +91,10 @@ void SourceRunner::deliver(ChangeBatch& batch, std::size_t bytes, bool baseline)
       item.batch = std::move(shared);
     taking_[i]->link().queue.push(std::move(item));
   }
-  if (taking_.size() == 1 && !inline_.delivered) {
-    while (taking_.front()->applyQueued()) {
-    }
+  const bool done = taking_.size() == 1 && !inline_.delivered && taking_.front()->workAtSource();
+  if (!done) {
+    for (PipelineRunner* pipeline : taking_) pipeline->link().waker.wake();
   }
-  for (PipelineRunner* pipeline : taking_) pipeline->link().waker.wake();
   backoff_.succeeded();
   if (inline_.delivered) inline_.delivered();
   if (++batches_ >= inline_.batchesPerTurn) endTurn();

@@ -26,6 +26,8 @@ struct MemorySink::Impl {
     const std::lock_guard turn(turn_);
     return std::unique_lock(tablesMutex);
   }
+  /// Not held where somebody reads.
+  std::unique_lock<std::shared_mutex> tryWriteLock() const { return std::unique_lock(tablesMutex, std::try_to_lock); }
   /// @throws Error{tableNotFound}
   detail::StoredTable& table(std::string_view name) const;
 

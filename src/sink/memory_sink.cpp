@@ -42,7 +42,7 @@ std::vector<std::string> keyAfter(const TableShape& before, const SchemaChange& 
 
 }  // namespace
 
-/// The writer's side, which only the pipeline's thread touches.
+/// The writer's side, which only the sink's caller touches.
 struct MemorySink::Writer {
   StagedUnit unit;
   std::optional<std::string> checkpoint;
@@ -151,8 +151,7 @@ void MemorySink::commit(std::string_view checkpoint) {
 }
 
 bool MemorySink::tryCommit(std::string_view checkpoint) {
-  writer();
-  if (impl_->options.onCommit) return false;
+  if (writer().unit.wholeTables() || impl_->options.onCommit) return false;
   const auto lock = impl_->tryWriteLock();
   if (!lock.owns_lock()) return false;
   commitLocked(checkpoint, nullptr);

@@ -375,7 +375,10 @@ class EngineHandOver : public EngineThreads {
 INSTANTIATE_TEST_SUITE_P(Sinks, EngineHandOver, kWays, nameOf);
 
 TEST_P(EngineHandOver, OnlyASinkThatNeverWaitsIsAppliedToOnTheSourcesThread) {
-  Engine engine(noted());
+  EngineOptions given = noted();
+  given.pipelines[0].commitEvents = 1'000;
+  given.pipelines[0].commitInterval = 1h;
+  Engine engine(std::move(given));
   engine.start();
   ASSERT_TRUE(engine.awaitReady(10s));
   write(GetParam() != Way::pipelineAlone ? 10'000 : 50);

@@ -167,6 +167,22 @@ TEST(MemorySink, TryCommitWaitsForNoReader) {
   EXPECT_EQ(rig.sink.open({.pipeline = "p"}), "first");
 }
 
+TEST(MemorySink, TryCommitLeavesWhatConcernsAllRowsToCommit) {
+  for (const ChangeOp op : {ChangeOp::truncate, ChangeOp::baselineEnd, ChangeOp::schemaChange}) {
+    Rig rig;
+    rig.put({1, "ada", 36});
+    rig.batch.add(ChangeOp::baselineBegin, people());
+    rig.sink.apply(rig.batch);
+    rig.batch.clear();
+    EXPECT_TRUE(rig.sink.tryCommit("first"));
+    rig.batch.add(op, people());
+    rig.sink.apply(rig.batch);
+    EXPECT_FALSE(rig.sink.tryCommit("second")) << toString(op);
+    rig.sink.rollback();
+    EXPECT_TRUE(rig.sink.tryCommit("third")) << toString(op);
+  }
+}
+
 TEST(MemorySink, TryCommitLeavesTheHostsFunctionToCommit) {
   std::size_t told = 0;
   Rig rig({.onCommit = [&](const std::vector<MemoryChange>& changes) { told += changes.size(); }});

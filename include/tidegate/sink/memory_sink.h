@@ -107,7 +107,8 @@ class MemorySink final : public Sink {
   void prepareTable(const Shape& shape) override;
   void apply(const ChangeBatch& batch) override;
   void commit(std::string_view checkpoint) override;
-  /// Not while somebody reads, and never with `onCommit`.
+  /// Not while somebody reads, and never with `onCommit`, nor what concerns all rows of a table: its end of a baseline,
+  /// a truncate, another shape.
   bool tryCommit(std::string_view checkpoint) override;
   void rollback() noexcept override;
   void close() noexcept override;

@@ -41,8 +41,9 @@ struct SinkTraits {
   /// Whether rows without a key can be applied (an append-only stream can).
   bool keyless = false;
   /// Whether `apply`, and `prepareTable` before it, wait for nothing, no disk, no network and no host: they only work
-  /// in memory. Then the thread that reads the source may call them too, and `rollback` where they fail, one call at a
-  /// time as ever, which saves handing each batch to another core. Everything else stays with the pipeline's thread.
+  /// in memory. Then the thread that reads the source may call them too, and `tryCommit`, and where they fail
+  /// `rollback` and `close`, one call at a time as ever, which saves handing each batch to another core. Everything
+  /// else stays with the pipeline's thread.
   bool applyNeverWaits = false;
 };
 

@@ -106,7 +106,6 @@ void PipelineRunner::isolate(const Error& error) {
   stats_.error(error, true);
   setState(PipelineState::isolated, error.what());
   parts_.observer.onIsolated(spec_.name, error);
-  parts_.acks.tick();
   parts_.control.roomMade();
 }
 

@@ -19,7 +19,7 @@
 
 namespace tidegate::detail {
 
-/// How far a pipeline is, as its thread last told.
+/// How far a pipeline is, as it last told.
 struct PipelineProgress {
   Position durable{};               ///< of its checkpoint; empty: none
   std::vector<Position> froms{};    ///< of baselines that the checkpoint has not passed yet

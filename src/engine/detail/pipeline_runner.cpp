@@ -201,7 +201,10 @@ PipelineRunner::Step PipelineRunner::step() {
 
 PipelineRunner::Step PipelineRunner::stepLocked() {
   if (runCommand()) return {.worked = true};
-  if (health_ == Health::isolated || health_ == Health::stopped) return {};
+  if (health_ == Health::isolated || health_ == Health::stopped) {
+    parts_.acks.tick();  // an isolation may be on the source's thread, where it is told nothing
+    return {};
+  }
   if (hasOutsideFailure_.exchange(false)) {
     const std::lock_guard lock(failureMutex_);
     throw Error(*outsideFailure_);
@@ -225,10 +228,9 @@ bool PipelineRunner::workAtSource() {
   if (!neverWaits_) return false;
   const std::unique_lock one(stepMutex_, std::try_to_lock);
   if (!one.owns_lock()) return false;
-  do {
-    while (applyQueued()) {
-    }
-  } while (commitAtSource() && !link_.queue.empty());
+  while (applyQueued()) {
+  }
+  if (commitAtSource()) applyQueued();  // a batch may have been cut behind its last whole transaction
   const bool nothingOpen = unit_.empty() && !ahead() && !router_.tables().changed;
   return mayWorkAtSource() && nothingOpen && link_.queue.empty() && !ackIsSooner();
 }
@@ -267,6 +269,7 @@ PipelineRunner::Step PipelineRunner::idle(Micros now) {
   commitIfDue(true);
   sweep(now);
   parts_.acks.tick();
+  if (unit_.empty() && !inTransaction_ && link_.hasCommands()) return {.worked = true};  // one had to wait for that
   stats_.caughtUp(unit_.empty() && !ahead());
   Step step;
   const auto sooner = [&step](Micros due) { step.due = step.due ? std::min(*step.due, due) : due; };

@@ -73,6 +73,7 @@ void StagedUnit::erase(std::uint32_t number, const std::vector<Value>& before) {
 
 void StagedUnit::schema(std::uint32_t number, std::shared_ptr<const SchemaChange> change) {
   ops_.push_back({ChangeOp::schemaChange, false, number, changes_.size(), 0});
+  wholeTables_ = true;
   changes_.push_back(std::move(change));
   // What follows is of another form than the table has until the commit.
   for (StagedTarget& t : targets_) {
@@ -82,6 +83,7 @@ void StagedUnit::schema(std::uint32_t number, std::shared_ptr<const SchemaChange
 
 void StagedUnit::expiry(std::uint32_t number, StagedExpiry expiry) {
   ops_.push_back({ChangeOp::progress, false, number, expiries_.size(), 0});
+  wholeTables_ = true;
   expiries_.push_back(std::move(expiry));
 }
 
@@ -113,6 +115,7 @@ void StagedUnit::clear() noexcept {
   targets_.clear();
   lastShape_ = nullptr;
   ops_.clear();
+  wholeTables_ = false;
   scratch_.clear();
   changes_.clear();
   expiries_.clear();

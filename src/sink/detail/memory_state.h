@@ -32,7 +32,7 @@ struct MemorySink::Impl {
   detail::StoredTable& table(std::string_view name) const;
 
   MemorySinkOptions options{};
-  mutable std::shared_mutex tablesMutex;  ///< written by the pipeline's thread alone
+  mutable std::shared_mutex tablesMutex;  ///< written by who calls the sink alone
   Tables tables{};                        ///< guarded by tablesMutex
   std::uint64_t unit = 0;                 ///< guarded by tablesMutex
 
@@ -70,11 +70,16 @@ class StagedUnit {
   std::uint32_t target(MemorySink::Impl& state, const Shape& shape);
   void row(std::uint32_t target, const ChangeEvent& event);
   void erase(std::uint32_t target, const std::vector<Value>& before);
-  void whole(ChangeOp op, std::uint32_t target) { ops_.push_back({op, false, target, 0, 0}); }
+  void whole(ChangeOp op, std::uint32_t target) {
+    ops_.push_back({op, false, target, 0, 0});
+    wholeTables_ = wholeTables_ || op != ChangeOp::baselineBegin;
+  }
   void schema(std::uint32_t target, std::shared_ptr<const SchemaChange> change);
   void expiry(std::uint32_t target, StagedExpiry expiry);
 
   bool empty() const noexcept { return ops_.empty(); }
+  /// Whether it does something to all rows of a table, for which there is no saying how long it takes.
+  bool wholeTables() const noexcept { return wholeTables_; }
   /// Does all of it. @param changes filled with what it did, where not null. @pre the write lock is held.
   void apply(std::vector<MemoryChange>* changes);
   /// Forgets it.
@@ -96,6 +101,7 @@ class StagedUnit {
   const TableShape* lastShape_ = nullptr;
   std::uint32_t lastTarget_ = 0;
   std::vector<StagedOp> ops_;
+  bool wholeTables_ = false;
   /// Rows in another form than the table's: octets of the row, number of unchanged columns, these, the packed row.
   std::string scratch_;
   std::vector<std::shared_ptr<const SchemaChange>> changes_;

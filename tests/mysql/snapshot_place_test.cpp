@@ -15,7 +15,6 @@ namespace {
 
 using detail::CLink;
 using servers::execute;
-using servers::readAll;
 
 class SnapshotGtids : public ::testing::Test {
  protected:

@@ -38,8 +38,10 @@ class CommitCounter : public EngineObserver {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t events_ = 0;  ///< guarded by mutex_
-  std::string failure_;       ///< guarded by mutex_
+  // guarded by mutex_
+  std::uint64_t events_ = 0;
+  std::uint64_t awaited_ = 0;  ///< before that nobody is woken, which would cost what is measured
+  std::string failure_;
 };
 
 /// One engine with one pipeline from table "public.bench" into the sink.

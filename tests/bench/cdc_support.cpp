@@ -43,7 +43,7 @@ void clearBench() {
 void CommitCounter::onCommit(std::string_view, std::uint64_t events, std::chrono::microseconds) {
   const std::lock_guard lock(mutex_);
   events_ += events;
-  changed_.notify_all();
+  if (events_ >= awaited_) changed_.notify_all();
 }
 
 void CommitCounter::onIsolated(std::string_view, const Error& error) {
@@ -54,6 +54,7 @@ void CommitCounter::onIsolated(std::string_view, const Error& error) {
 
 void CommitCounter::await(std::uint64_t events) {
   std::unique_lock lock(mutex_);
+  awaited_ = events;
   changed_.wait(lock, [&] { return events_ >= events || !failure_.empty(); });
   if (!failure_.empty()) throw std::runtime_error(failure_);
 }

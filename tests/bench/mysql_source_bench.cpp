@@ -72,7 +72,9 @@ double fetchSeconds(const std::string& from, std::uint64_t transactions) {
   bare(handle.get(), "SET @slave_connect_state = '" + from + "'");
   const std::unique_ptr<MARIADB_RPL, decltype(&mariadb_rpl_close)> binlog(mariadb_rpl_init(handle.get()),
                                                                           &mariadb_rpl_close);
-  mariadb_rpl_optionsv(binlog.get(), MARIADB_RPL_SERVER_ID, 4'712U);
+  // A server that meets an id again waits for the reader it was sending to first.
+  static unsigned int id = 4'711;
+  mariadb_rpl_optionsv(binlog.get(), MARIADB_RPL_SERVER_ID, ++id);
   mariadb_rpl_optionsv(binlog.get(), MARIADB_RPL_START, 4UL);
   if (mariadb_rpl_open(binlog.get()) != 0) throw std::runtime_error(mysql_error(handle.get()));
   return secondsOf([&] {
@@ -128,6 +130,7 @@ void stream(const std::string& name, bool together, std::uint64_t before, double
     if (before > 0) passOver(writer, sink);
     const std::string from = askText(writer, "SELECT @@gtid_binlog_pos");
     insertRows(writer, together);
+    fetchSeconds(from, 1'000);  // whoever reads first beside the server's writing of what was inserted is slower
     const auto fetch = [&] { limit.push_back(fetchSeconds(from, 1'000)); };
     if (round % 2 == 0) fetch();
     {

@@ -7,7 +7,7 @@ namespace tidegate::bench {
 
 /// Freed memory stays the process's own while this lives. Else one side gets the pages of the one before back, and the
 /// other's come from the kernel each time: that would compare page faults. On a virtual machine whose host takes free
-/// pages back a fault takes up to 27 µs, as chance has it.
+/// pages back a fault takes up to 27 us, as chance has it.
 class KeptMemory {
  public:
   KeptMemory() {

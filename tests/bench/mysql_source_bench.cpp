@@ -124,7 +124,7 @@ void stream(const std::string& name, bool together, std::uint64_t before, double
   }
   std::vector<double> ours, limit;
   for (int round = 0; round < kRounds; ++round) {
-    // A file of its own, or the server's search for the place would be half of both figures.
+    // A file of the round's own: the server searches no more than `before`, which else would be half of both figures.
     execute(writer, {"FLUSH BINARY LOGS"});
     if (before > 0) insertRows(writer, together);
     if (before > 0) passOver(writer, sink);

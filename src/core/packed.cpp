@@ -1,5 +1,6 @@
 #include "core/detail/packed.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -15,38 +16,28 @@ std::uint64_t packedDouble(double v) {
   return std::bit_cast<std::uint64_t>(std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v);
 }
 
-/// Kind octet and varint in one append. Short ones are put together in a register: octets stored one by one and read
-/// back as a word would wait for every store before them.
-void putNumber(ValueKind kind, std::uint64_t v, std::string& out) {
+/// Kind octet and varint. Short ones are put together in a register: octets stored one by one and read back as a word
+/// would wait for every store before them.
+char* putNumber(ValueKind kind, std::uint64_t v, char* at) noexcept {
   constexpr std::uint64_t kShort = std::uint64_t{1} << 49;
-  if (v >= kShort) {
-    out.push_back(static_cast<char>(kind));
-    return putVarint(v, out);
-  }
   auto word = static_cast<std::uint64_t>(kind);
+  if (v >= kShort) {
+    *at++ = static_cast<char>(word);
+    for (; v >= 0x80; v >>= 7) *at++ = static_cast<char>(v | 0x80);
+    *at++ = static_cast<char>(v);
+    return at;
+  }
   unsigned shift = 8;
   for (; v >= 0x80; v >>= 7, shift += 8) word |= ((v & 0x7F) | 0x80) << shift;
   word |= v << shift;
-  char octets[8];
-  std::memcpy(octets, &word, 8);
-  out.append(octets, shift / 8 + 1);
+  std::memcpy(at, &word, 8);
+  return at + shift / 8 + 1;
 }
 
-void putString(ValueKind kind, std::string_view text, std::string& out) {
-  putNumber(kind, text.size(), out);
-  out.append(text);
-}
-
-void putEight(ValueKind kind, std::uint64_t v, std::string& out) {
-  char octets[9] = {static_cast<char>(kind)};
-  std::memcpy(octets + 1, &v, 8);
-  out.append(octets, 9);
-}
-
-void putTimestamp(Timestamp v, std::string& out) {
-  char octets[10] = {static_cast<char>(ValueKind::timestamp), static_cast<char>(v.hasZone ? 1 : 0)};
-  std::memcpy(octets + 2, &v.micros, 8);
-  out.append(octets, 10);
+char* putEight(ValueKind kind, std::uint64_t v, char* at) noexcept {
+  *at++ = static_cast<char>(kind);
+  std::memcpy(at, &v, 8);
+  return at + 8;
 }
 
 /// The alternative itself, its string's capacity kept where the kind is the same.
@@ -59,44 +50,73 @@ T& alternative(Value& out) {
 }  // namespace
 
 // A switch, because std::visit over 13 alternatives is an indirect call, and every value of every row passes here.
-void packValue(const Value& v, std::string& out) {
+char* packHead(const Value& v, char* at, std::string_view& text) noexcept {
   const ValueKind kind = v.kind();
   const Value::Variant& held = v.variant();
+  const auto textual = [&](std::string_view octets) {
+    text = octets;
+    return putNumber(kind, octets.size(), at);
+  };
   switch (kind) {
     case ValueKind::null:
-      return out.push_back(static_cast<char>(kind));
+      break;
     case ValueKind::boolean:
-      return putNumber(kind, *std::get_if<bool>(&held) ? 1 : 0, out);
+      return putNumber(kind, *std::get_if<bool>(&held) ? 1 : 0, at);
     case ValueKind::int64:
-      return putNumber(kind, zigzag(*std::get_if<std::int64_t>(&held)), out);
+      return putNumber(kind, zigzag(*std::get_if<std::int64_t>(&held)), at);
     case ValueKind::uint64:
-      return putNumber(kind, *std::get_if<std::uint64_t>(&held), out);
+      return putNumber(kind, *std::get_if<std::uint64_t>(&held), at);
     case ValueKind::real:
-      return putEight(kind, packedDouble(*std::get_if<double>(&held)), out);
+      return putEight(kind, packedDouble(*std::get_if<double>(&held)), at);
     case ValueKind::decimal:
-      return putString(kind, std::get_if<Decimal>(&held)->text, out);
+      return textual(std::get_if<Decimal>(&held)->text);
     case ValueKind::text:
-      return putString(kind, *std::get_if<std::string>(&held), out);
+      return textual(*std::get_if<std::string>(&held));
     case ValueKind::bytes:
-      return putString(kind, std::get_if<Bytes>(&held)->octets, out);
+      return textual(std::get_if<Bytes>(&held)->octets);
     case ValueKind::date:
-      return putNumber(kind, zigzag(std::get_if<Date>(&held)->days), out);
+      return putNumber(kind, zigzag(std::get_if<Date>(&held)->days), at);
     case ValueKind::time:
-      return putNumber(kind, zigzag(std::get_if<Time>(&held)->micros), out);
-    case ValueKind::timestamp:
-      return putTimestamp(*std::get_if<Timestamp>(&held), out);
+      return putNumber(kind, zigzag(std::get_if<Time>(&held)->micros), at);
+    case ValueKind::timestamp: {
+      const Timestamp& moment = *std::get_if<Timestamp>(&held);
+      at[0] = static_cast<char>(kind);
+      at[1] = moment.hasZone ? 1 : 0;
+      std::memcpy(at + 2, &moment.micros, 8);
+      return at + 10;
+    }
     case ValueKind::uuid: {
-      out.push_back(static_cast<char>(kind));
       const auto& octets = std::get_if<Uuid>(&held)->octets;
-      out.append(reinterpret_cast<const char*>(octets.data()), octets.size());
-      return;
+      text = {reinterpret_cast<const char*>(octets.data()), octets.size()};
+      break;
     }
     case ValueKind::json:
-      return putString(kind, std::get_if<Json>(&held)->text, out);
+      return textual(std::get_if<Json>(&held)->text);
   }
+  *at = static_cast<char>(kind);
+  return at + 1;
 }
 
-void packText(std::string_view text, std::string& out) { putString(ValueKind::text, text, out); }
+void packValue(const Value& v, std::string& out) {
+  char head[kPackedHead];
+  std::string_view text;
+  const char* const end = packHead(v, head, text);
+  out.append(head, static_cast<std::size_t>(end - head));
+  out.append(text);
+}
+
+void packText(std::string_view text, std::string& out) {
+  char head[kPackedHead];
+  const char* const end = putNumber(ValueKind::text, text.size(), head);
+  out.append(head, static_cast<std::size_t>(end - head));
+  out.append(text);
+}
+
+void Packer::grow(std::size_t by) {
+  const std::size_t packed = size();
+  memory_.resize(std::max(packed + by, 2 * memory_.size()));
+  at_ = memory_.data() + packed;
+}
 
 void PackedReader::corrupt(const char* what) {
   throw Error(ErrorCode::storeCorrupt, Retry::afterOperator,

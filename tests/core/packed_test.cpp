@@ -38,6 +38,23 @@ TEST(Packed, IsTheDocumentedFormat) {
   EXPECT_EQ(packed(Json{"{}"}), "\x0c\x02{}"s);
 }
 
+TEST(Packer, WritesValuesBehindEachOtherAsPackValueDoes) {
+  std::string memory;
+  test::forEachSeed(500, [&](std::uint64_t seed) {
+    test::Random random(seed);
+    Packer packer(memory);
+    std::string expected;
+    for (std::uint64_t i = random.below(20); i > 0; --i) {
+      Value value = test::randomValue(random);
+      if (random.chance(2)) value = std::string(random.below(5'000), 'x');
+      packer.add(value);
+      packValue(value, expected);
+    }
+    EXPECT_EQ(packer.packed(), expected);
+    EXPECT_EQ(packer.size(), expected.size());
+  });
+}
+
 TEST(Packed, ReadsWhatItWroteAndIsEqualExactlyWhenValuesAre) {
   test::forEachSeed(2000, [](std::uint64_t seed) {
     test::Random random(seed);

@@ -128,6 +128,42 @@ TEST_P(EngineThreads, WritersPausesAndFailuresAtOnceLoseNothing) {
   EXPECT_TRUE(same());
 }
 
+/// The system's clock, which can be put forward, and counts how often it is asked.
+class CountingClock final : public Clock {
+ public:
+  Micros wallNow() const override { return systemClock().wallNow() + ahead.load(); }
+  Micros steadyNow() const override {
+    ++asked;
+    return systemClock().steadyNow() + ahead.load();
+  }
+  std::atomic<Micros> ahead{Micros(0)};
+  mutable std::atomic<std::uint64_t> asked{0};
+};
+
+TEST_P(EngineThreads, ASweepThatIsDueWithinATransactionComesBehindItsEndAndKeepsNoCoreBusy) {
+  CountingClock clock;
+  auto given = options();
+  given.clock = &clock;
+  given.pipelines[0].tables[0].ttl = TimeToLive{.column = "score", .age = 1h, .sweepInterval = 60s};
+  // The second half of the transaction comes so much later.
+  given.sources[0].source = std::make_shared<TestSource>(db, TestSourceOptions{.batchEvents = 2, .delay = 200ms});
+  target->plan([&](test::SinkCall call, const ChangeBatch* batch) -> std::optional<test::SinkFault> {
+    if (call == test::SinkCall::apply && (*batch)[0].op == ChangeOp::insert) clock.ahead = 2h;
+    return std::nullopt;
+  });
+  const std::int64_t now = clock.wallNow().count() / 1'000'000;
+  Engine engine(std::move(given));
+  engine.start();
+  ASSERT_TRUE(engine.awaitReady(10s));
+  db->commit([&](TestTransaction& t) {
+    for (int i = 0; i < 4; ++i) t.insert("people", {i, "x", i == 0 ? now : now + 7200});
+  });
+  EXPECT_TRUE(eventually([&] { return observer->count("expired replica people 1") == 1; })) << observer->all();
+  EXPECT_EQ(target->rows("people").size(), 3u);
+  EXPECT_LT(clock.asked, 3'000u);
+  engine.stop();
+}
+
 TEST_P(EngineThreads, NoCallbackComesAfterStop) {
   std::atomic<bool> stopped{false}, late{false};
   class Late final : public EngineObserver {

@@ -47,6 +47,20 @@ TEST(BinlogPosition, WhatIsNoneIsRefused) {
   }
 }
 
+TEST(BinlogPosition, OfATransactionsChangesAreWrittenOneAfterAnother) {
+  for (const char* text : {"0-1-5+1@0-1-6", "none+1@0-1-1", "file:1/3/4567+1", "0-1-5+1@0-1-6;xa=0-1-4"}) {
+    Place place = at(text);
+    PositionWriter writer(place);
+    Position written;
+    for (const std::uint64_t ordinal : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{127}, std::uint64_t{128},
+                                        std::uint64_t{3}, UINT64_MAX, std::uint64_t{1} << 32}) {
+      place.ordinal = ordinal;
+      writer.write(ordinal, written);
+      EXPECT_TRUE(written == positionOf(place)) << positionToText(positionOf(place));
+    }
+  }
+}
+
 TEST(BinlogPosition, GoesFromTheBorderThroughTheTransactionToTheNextBorder) {
   const std::vector<std::string> inOrder{"none",          "none+1@0-1-1", "0-1-1",       "0-1-1+3@0-1-2",
                                          "0-1-1+9@0-1-2", "0-1-2",        "0-1-2,1-1-1", "0-2-3,1-1-1"};

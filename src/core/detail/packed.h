@@ -44,6 +44,38 @@ void packValue(const Value& v, std::string& out);
 /// The same of a text that is no `Value` yet.
 void packText(std::string_view text, std::string& out);
 
+/// Room for what `packHead` writes.
+inline constexpr std::size_t kPackedHead = 24;
+/// Writes a packed value but for its text, which comes right behind. @return behind what was written
+char* packHead(const Value& v, char* at, std::string_view& text) noexcept;
+
+/// Packs values one behind the other into memory that is used again and again.
+class Packer {
+ public:
+  /// @param memory only grows; it says nothing of what was packed.
+  explicit Packer(std::string& memory) : memory_(memory), at_(memory.data()) {}
+
+  void add(const Value& v) {
+    std::string_view text;
+    if (left() < kPackedHead) grow(kPackedHead);
+    at_ = packHead(v, at_, text);
+    if (text.empty()) return;
+    if (left() < text.size()) grow(text.size());
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  /// Good until the memory is used again.
+  std::string_view packed() const noexcept { return {memory_.data(), size()}; }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(at_ - memory_.data()); }
+
+ private:
+  std::size_t left() const noexcept { return memory_.size() - size(); }
+  void grow(std::size_t by);
+
+  std::string& memory_;
+  char* at_;
+};
+
 /// Reads what the functions above wrote. Every read checks its bounds.
 /// @throws Error{storeCorrupt} past the end or on an unknown kind.
 class PackedReader {

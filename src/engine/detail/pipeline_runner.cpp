@@ -232,7 +232,7 @@ bool PipelineRunner::workAtSource() {
   }
   if (commitAtSource()) applyQueued();  // a batch may have been cut behind its last whole transaction
   const bool nothingOpen = unit_.empty() && !ahead() && !router_.tables().changed;
-  return mayWorkAtSource() && nothingOpen && link_.queue.empty() && !ackIsSooner();
+  return mayWorkAtSource() && nothingOpen && link_.queue.empty() && !isDueSooner();
 }
 
 bool PipelineRunner::mayWorkAtSource() const {
@@ -258,9 +258,21 @@ bool PipelineRunner::commitAtSource() {
   return did;
 }
 
-/// Whether the source is to be told something before the pipeline's thread means to wake.
-bool PipelineRunner::ackIsSooner() const {
-  const std::optional<Micros> due = parts_.acks.due();
+/// When the next timer runs. Those that need a unit's end, or a transaction's, are not due before it.
+std::optional<PipelineRunner::Micros> PipelineRunner::nextDue() const {
+  std::optional<Micros> next = parts_.acks.due();
+  const auto sooner = [&next](Micros due) { next = next ? std::min(*next, due) : due; };
+  if (!unit_.empty()) return next;
+  if (ahead() && atBorder()) sooner(lastCheckpoint_ + parts_.ackInterval);
+  for (std::size_t i = 0; i < nextSweep_.size() && !inTransaction_; ++i) {
+    if (spec_.tables[i].ttl) sooner(nextSweep_[i]);
+  }
+  return next;
+}
+
+/// Before the pipeline's thread means to wake.
+bool PipelineRunner::isDueSooner() const {
+  const std::optional<Micros> due = nextDue();
   return due && sleepsUntil_ && *due < *sleepsUntil_;
 }
 
@@ -271,14 +283,7 @@ PipelineRunner::Step PipelineRunner::idle(Micros now) {
   parts_.acks.tick();
   if (unit_.empty() && !inTransaction_ && link_.hasCommands()) return {.worked = true};  // one had to wait for that
   stats_.caughtUp(unit_.empty() && !ahead());
-  Step step;
-  const auto sooner = [&step](Micros due) { step.due = step.due ? std::min(*step.due, due) : due; };
-  if (const auto due = parts_.acks.due()) sooner(*due);
-  if (unit_.empty() && ahead()) sooner(lastCheckpoint_ + parts_.ackInterval);
-  for (std::size_t i = 0; i < nextSweep_.size(); ++i) {
-    if (spec_.tables[i].ttl) sooner(nextSweep_[i]);
-  }
-  return step;
+  return {.due = nextDue()};
 }
 
 bool PipelineRunner::drained() const {

@@ -109,7 +109,8 @@ class PipelineRunner {
   bool mayWorkAtSource() const;
   bool applyQueued();
   bool commitAtSource();
-  bool ackIsSooner() const;
+  std::optional<Micros> nextDue() const;
+  bool isDueSooner() const;
   void adopt(const std::optional<std::string>& checkpoint);
   Checkpoint makeCheckpoint();
   void prepareKnown();

@@ -28,7 +28,7 @@ void BinlogDelivery::begin(OpenGroup group) {
   const bool same = resumed_.ordinal != 0 && compareBorders(resumed_.before, group_.place.before) == 0 &&
                     resumed_.current == group_.place.current;
   from_ = same ? resumed_.ordinal : 0;
-  parts_ = positionParts(group_.place);
+  positions_ = PositionWriter(group_.place);
   open_ = true;
   begun_ = false;
   partTaken_ = from_ != 0;
@@ -46,7 +46,7 @@ ChangeEvent& BinlogDelivery::add(ChangeOp op, const Shape& shape, Part part, std
   event.commitMicros = group_.commitMicros;
   event.transactionId = group_.id;
   ordinal_ = ordinalOf(part);
-  writePosition(parts_, ordinal_, event.position);
+  positions_.write(ordinal_, event.position);
   begun_ = true;
   return event;
 }
@@ -58,8 +58,8 @@ void BinlogDelivery::added() {
   if (group_.place.baseline == chunks_->progress()) return;
   // Because of this event a table is read from its first row again: whoever goes on from here must know.
   group_.place.baseline = chunks_->progress();
-  parts_ = positionParts(group_.place);
-  writePosition(parts_, ordinal_, event.position);
+  positions_ = PositionWriter(group_.place);
+  positions_.write(ordinal_, event.position);
 }
 
 void BinlogDelivery::commit(const Place& after, const TransactionName& end) {

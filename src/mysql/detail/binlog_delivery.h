@@ -96,7 +96,7 @@ class BinlogDelivery {
   Place resumed_;           ///< what `restart` was given
   std::uint64_t from_ = 0;  ///< ordinals of the open group that were taken before
   OpenGroup group_;
-  PositionParts parts_;
+  PositionWriter positions_;
   bool open_ = false;
   bool begun_ = false;       ///< an event of the open group was added
   std::size_t groupAt_ = 0;  ///< in the batch

@@ -32,12 +32,18 @@ Error noOctets(std::size_t size) {
                fmt::format("a position of {} octets is none of a MySQL source", size));
 }
 
-void putNumber(std::uint64_t number, std::string& out) {
+struct PutNumber {
+  explicit PutNumber(std::uint64_t number) {
+    for (; number >= 0x80; number >>= 7) octets[size++] = static_cast<char>(number | 0x80);
+    octets[size++] = static_cast<char>(number);
+  }
   std::array<char, 10> octets;
   std::size_t size = 0;
-  for (; number >= 0x80; number >>= 7) octets[size++] = static_cast<char>(number | 0x80);
-  octets[size++] = static_cast<char>(number);
-  out.append(octets.data(), size);
+};
+
+void putNumber(std::uint64_t number, std::string& out) {
+  const PutNumber put(number);
+  out.append(put.octets.data(), put.size);
 }
 
 void putSource(const GtidSource& source, bool tags, std::string& out) {
@@ -301,19 +307,23 @@ Place meetWithoutBaseline(const Place& a, const Place& b) {
 
 }  // namespace
 
-PositionParts positionParts(const Place& place) {
-  PositionParts parts;
+PositionWriter::PositionWriter(const Place& place) {
   const bool tags = hasTags(place, true);
-  parts.head.push_back(kindOf(place, tags));
-  putBorder(place.before, tags, parts.head);
-  putTail(place, true, tags, parts.tail);
-  return parts;
+  octets_.push_back(kindOf(place, tags));
+  putBorder(place.before, tags, octets_);
+  head_ = octets_.size();
+  putTail(place, true, tags, octets_);
 }
 
-void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& out) {
-  out.octets.assign(parts.head);
-  putNumber(ordinal, out.octets);
-  out.octets.append(parts.tail);
+void PositionWriter::write(std::uint64_t ordinal, Position& out) {
+  const PutNumber number(ordinal);
+  if (number.size == ordinalSize_) {
+    std::copy_n(number.octets.data(), number.size, octets_.data() + head_);
+  } else {
+    octets_.replace(head_, ordinalSize_, number.octets.data(), number.size);
+    ordinalSize_ = number.size;
+  }
+  out.octets.assign(octets_);
 }
 
 void writePosition(const Place& place, Position& out) {

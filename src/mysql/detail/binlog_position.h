@@ -70,13 +70,19 @@ struct Place {
   std::string baseline{};           ///< progress of a baseline that is read beside the stream; empty: none is pending
 };
 
-/// A position in the parts that stay the same for all changes of a transaction: before and behind the ordinal.
-struct PositionParts {
-  std::string head{}, tail{};
+/// Writes the positions of one transaction's changes, in which all but the ordinal stays the same.
+class PositionWriter {
+ public:
+  PositionWriter() = default;
+  /// @param place within a transaction.
+  explicit PositionWriter(const Place& place);
+  /// Into `out`, whose memory is used again.
+  void write(std::uint64_t ordinal, Position& out);
+
+ private:
+  std::string octets_{};                    ///< of the last one written
+  std::size_t head_ = 0, ordinalSize_ = 0;  ///< what stands before the ordinal, and it
 };
-PositionParts positionParts(const Place& place);
-/// Writes the position of one change into `out`, whose memory is used again.
-void writePosition(const PositionParts& parts, std::uint64_t ordinal, Position& out);
 
 /// Writes it into `out`, whose memory is used again.
 void writePosition(const Place& place, Position& out);

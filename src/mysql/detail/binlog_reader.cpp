@@ -128,8 +128,8 @@ void BinlogReader::checkSilence() {
 
 /// Rows of a baseline, between two transactions.
 void BinlogReader::interleave() {
-  if (!readsRows()) return;
   sinceRows_ = 0;
+  if (!readsRows()) return;
   if (inGroup_) return chunks_->tend();
   tookRows_ = delivery_.interleave(placeNow(), {file_, offset_},
                                    [this](const ChangeEvent& change) { tables_.forget(change.shape->schema.table); });

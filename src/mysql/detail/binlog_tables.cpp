@@ -121,19 +121,15 @@ TableName BinlogTables::known(const TableName& name) {
 }
 
 void BinlogTables::take(const BinlogEvent& event) {
+  if (last_ != nullptr && last_->description == event.body) return;
   const TableMapHead head = readTableMapHead(event);
-  const auto namesSize = static_cast<std::size_t>(head.rest.data() - head.database.data());
-  const std::string_view names(head.database.data(), namesSize);
   if (byId_.size() > kMaxIds) forgetIds();
-  if (last_ == nullptr || lastId_ != head.id) last_ = &byId_[head.id];
+  last_ = &byId_[head.id];
   lastId_ = head.id;
-  Known& known = *last_;
-  if (known.names == names && known.description == head.rest) return;
+  if (last_->description == event.body) return;
   const TableName* const name = wantedAs({std::string(head.database), std::string(head.table)});
-  known.binding = name != nullptr ? bind(readTableMap(head, mariaDb_), *name) : nullptr;
-  known.names = names;
-  known.description = known.binding ? head.rest : std::string_view();
-  if (!known.binding) known.description = head.rest;
+  last_->binding = name != nullptr ? bind(readTableMap(head, mariaDb_), *name) : nullptr;
+  last_->description = event.body;
 }
 
 TableBinding* BinlogTables::find(std::uint64_t id) {
@@ -162,7 +158,7 @@ Shape BinlogTables::toldShape(const TableName& name) {
 
 void BinlogTables::forget(std::string_view fullName) {
   for (auto& [id, known] : byId_) {
-    if (known.binding && known.binding->name.full() == fullName) known.names.clear();
+    if (known.binding && known.binding->name.full() == fullName) known.description.clear();
   }
 }
 

@@ -89,7 +89,7 @@ class BinlogTables {
  private:
   void indexNames();
   struct Known {
-    std::string names{}, description{};  ///< octets of the TABLE_MAP
+    std::string description{};  ///< octets of the TABLE_MAP
     std::shared_ptr<TableBinding> binding{};
   };
   std::shared_ptr<TableBinding> bind(const TableMap& map, const TableName& name);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -139,6 +140,9 @@ void blobCell(std::string_view octets, const CellPlan& plan, Value& out) {
   }
 }
 
+constexpr std::array<std::uint32_t, 10> kPowers{1,       10,        100,        1'000,       10'000,
+                                                100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+
 constexpr std::array<char, 200> kPairs = [] {
   std::array<char, 200> pairs{};
   for (std::size_t i = 0; i < 100; ++i) {
@@ -148,17 +152,29 @@ constexpr std::array<char, 200> kPairs = [] {
   return pairs;
 }();
 
+/// Writes `count` digits. @return behind them
+char* putDigits(std::uint32_t number, unsigned count, char* at) {
+  char* const end = at + count;
+  for (; count >= 2; count -= 2, number /= 100) std::memcpy(at + count - 2, &kPairs[2 * (number % 100)], 2);
+  if (count == 1) *at = static_cast<char>('0' + number);
+  return end;
+}
+
+unsigned digitsOf(std::uint32_t number) {
+  unsigned count = 1;
+  while (count < 10 && number >= kPowers[count]) ++count;
+  return count;
+}
+
 /// The groups of up to nine digits of a DECIMAL, each a number of as many octets as it takes, most significant first. A
 /// negative one has all its bits turned over; then the first is turned.
 class DecimalGroups {
  public:
   explicit DecimalGroups(OctetCursor& in) : in_(in) {}
 
-  /// Writes the next `count` digits. @return behind them
-  char* put(unsigned count, char* at) {
+  /// The next group, of `count` digits.
+  std::uint32_t next(unsigned count) {
     constexpr std::array<std::uint8_t, 10> kOctets{0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
-    constexpr std::array<std::uint32_t, 10> kBelow{1,       10,        100,        1'000,       10'000,
-                                                   100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
     const unsigned bits = 8U * kOctets[count];
     auto number = static_cast<std::uint32_t>(in_.big(kOctets[count]));
     if (first_) {
@@ -168,11 +184,8 @@ class DecimalGroups {
       first_ = false;
     }
     if (negative_) number = ~number & static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
-    if (number >= kBelow[count]) refuseOctets("a DECIMAL holds something that is no digit");
-    char* const end = at + count;
-    for (; count >= 2; count -= 2, number /= 100) std::memcpy(at + count - 2, &kPairs[2 * (number % 100)], 2);
-    if (count == 1) *at = static_cast<char>('0' + number);
-    return end;
+    if (number >= kPowers[count]) refuseOctets("a DECIMAL holds something that is no digit");
+    return number;
   }
   bool negative() const noexcept { return negative_; }
 
@@ -188,19 +201,24 @@ void readDecimal(OctetCursor& in, unsigned precision, unsigned scale, std::strin
   if (precision < 1 || precision > 65 || scale > precision) refuseOctets("a DECIMAL has impossible digits");
   const unsigned whole = precision - scale;
   std::array<char, 80> text;
-  char* at = text.data() + 2;  // behind a sign and a zero
-  char* const begin = at;
+  char* const begin = text.data() + 1;  // behind a sign
+  char* at = begin;
   DecimalGroups groups(in);
-  if (whole % 9 != 0) at = groups.put(whole % 9, at);
-  for (unsigned i = 0; i < whole / 9; ++i) at = groups.put(9, at);
-  char* const point = at;
+  for (unsigned left = whole; left > 0;) {
+    const unsigned count = left % 9 == 0 ? 9 : left % 9;
+    left -= count;
+    const std::uint32_t group = groups.next(count);
+    if (at != begin || group != 0) at = putDigits(group, at != begin ? count : digitsOf(group), at);
+  }
+  if (at == begin) *at++ = '0';
   if (scale > 0) *at++ = '.';
-  for (unsigned i = 0; i < scale / 9; ++i) at = groups.put(9, at);
-  if (scale % 9 != 0) at = groups.put(scale % 9, at);
-  char* first = begin;
-  while (first != point && *first == '0') ++first;
-  if (first == point) *--first = '0';
-  if (groups.negative()) *--first = '-';
+  for (unsigned left = scale; left > 0;) {
+    const unsigned count = std::min(left, 9U);
+    left -= count;
+    at = putDigits(groups.next(count), count, at);
+  }
+  text[0] = '-';
+  char* const first = groups.negative() ? text.data() : begin;
   out.assign(first, static_cast<std::size_t>(at - first));
 }
 

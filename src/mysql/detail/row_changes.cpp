@@ -8,18 +8,6 @@
 #include "mysql/detail/octet_cursor.h"
 
 namespace tidegate::mysql::detail {
-namespace {
-
-/// Whether an image has all columns.
-bool hasAll(std::string_view present, std::size_t columns) {
-  for (std::size_t i = 0; i < columns; ++i) {
-    if ((static_cast<unsigned char>(present[i / 8]) >> (i % 8) & 1) == 0) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
 void RowChanges::take(const BinlogEvent& event) {
   delivery_.nextEvent();
   const std::uint64_t id = tableIdOf(event);
@@ -62,7 +50,7 @@ void RowChanges::tellSchema(TableBinding& table) {
 
 void RowChanges::insert(OctetCursor& in, const RowsEvent& rows, const TableBinding& table) {
   if (!delivery_.wants(Part::row)) return readImage(in, table.plans, rows.present, after_, afterAbsent_);
-  if (!hasAll(rows.present, rows.columns)) return insertInPart(in, rows, table);
+  if (!rows.whole) return insertInPart(in, rows, table);
   const std::size_t before = in.left();
   ChangeEvent& event = delivery_.add(ChangeOp::insert, table.shape, Part::row, 0);
   readImage(in, table.plans, rows.present, event.after, event.unchanged);

@@ -50,6 +50,26 @@ std::size_t countBits(std::string_view bits, std::size_t columns) {
   return count;
 }
 
+/// Whether an image has all columns.
+bool hasAll(std::string_view present, std::size_t columns) {
+  for (std::size_t at = 0; at < columns / 8; ++at) {
+    if (static_cast<std::uint8_t>(present[at]) != 0xFF) return false;
+  }
+  const unsigned mask = (1U << (columns % 8)) - 1;
+  return mask == 0 || (static_cast<std::uint8_t>(present[columns / 8]) & mask) == mask;
+}
+
+/// The columns of an image that has them all.
+void readWhole(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_view nulls,
+               std::vector<Value>& values) {
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (bitAt(nulls, i))
+      values[i].variant() = Null{};
+    else
+      readCell(in, plans[i], values[i]);
+  }
+}
+
 }  // namespace
 
 bool isRows(EventType type) noexcept {
@@ -76,6 +96,7 @@ RowsEvent readRows(const BinlogEvent& event, std::string& inflated) {
   if (columns > in.left() * 8) refuseOctets(fmt::format("a row event has {} columns", columns));
   rows.columns = static_cast<std::size_t>(columns);
   rows.present = in.take((rows.columns + 7) / 8);
+  rows.whole = hasAll(rows.present, rows.columns);
   if (rows.kind == RowsKind::update) rows.presentAfter = in.take((rows.columns + 7) / 8);
   rows.rows = in.rest();
   if (!isCompressed(event.type)) return rows;
@@ -90,6 +111,7 @@ void readImage(OctetCursor& in, const std::vector<CellPlan>& plans, std::string_
   if (present.size() != (columns + 7) / 8) refuseOctets("a row has another number of columns than its table");
   values.resize(columns);
   absent.clear();
+  if (hasAll(present, columns)) return readWhole(in, plans, in.take(present.size()), values);
   const std::string_view nulls = in.take((countBits(present, columns) + 7) / 8);
   std::size_t shown = 0;
   for (std::size_t i = 0; i < columns; ++i) {

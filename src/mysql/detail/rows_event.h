@@ -21,6 +21,7 @@ struct RowsEvent {
   std::uint64_t table = 0;  ///< of the TABLE_MAP event before it
   std::size_t columns = 0;
   std::string_view present{};       ///< a bit for each column of the (first) image
+  bool whole = false;               ///< that image has all columns
   std::string_view presentAfter{};  ///< of an update's second image
   bool partialJson = false;         ///< second images say what was done to JSON columns: `readPartialImage`
   std::string_view rows{};

@@ -50,25 +50,25 @@ std::uint32_t StagedUnit::target(MemorySink::Impl& state, const Shape& shape) {
 void StagedUnit::row(std::uint32_t number, const ChangeEvent& event) {
   StagedTarget& target = targets_[number];
   if (!target.direct || !event.unchanged.empty()) return scratchRow(number, event);
-  const std::size_t keySize = target.layout->pack(event.after, packed_);
-  const RowPlace place = target.table->slabs().append(packed_, keySize);
-  ops_.push_back({event.op, true, number, place, keyHash({packed_.data(), keySize})});
+  const PackedRow row = target.layout->pack(event.after, packed_);
+  const RowPlace place = target.table->slabs().append(row.octets, row.keySize);
+  ops_.push_back({event.op, true, number, place, keyHash(row.key())});
 }
 
 void StagedUnit::scratchRow(std::uint32_t number, const ChangeEvent& event) {
-  targets_[number].layout->pack(event.after, packed_);
+  const std::string_view packed = targets_[number].layout->pack(event.after, packed_).octets;
   ops_.push_back({event.op, false, number, scratch_.size(), 0});
-  putWord(static_cast<std::uint32_t>(packed_.size()), scratch_);
+  putWord(static_cast<std::uint32_t>(packed.size()), scratch_);
   putWord(static_cast<std::uint32_t>(event.unchanged.size()), scratch_);
   for (const std::uint32_t i : event.unchanged) putWord(i, scratch_);
-  scratch_ += packed_;
+  scratch_ += packed;
 }
 
 void StagedUnit::erase(std::uint32_t number, const std::vector<Value>& before) {
-  targets_[number].layout->packKey(before, packed_);
+  const std::string_view key = targets_[number].layout->packKey(before, packed_);
   ops_.push_back({ChangeOp::erase, false, number, scratch_.size(), 0});
-  putWord(static_cast<std::uint32_t>(packed_.size()), scratch_);
-  scratch_ += packed_;
+  putWord(static_cast<std::uint32_t>(key.size()), scratch_);
+  scratch_ += key;
 }
 
 void StagedUnit::schema(std::uint32_t number, std::shared_ptr<const SchemaChange> change) {

@@ -18,16 +18,19 @@ bool RowLayout::sameAs(const RowLayout& other) const noexcept {
          (shape_->columns->names() == other.shape_->columns->names() && shape_->key == other.shape_->key);
 }
 
-std::size_t RowLayout::pack(const std::vector<Value>& row, std::string& out) const {
-  packKey(row, out);
-  const std::size_t keyOctets = out.size();
-  for (std::size_t i = shape_->key.size(); i < order_.size(); ++i) packValue(row[order_[i]], out);
-  return keyOctets;
+PackedRow RowLayout::pack(const std::vector<Value>& row, std::string& memory) const {
+  Packer packer(memory);
+  const std::size_t keyColumns = shape_->key.size();
+  for (std::size_t i = 0; i < keyColumns; ++i) packer.add(row[order_[i]]);
+  const std::size_t keySize = packer.size();
+  for (std::size_t i = keyColumns; i < order_.size(); ++i) packer.add(row[order_[i]]);
+  return {packer.packed(), keySize};
 }
 
-void RowLayout::packKey(const std::vector<Value>& row, std::string& out) const {
-  out.clear();
-  for (const std::uint32_t i : shape_->key) packValue(row[i], out);
+std::string_view RowLayout::packKey(const std::vector<Value>& row, std::string& memory) const {
+  Packer packer(memory);
+  for (const std::uint32_t i : shape_->key) packer.add(row[i]);
+  return packer.packed();
 }
 
 void RowLayout::unpack(std::string_view packed, std::vector<Value>& row) const {

@@ -10,6 +10,13 @@
 
 namespace tidegate::detail {
 
+/// A row in memory that somebody lends.
+struct PackedRow {
+  std::string_view octets{};
+  std::size_t keySize = 0;
+  std::string_view key() const noexcept { return octets.substr(0, keySize); }
+};
+
 /// @thread Immutable: any.
 class RowLayout {
  public:
@@ -20,10 +27,10 @@ class RowLayout {
   /// Whether rows packed by the other are rows of this one.
   bool sameAs(const RowLayout& other) const noexcept;
 
-  /// Replaces `out` by the packed row. @return the octets of its key.
-  std::size_t pack(const std::vector<Value>& row, std::string& out) const;
-  /// Replaces `out` by the packed key of a row.
-  void packKey(const std::vector<Value>& row, std::string& out) const;
+  /// @param memory where the packed row will be; it only grows.
+  PackedRow pack(const std::vector<Value>& row, std::string& memory) const;
+  /// The packed key of a row, in the same way.
+  std::string_view packKey(const std::vector<Value>& row, std::string& memory) const;
   /// Fills `row`, reusing its strings' capacity.
   void unpack(std::string_view packed, std::vector<Value>& row) const;
   void unpackKey(std::string_view packed, std::vector<Value>& key) const;

@@ -5,11 +5,7 @@
 
 namespace tidegate::detail {
 
-RowSlabs::Chunk& RowSlabs::open(std::uint32_t size) {
-  if (tail_ != kNoChunk) {
-    Chunk& tail = chunkOf(RowPlace{tail_} << 32);
-    if (tail.capacity - tail.used >= size) return tail;
-  }
+RowSlabs::Chunk& RowSlabs::openNew(std::uint32_t size) {
   const std::size_t wanted = std::max<std::size_t>(std::clamp(capacity_, kLeastChunk, kMostChunk), size);
   Chunk chunk;
   chunk.octets.reset(new char[wanted]);

@@ -86,7 +86,15 @@ class RowSlabs {
     }
     __builtin_unreachable();
   }
-  Chunk& open(std::uint32_t size);
+  /// The chunk that has room for `size` octets.
+  Chunk& open(std::uint32_t size) {
+    if (tail_ != kNoChunk) {
+      Chunk& tail = chunkOf(RowPlace{tail_} << 32);
+      if (tail.capacity - tail.used >= size) return tail;
+    }
+    return openNew(size);
+  }
+  Chunk& openNew(std::uint32_t size);
   std::uint32_t worstChunk() const noexcept;
   void freeChunk(std::uint32_t number) noexcept;
 

@@ -86,9 +86,9 @@ RowOutcome StoredTable::merge(const std::vector<Value>& row, const RowForm& form
     return row[static_cast<std::size_t>(form.map[column])];
   };
   key.clear();
-  packed_.clear();
-  for (const std::uint32_t i : layout_->shape()->key) packValue(key.emplace_back(from(i)), packed_);
-  const std::uint32_t found = find(packed_);
+  Packer packer(packed_);
+  for (const std::uint32_t i : layout_->shape()->key) packer.add(key.emplace_back(from(i)));
+  const std::uint32_t found = find(packer.packed());
   if (found == kNoRow && form.onlyExisting) return RowOutcome::left;
   if (found != kNoRow) {
     layout_->unpack(record(found)->packed(), values_);
@@ -99,10 +99,10 @@ RowOutcome StoredTable::merge(const std::vector<Value>& row, const RowForm& form
     if (form.map[i] < 0 || std::binary_search(form.unchanged.begin(), form.unchanged.end(), i)) continue;
     values_[i] = from(i);
   }
-  const std::size_t keySize = layout_->pack(values_, packed_);
-  const RowPlace place = slabs_.append(packed_, keySize);
+  const PackedRow packed = layout_->pack(values_, packed_);
+  const RowPlace place = slabs_.append(packed.octets, packed.keySize);
   slabs_.publish();
-  return put(place, keyHash({packed_.data(), keySize}));
+  return put(place, keyHash(packed.key()));
 }
 
 void StoredTable::remove(std::uint32_t row) {
@@ -180,8 +180,8 @@ void StoredTable::relayout(const Shape& shape, const std::vector<std::pair<std::
     if (held == nullptr) continue;
     layout_->unpack(held->packed(), from);
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = map[i] < 0 ? Value() : from[static_cast<std::size_t>(map[i])];
-    const std::size_t keySize = next->pack(to, packed_);
-    rows[row] = slabs->append(packed_, keySize);
+    const PackedRow packed = next->pack(to, packed_);
+    rows[row] = slabs->append(packed.octets, packed.keySize);
     slabs->at(rows[row])->row = row;
     slabs->at(rows[row])->named = held->named;
   }

@@ -40,6 +40,28 @@ char* putEight(ValueKind kind, std::uint64_t v, char* at) noexcept {
   return at + 8;
 }
 
+char* putTimestamp(const Timestamp& moment, char* at) noexcept {
+  at[0] = static_cast<char>(ValueKind::timestamp);
+  at[1] = moment.hasZone ? 1 : 0;
+  std::memcpy(at + 2, &moment.micros, 8);
+  return at + 10;
+}
+
+/// Of a kind that is packed as a text.
+std::string_view textOf(const Value& v) noexcept {
+  const Value::Variant& held = v.variant();
+  switch (v.kind()) {
+    case ValueKind::decimal:
+      return std::get_if<Decimal>(&held)->text;
+    case ValueKind::bytes:
+      return std::get_if<Bytes>(&held)->octets;
+    case ValueKind::json:
+      return std::get_if<Json>(&held)->text;
+    default:
+      return *std::get_if<std::string>(&held);
+  }
+}
+
 /// The alternative itself, its string's capacity kept where the kind is the same.
 template <class T>
 T& alternative(Value& out) {
@@ -49,17 +71,15 @@ T& alternative(Value& out) {
 
 }  // namespace
 
-// A switch, because std::visit over 13 alternatives is an indirect call, and every value of every row passes here.
+// Switches, because std::visit over 13 alternatives is an indirect call, and every value of every row passes here.
 char* packHead(const Value& v, char* at, std::string_view& text) noexcept {
   const ValueKind kind = v.kind();
   const Value::Variant& held = v.variant();
-  const auto textual = [&](std::string_view octets) {
-    text = octets;
-    return putNumber(kind, octets.size(), at);
-  };
+  text = {};
   switch (kind) {
     case ValueKind::null:
-      break;
+      *at = static_cast<char>(kind);
+      return at + 1;
     case ValueKind::boolean:
       return putNumber(kind, *std::get_if<bool>(&held) ? 1 : 0, at);
     case ValueKind::int64:
@@ -68,33 +88,22 @@ char* packHead(const Value& v, char* at, std::string_view& text) noexcept {
       return putNumber(kind, *std::get_if<std::uint64_t>(&held), at);
     case ValueKind::real:
       return putEight(kind, packedDouble(*std::get_if<double>(&held)), at);
-    case ValueKind::decimal:
-      return textual(std::get_if<Decimal>(&held)->text);
-    case ValueKind::text:
-      return textual(*std::get_if<std::string>(&held));
-    case ValueKind::bytes:
-      return textual(std::get_if<Bytes>(&held)->octets);
     case ValueKind::date:
       return putNumber(kind, zigzag(std::get_if<Date>(&held)->days), at);
     case ValueKind::time:
       return putNumber(kind, zigzag(std::get_if<Time>(&held)->micros), at);
-    case ValueKind::timestamp: {
-      const Timestamp& moment = *std::get_if<Timestamp>(&held);
-      at[0] = static_cast<char>(kind);
-      at[1] = moment.hasZone ? 1 : 0;
-      std::memcpy(at + 2, &moment.micros, 8);
-      return at + 10;
-    }
+    case ValueKind::timestamp:
+      return putTimestamp(*std::get_if<Timestamp>(&held), at);
     case ValueKind::uuid: {
       const auto& octets = std::get_if<Uuid>(&held)->octets;
       text = {reinterpret_cast<const char*>(octets.data()), octets.size()};
-      break;
+      *at = static_cast<char>(kind);
+      return at + 1;
     }
-    case ValueKind::json:
-      return textual(std::get_if<Json>(&held)->text);
+    default:
+      text = textOf(v);
+      return putNumber(kind, text.size(), at);
   }
-  *at = static_cast<char>(kind);
-  return at + 1;
 }
 
 void packValue(const Value& v, std::string& out) {

@@ -144,6 +144,7 @@ TEST_P(EngineThreads, ASweepThatIsDueWithinATransactionComesBehindItsEndAndKeeps
   CountingClock clock;
   auto given = options();
   given.clock = &clock;
+  given.ackInterval = 24h;  // nothing but the sweep wakes the pipeline behind the transaction's end
   given.pipelines[0].tables[0].ttl = TimeToLive{.column = "score", .age = 1h, .sweepInterval = 60s};
   // The second half of the transaction comes so much later.
   given.sources[0].source = std::make_shared<TestSource>(db, TestSourceOptions{.batchEvents = 2, .delay = 200ms});
@@ -160,7 +161,7 @@ TEST_P(EngineThreads, ASweepThatIsDueWithinATransactionComesBehindItsEndAndKeeps
   });
   EXPECT_TRUE(eventually([&] { return observer->count("expired replica people 1") == 1; })) << observer->all();
   EXPECT_EQ(target->rows("people").size(), 3u);
-  EXPECT_LT(clock.asked, 3'000u);
+  EXPECT_LT(clock.asked, 3'000u) << "a thread that only asks what time it is does so millions of times here";
   engine.stop();
 }
 

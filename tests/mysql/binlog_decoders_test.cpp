@@ -11,6 +11,7 @@
 #include "mysql/detail/table_catalogue.h"
 #include "mysql/detail/table_map.h"
 #include "mysql/octets.h"
+#include "support/property.h"
 #include "tidegate/core/error.h"
 
 namespace tidegate::mysql::detail {
@@ -51,6 +52,10 @@ TEST(BinlogCells, ReadRecordedOctets) {
   EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 10 * 256 + 2}, "7ffffffffe"), "-0.01");
   EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 14 * 256 + 4}, "810dfb38d204d2"), "1234567890.1234");
   EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 14 * 256 + 4}, "7ef204c72dfb2d"), "-1234567890.1234");
+  EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 20 * 256}, "800000000100000005"), "1000000005");
+  EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 20 * 256}, "7ffffffffefffffffa"), "-1000000005");
+  EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 20 * 256}, "800000000000000000"), "0");
+  EXPECT_EQ(cellOf({.type = WireType::decimal, .meta = 20 * 256}, "8c0000000000000007"), "12000000000000000007");
   EXPECT_EQ(cellOf({.type = WireType::bit, .meta = 2}, "0aaa"), "2730");
   EXPECT_EQ(cellOf({.type = WireType::year}, "7c"), "2024");
   EXPECT_EQ(cellOf({.type = WireType::date}, "5dd00f"), "2024-02-29");
@@ -174,6 +179,44 @@ TEST(BinlogEvents, RowsOfMySqlAreReadByTheirOwnHeader) {
   readImage(in, plans, rows.present, values, absent);
   EXPECT_TRUE(in.done() && absent.empty());
   EXPECT_EQ(describe(values[0]) + describe(values[1]), "42\"a\"");
+}
+
+TEST(BinlogRows, AreReadWhateverTheirColumnsAndWhicheverAreThere) {
+  test::forEachSeed(500, [](std::uint64_t seed) {
+    test::Random random(seed);
+    const std::size_t columns = 1 + random.index(17);
+    const std::vector<CellPlan> plans(columns, CellPlan{.type = WireType::tiny});
+    const unsigned shownPercent = random.chance(50) ? 100 : 70, nullPercent = random.chance(50) ? 0 : 30;
+    std::string present((columns + 7) / 8, '\0'), nulls, cells, expected;
+    std::vector<std::uint32_t> expectedAbsent;
+    std::size_t shown = 0;
+    for (std::size_t i = 0; i < columns; ++i) {
+      if (!random.chance(shownPercent)) {
+        expectedAbsent.push_back(static_cast<std::uint32_t>(i));
+        expected += "null ";
+        continue;
+      }
+      present[i / 8] = static_cast<char>(present[i / 8] | 1 << i % 8);
+      if (shown % 8 == 0) nulls.push_back('\0');
+      const bool isNull = random.chance(nullPercent);
+      if (isNull) nulls.back() = static_cast<char>(nulls.back() | 1 << shown % 8);
+      if (!isNull) cells.push_back(static_cast<char>(i + 1));
+      expected += isNull ? "null " : std::to_string(i + 1) + ' ';
+      ++shown;
+    }
+    // What stands behind the last column says nothing.
+    if (columns % 8 != 0 && random.chance(50)) present.back() = static_cast<char>(present.back() | 0xFF << columns % 8);
+    const std::string octets = nulls + cells;
+    OctetCursor in(octets, "a row");
+    std::vector<Value> values;
+    std::vector<std::uint32_t> absent;
+    readImage(in, plans, present, values, absent);
+    std::string read;
+    for (const Value& value : values) read += describe(value) + ' ';
+    EXPECT_EQ(read, expected);
+    EXPECT_EQ(absent, expectedAbsent);
+    EXPECT_TRUE(in.done());
+  });
 }
 
 TEST(BinlogStatements, AreToldApart) {

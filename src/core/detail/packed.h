@@ -44,12 +44,14 @@ void packValue(const Value& v, std::string& out);
 /// The same of a text that is no `Value` yet.
 void packText(std::string_view text, std::string& out);
 
-/// Room for what `packHead` writes.
-inline constexpr std::size_t kPackedHead = 24;
-/// Writes a packed value but for its text, which comes right behind. @return behind what was written
+/// Room for what `packHead` writes: a kind and 64 bits as a varint, the last ones perhaps in one store of 8 octets.
+inline constexpr std::size_t kPackedHead = 16;
+/// Writes a packed value but for its text, which comes right behind.
+/// @param at has room for kPackedHead. @param text empty where there is none. @return behind what was written
 char* packHead(const Value& v, char* at, std::string_view& text) noexcept;
 
 /// Packs values one behind the other into memory that is used again and again.
+/// @thread One at a time.
 class Packer {
  public:
   /// @param memory only grows; it says nothing of what was packed.

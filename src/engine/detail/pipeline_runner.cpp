@@ -270,7 +270,7 @@ std::optional<PipelineRunner::Micros> PipelineRunner::nextDue() const {
   return next;
 }
 
-/// Before the pipeline's thread means to wake.
+/// Whether a timer runs before the pipeline's thread means to wake.
 bool PipelineRunner::isDueSooner() const {
   const std::optional<Micros> due = nextDue();
   return due && sleepsUntil_ && *due < *sleepsUntil_;

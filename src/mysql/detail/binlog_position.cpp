@@ -32,8 +32,8 @@ Error noOctets(std::size_t size) {
                fmt::format("a position of {} octets is none of a MySQL source", size));
 }
 
-struct PutNumber {
-  explicit PutNumber(std::uint64_t number) {
+struct Varint {
+  explicit Varint(std::uint64_t number) {
     for (; number >= 0x80; number >>= 7) octets[size++] = static_cast<char>(number | 0x80);
     octets[size++] = static_cast<char>(number);
   }
@@ -42,7 +42,7 @@ struct PutNumber {
 };
 
 void putNumber(std::uint64_t number, std::string& out) {
-  const PutNumber put(number);
+  const Varint put(number);
   out.append(put.octets.data(), put.size);
 }
 
@@ -311,16 +311,16 @@ PositionWriter::PositionWriter(const Place& place) {
   const bool tags = hasTags(place, true);
   octets_.push_back(kindOf(place, tags));
   putBorder(place.before, tags, octets_);
-  head_ = octets_.size();
+  headSize_ = octets_.size();
   putTail(place, true, tags, octets_);
 }
 
 void PositionWriter::write(std::uint64_t ordinal, Position& out) {
-  const PutNumber number(ordinal);
+  const Varint number(ordinal);
   if (number.size == ordinalSize_) {
-    std::copy_n(number.octets.data(), number.size, octets_.data() + head_);
+    std::copy_n(number.octets.data(), number.size, octets_.data() + headSize_);
   } else {
-    octets_.replace(head_, ordinalSize_, number.octets.data(), number.size);
+    octets_.replace(headSize_, ordinalSize_, number.octets.data(), number.size);
     ordinalSize_ = number.size;
   }
   out.octets.assign(octets_);

@@ -71,6 +71,7 @@ struct Place {
 };
 
 /// Writes the positions of one transaction's changes, in which all but the ordinal stays the same.
+/// @thread One at a time.
 class PositionWriter {
  public:
   PositionWriter() = default;
@@ -80,8 +81,8 @@ class PositionWriter {
   void write(std::uint64_t ordinal, Position& out);
 
  private:
-  std::string octets_{};                    ///< of the last one written
-  std::size_t head_ = 0, ordinalSize_ = 0;  ///< what stands before the ordinal, and it
+  std::string octets_{};                        ///< of the last one written
+  std::size_t headSize_ = 0, ordinalSize_ = 0;  ///< of what stands before the ordinal, and of it
 };
 
 /// Writes it into `out`, whose memory is used again.

@@ -157,6 +157,7 @@ Shape BinlogTables::toldShape(const TableName& name) {
 }
 
 void BinlogTables::forget(std::string_view fullName) {
+  last_ = nullptr;
   for (auto& [id, known] : byId_) {
     if (known.binding && known.binding->name.full() == fullName) known.description.clear();
   }

@@ -8,6 +8,7 @@
 #include "mysql/detail/octet_cursor.h"
 
 namespace tidegate::mysql::detail {
+
 void RowChanges::take(const BinlogEvent& event) {
   delivery_.nextEvent();
   const std::uint64_t id = tableIdOf(event);

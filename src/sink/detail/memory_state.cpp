@@ -205,8 +205,7 @@ void StagedUnit::applyExpiry(StagedTarget& target, const StagedExpiry& expiry) {
     const Value value = PackedReader(table.layout().packedCell(record->packed(), *column)).value();
     if (compareValues(value, expiry.cutoff) != std::partial_ordering::less) continue;
     tell(table, ChangeOp::erase, record);
-    packed_ = record->key();
-    table.erase(packed_);
+    table.erase(record->key());
   }
 }
 

@@ -12,13 +12,20 @@
 namespace tidegate::mysql::detail {
 namespace {
 
-/// A server variable in upper case; empty where the server has none of that name.
-std::string variable(CLink& link, const std::string& name) {
-  const Cells cells = link.ask(fmt::format("SHOW GLOBAL VARIABLES LIKE {}", literal(name)));
-  std::string value = cells.empty() ? std::string() : cells[0].at(1).value_or("");
-  std::transform(value.begin(), value.end(), value.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return value;
+using Variables = std::map<std::string, std::string>;
+
+/// Those of the server that are judged, in upper case, without those that it does not have.
+Variables variablesOf(CLink& link) {
+  Variables variables;
+  for (const auto& cells :
+       link.ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'binlog_row_image', "
+                "'binlog_row_metadata', 'binlog_row_value_options', 'gtid_mode', 'gtid_strict_mode')")) {
+    std::string value = cells.at(1).value_or("");
+    std::transform(value.begin(), value.end(), value.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    variables[cells.at(0).value_or("")] = std::move(value);
+  }
+  return variables;
 }
 
 /// Foreign keys of the table that change its rows where those they refer to change. InnoDB does so below the binlog.
@@ -36,10 +43,11 @@ std::vector<std::string> actingConstraints(CLink& link, const TableName& name) {
 
 class ServerJudge {
  public:
-  ServerJudge(CLink& link, const SourceOptions& options) : link_(link), options_(options) {}
+  ServerJudge(CLink& link, const SourceOptions& options)
+      : link_(link), options_(options), variables_(variablesOf(link)) {}
 
   std::vector<TableIssue> issues() {
-    if (variable(link_, "log_bin") != "ON") {
+    if (variable("log_bin") != "ON") {
       add(ErrorCode::slotInvalid,
           "the server writes no binlog; mend it with the lines log_bin and binlog_format = ROW in its configuration, "
           "then restart it");
@@ -56,14 +64,19 @@ class ServerJudge {
   void add(ErrorCode code, std::string message, bool fatal = true) {
     issues_.push_back({"", code, std::move(message), fatal});
   }
+  /// Empty where the server has none of that name.
+  std::string variable(const std::string& name) const {
+    const auto at = variables_.find(name);
+    return at == variables_.end() ? std::string() : at->second;
+  }
   void judgeFormat() {
-    if (const std::string format = variable(link_, "binlog_format"); !format.empty() && format != "ROW") {
+    if (const std::string format = variable("binlog_format"); !format.empty() && format != "ROW") {
       add(ErrorCode::slotInvalid,
           fmt::format("binlog_format is {}, and changes logged as statements cannot be read; mend it "
                       "with: SET GLOBAL binlog_format = ROW (sessions that are open keep theirs)",
                       format));
     }
-    const std::string image = variable(link_, "binlog_row_image");
+    const std::string image = variable("binlog_row_image");
     if (image == "MINIMAL" || image == "NOBLOB") {
       add(ErrorCode::slotInvalid,
           fmt::format(
@@ -72,7 +85,7 @@ class ServerJudge {
               image),
           false);
     }
-    const std::string metadata = variable(link_, "binlog_row_metadata");
+    const std::string metadata = variable("binlog_row_metadata");
     if (metadata != "FULL") {
       add(ErrorCode::slotInvalid,
           fmt::format(
@@ -81,7 +94,7 @@ class ServerJudge {
               metadata.empty() ? "missing" : metadata),
           false);
     }
-    const bool parts = variable(link_, "binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos;
+    const bool parts = variable("binlog_row_value_options").find("PARTIAL_JSON") != std::string::npos;
     if (parts && image != "FULL") {
       add(ErrorCode::slotInvalid,
           fmt::format(
@@ -94,7 +107,7 @@ class ServerJudge {
   }
   void judgeGtids() {
     if (!link_.isMariaDb()) {
-      const std::string mode = variable(link_, "gtid_mode");
+      const std::string mode = variable("gtid_mode");
       if (options_.positions != PositionBy::gtid || mode == "ON") return;
       add(ErrorCode::slotInvalid,
           fmt::format("gtid_mode is {}, and positions are to be made of GTIDs; mend it with: SET GLOBAL "
@@ -103,7 +116,7 @@ class ServerJudge {
                       mode.empty() ? "missing" : mode));
       return;
     }
-    if (options_.positions == PositionBy::file || variable(link_, "gtid_strict_mode") == "ON") return;
+    if (options_.positions == PositionBy::file || variable("gtid_strict_mode") == "ON") return;
     add(ErrorCode::slotInvalid,
         "gtid_strict_mode is OFF: where two servers write one domain, the order of their transactions is not that of "
         "their GTIDs, and the source ends with positionLost. Mend it with: SET GLOBAL gtid_strict_mode = ON",
@@ -136,7 +149,7 @@ class ServerJudge {
           options_.positions == PositionBy::file || !link_.isMariaDb());
     }
     if (!link_.isMariaDb() && !has(global, {"RELOAD", "FLUSH_TABLES"})) {
-      const bool gtids = variable(link_, "gtid_mode") == "ON";
+      const bool gtids = variable("gtid_mode") == "ON";
       add(ErrorCode::permissionDenied,
           fmt::format(
               "{0} may not lock the tables for the moment of a snapshot{1}; mend it with: GRANT RELOAD ON *.* TO {0}",
@@ -168,6 +181,7 @@ class ServerJudge {
 
   CLink& link_;
   const SourceOptions& options_;
+  const Variables variables_;
   std::vector<TableIssue> issues_;
 };
 

@@ -163,6 +163,7 @@ void streamPacked() { stream("mysql_stream_packed", true, 0, 0); }
 
 /// @param bar 0: none, only the figure.
 void baseline(const std::string& name, std::uint64_t chunkedFromRows, double bar) {
+  const KeptMemory kept;
   const QueryFn writer = makeTable();
   insertRows(writer, true);
   const Pair pair = measurePair(

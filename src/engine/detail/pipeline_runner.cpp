@@ -264,7 +264,8 @@ std::optional<PipelineRunner::Micros> PipelineRunner::nextDue() const {
   const auto sooner = [&next](Micros due) { next = next ? std::min(*next, due) : due; };
   if (!unit_.empty()) return next;
   if (ahead() && atBorder()) sooner(lastCheckpoint_ + parts_.ackInterval);
-  for (std::size_t i = 0; i < nextSweep_.size() && !inTransaction_; ++i) {
+  if (!anyTtl_ || inTransaction_) return next;
+  for (std::size_t i = 0; i < nextSweep_.size(); ++i) {
     if (spec_.tables[i].ttl) sooner(nextSweep_[i]);
   }
   return next;
